@@ -1,0 +1,1 @@
+"""Pure decision engine: facts and a compiled flow in, a decision and its reasons out."""

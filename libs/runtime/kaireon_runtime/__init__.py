@@ -1,0 +1,1 @@
+"""Process concerns shared by every tier: settings, logs, metrics, lifecycle."""

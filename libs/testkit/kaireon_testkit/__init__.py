@@ -1,0 +1,1 @@
+"""Real servers as processes, factories and contract suites."""

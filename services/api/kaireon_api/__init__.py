@@ -1,0 +1,1 @@
+"""HTTP tier: produces decisions, jobs and events."""

@@ -1,0 +1,87 @@
+"""An HTTP operation as data: routing, authorization, validation and OpenAPI are all derived from this."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+if TYPE_CHECKING:
+    from kaireon_api.services import Services
+
+Body = TypeVar("Body")
+
+
+class Role(StrEnum):
+    """Who may call: a higher role includes the lower ones; `none` and `cron` stand outside the ladder."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    ADMIN = "admin"
+    NONE = "none"
+    CRON = "cron"
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls: the API key and what it stands for."""
+
+    tenant_id: UUID
+    tenant_key: str
+    key_id: UUID
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[Body]):
+    """One request that passed every check: decoded, authorized, within its limits."""
+
+    services: Services
+    principal: Principal
+    request_id: str
+    path: dict[str, str]
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Body
+
+    @property
+    def tenant_id(self) -> UUID:
+        """The caller's tenant."""
+        return self.principal.tenant_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a handler answers; `content` is encoded as JSON unless it is bytes already."""
+
+    content: Any = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    media_type: str = "application/json"
+
+
+Handler = Callable[[Call[Any]], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method on one path.
+
+    `body` is the msgspec type of the request body (None: no body), `query` the msgspec type of the query string
+    (unknown parameters are ignored), `example` a valid body, `answers` maps each status that can be answered to
+    the type of its body (None: the generic error form, or no body for 204).
+    """
+
+    method: str
+    path: str
+    role: Role
+    handler: Handler
+    summary: str
+    body: type | None = None
+    query: type | None = None
+    example: Any = None
+    answers: dict[int, Any] = field(default_factory=dict[int, Any])
+    body_limit: int = 1024 * 1024

@@ -1,0 +1,1 @@
+"""The kaireon command and the local supervisor."""

@@ -1,0 +1,1 @@
+"""One-shot entry points of the scheduled jobs."""

@@ -1,0 +1,1 @@
+"""Training tier: never on the decision path."""

@@ -1,0 +1,1 @@
+"""Relays outbox events to the event bus."""

@@ -1,0 +1,1 @@
+"""Job tier: consumes the queues."""
