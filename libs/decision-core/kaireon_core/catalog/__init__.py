@@ -1,0 +1,1 @@
+"""What may be proposed: offers, creatives, channels, placements as columns."""

@@ -1,0 +1,1 @@
+"""From a request's facts to a decision: flows, rules, policies, reasons."""

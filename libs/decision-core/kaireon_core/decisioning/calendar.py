@@ -1,0 +1,46 @@
+"""Windows of time: calendar windows begin in the tenant's time zone, rolling windows last 24 hours a day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+# A calendar month never lasts longer than this, a change of summer time included.
+LONGEST_MONTH_MS = 31 * DAY_MS + 2 * HOUR_MS
+
+
+class Period(StrEnum):
+    """A calendar window."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+def period_start_ms(period: Period, now_ms: int, zone: ZoneInfo) -> int:
+    """Return when the day, week (from Monday) or month that holds `now_ms` began in this zone."""
+    local = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if period is Period.WEEK:
+        midnight -= timedelta(days=midnight.weekday())
+    elif period is Period.MONTH:
+        midnight = midnight.replace(day=1)
+    return round(midnight.timestamp() * 1000)
+
+
+def instant_ms(text: object) -> int | None:
+    """Return an ISO date (midnight UTC) or timestamp (UTC without a zone) in milliseconds; None when unreadable."""
+    if not isinstance(text, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000)

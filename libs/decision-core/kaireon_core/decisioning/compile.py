@@ -1,0 +1,201 @@
+"""From a published flow and a catalogue to the arrays and operations that decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias, TypeVar, cast
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from kaireon_core.catalog.document import Catalogue
+from kaireon_core.column import Column
+from kaireon_core.decisioning.candidates import Candidates, build_candidates
+from kaireon_core.decisioning.contact_policy import compile_contact_policy
+from kaireon_core.decisioning.fill import Filler, compile_fill
+from kaireon_core.decisioning.filtering import compile_filter
+from kaireon_core.decisioning.flow import (
+    AnyNode,
+    ContactPolicyNode,
+    Enrich,
+    Filter,
+    Flow,
+    Inventory,
+    MatchCreatives,
+    Node,
+    Qualify,
+    Rank,
+    Response,
+    Score,
+)
+from kaireon_core.decisioning.inventory import compile_inventory
+from kaireon_core.decisioning.match_creatives import compile_match_creatives
+from kaireon_core.decisioning.qualify import compile_qualify
+from kaireon_core.decisioning.rank import Ranker, compile_rank
+from kaireon_core.decisioning.reasons import LegendBuilder, Reason, StageSpan
+from kaireon_core.decisioning.score import compile_score
+from kaireon_core.decisioning.state import Stage
+from kaireon_core.learning.model import Model
+from kaireon_core.table import Axis, axis_of
+
+
+class Enrichment(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer row that a flow needs; no `fields` means all columns."""
+
+    schema_id: str
+    lookup_key: str
+    fields: tuple[str, ...]
+    cache_ttl_seconds: int
+
+    @property
+    def row_key(self) -> str:
+        """What a customer's row is kept under: the same schema may be looked up by different columns."""
+        return f"{self.schema_id}:{self.lookup_key}"
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """Which facts must be loaded for a decision of this flow, whoever the customer is."""
+
+    enrichments: tuple[Enrichment, ...]
+    contact_window_ms: int
+    contact_totals: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompiledFlow:
+    """The executable form of one published flow over one catalogue; immutable."""
+
+    needs: Needs
+    candidates: Candidates
+    stages: tuple[Stage, ...]
+    score: Stage
+    ranker: Ranker
+    filler: Filler
+    reasons: tuple[Reason, ...]
+    spans: tuple[StageSpan, ...]
+    reads: tuple[str, ...]
+    model_columns: Mapping[str, Column]
+    model_key: str | None
+    model_type: str | None
+    zone: ZoneInfo
+    max_offers: int
+
+    @cached_property
+    def offer_index(self) -> dict[str, int]:
+        """Where each offer stands in the catalogue, by id."""
+        return {document.id: index for index, document in enumerate(self.candidates.catalogue.offers)}
+
+    @cached_property
+    def creative_index(self) -> dict[str, int]:
+        """Where each creative stands in the catalogue, by id."""
+        return {document.id: index for index, document in enumerate(self.candidates.catalogue.creatives)}
+
+    @cached_property
+    def channel_index(self) -> dict[str, int]:
+        """Where each channel stands in the catalogue, by id."""
+        return {document.id: index for index, document in enumerate(self.candidates.catalogue.channels)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringModel:
+    """A model that may score now, with its type for explanations."""
+
+    model_type: str
+    model: Model
+
+
+CompileNode: TypeAlias = Callable[[AnyNode, Candidates, LegendBuilder], Stage]
+N = TypeVar("N", bound=Node)
+
+
+def _node(compile_: Callable[[N, Candidates, LegendBuilder], Stage]) -> CompileNode:
+    return cast("CompileNode", compile_)
+
+
+# The nodes that narrow the candidates; the others are compiled in their own way below.
+_NARROWING: dict[type[Node], CompileNode] = {
+    Inventory: _node(compile_inventory),
+    Filter: _node(compile_filter),
+    MatchCreatives: _node(compile_match_creatives),
+    Qualify: _node(compile_qualify),
+    ContactPolicyNode: _node(compile_contact_policy),
+}
+
+
+def compile_flow(
+    flow: Flow,
+    catalogue: Catalogue,
+    models: Mapping[str, ScoringModel],
+    *,
+    zone: ZoneInfo,
+    max_offers: int,
+) -> CompiledFlow:
+    """Return the executable flow. `models` are those that may score, by key; `max_offers` is the tenant's limit."""
+    nodes = flow.ordered()
+    candidates = build_candidates(catalogue, with_creatives=any(isinstance(node, MatchCreatives) for node in nodes))
+    legend = LegendBuilder()
+    stages = _narrowing_stages(nodes, candidates, legend)
+    score_node, rank_node, response_node = _find(nodes, Score), _find(nodes, Rank), _find(nodes, Response)
+    with legend.stage("score", score_node.id if score_node else "score"):
+        score = compile_score(score_node, candidates, {key: model.model for key, model in models.items()})
+    with legend.stage("rank", rank_node.id if rank_node else "rank"):
+        ranker = compile_rank(rank_node, candidates, legend)
+    with legend.stage("response", response_node.id if response_node else "response"):
+        filler = compile_fill(legend)
+    model_key = score_node.config.model_key if score_node and score_node.config.method == "propensity" else None
+    scoring = models.get(model_key or "")
+    return CompiledFlow(
+        needs=_needs(nodes, stages),
+        candidates=candidates,
+        stages=tuple(stages),
+        score=score,
+        ranker=ranker,
+        filler=filler,
+        reasons=tuple(legend.reasons),
+        spans=tuple(legend.spans),
+        reads=_customer_names([*stages, score]),
+        model_columns=candidates.columns(score.candidate_reads),
+        model_key=model_key,
+        model_type=scoring.model_type if scoring else None,
+        zone=zone,
+        max_offers=max_offers,
+    )
+
+
+def _narrowing_stages(nodes: Sequence[AnyNode], candidates: Candidates, legend: LegendBuilder) -> list[Stage]:
+    stages = list[Stage]()
+    for node in nodes:
+        compile_node = _NARROWING.get(type(node))
+        if compile_node is not None:
+            with legend.stage(node.type, node.id):
+                stages.append(compile_node(node, candidates, legend))
+    return stages
+
+
+def _find(nodes: Sequence[AnyNode], type_: type[N]) -> N | None:
+    return next((node for node in nodes if isinstance(node, type_)), None)
+
+
+def _needs(nodes: Sequence[AnyNode], stages: Sequence[Stage]) -> Needs:
+    configs = [node.config for node in nodes if isinstance(node, Enrich)]
+    return Needs(
+        enrichments=tuple(
+            Enrichment(
+                schema_id=config.schema_id,
+                lookup_key=config.lookup_key,
+                fields=tuple(config.fields),
+                cache_ttl_seconds=config.cache_ttl_seconds,
+            )
+            for config in configs
+            if config.schema_id is not None
+        ),
+        contact_window_ms=max((stage.contact_window_ms for stage in stages), default=0),
+        contact_totals=any(stage.needs_contact_totals for stage in stages),
+    )
+
+
+def _customer_names(stages: Sequence[Stage]) -> tuple[str, ...]:
+    names = (name for stage in stages for name in stage.reads)
+    return tuple(dict.fromkeys(name for name in names if axis_of(name) is Axis.CUSTOMER))

@@ -1,0 +1,110 @@
+"""Deciding: a compiled flow and the facts of some customers in, a decision and its reasons out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kaireon_core.column import Floats, Mask
+from kaireon_core.decisioning.compile import CompiledFlow
+from kaireon_core.decisioning.contacts import Contacts
+from kaireon_core.decisioning.coverage import Segments
+from kaireon_core.decisioning.rank import Indices
+from kaireon_core.decisioning.reasons import Reasons, StageCount, funnel
+from kaireon_core.decisioning.request import DecisionRequest
+from kaireon_core.decisioning.state import State, Ticks
+from kaireon_core.table import CustomerFacts, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that is known of the B customers of one decision."""
+
+    customers: Sequence[CustomerFacts]
+    segments: Segments
+    contacts: Contacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """What was decided for B customers over C candidates.
+
+    `picks` are each customer's candidates in rank order. `reasons` int16 (B, C) says why every other one is not among
+    them. `score` and `propensity` broadcast to (B, C); propensity is None where no model was asked.
+    `stages_ms` is filled when a clock was given.
+    """
+
+    picks: list[Indices]
+    reasons: Reasons
+    score: Floats
+    propensity: Floats | None
+    fit: Floats | None
+    bare: Mask | None
+    is_degraded: bool
+    stages_ms: dict[str, float]
+
+    def funnel(self, flow: CompiledFlow, customer: int = 0) -> list[StageCount]:
+        """Return how many candidates entered and left each stage for one customer."""
+        return funnel(flow.spans, self.reasons[customer])
+
+
+def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ticks | None = None) -> Decisions:
+    """Return the decisions. The same arguments give the same bytes; `ticks` (ms) only measures the stages."""
+    state = begin(flow, request, facts)
+    watch = _Watch(ticks)
+    for stage in (*flow.stages, flow.score):
+        stage.apply(state)
+        watch.lap(stage.name)
+    ranked = flow.ranker.rank(state)
+    picks = flow.filler.fill(state, ranked, _limit(flow, request))
+    watch.lap("rank")
+    assert state.score is not None  # noqa: S101 - the score stage has run
+    return Decisions(
+        picks=picks,
+        reasons=state.reasons,
+        score=state.score,
+        propensity=state.propensity,
+        fit=state.fit,
+        bare=state.bare,
+        is_degraded=state.is_degraded,
+        stages_ms=watch.laps,
+    )
+
+
+def begin(flow: CompiledFlow, request: DecisionRequest, facts: Facts) -> State:
+    """Return the state before the first stage: every candidate is alive."""
+    customers, candidates = len(facts.customers), len(flow.candidates)
+    return State(
+        request=request,
+        zone=flow.zone,
+        candidates=flow.candidates,
+        table=Table.of(facts.customers, flow.model_columns, candidates, flow.reads),
+        segments=facts.segments,
+        contacts=facts.contacts,
+        alive=np.ones((customers, candidates), np.bool_),
+        reasons=np.zeros((customers, candidates), np.int16),
+    )
+
+
+def _limit(flow: CompiledFlow, request: DecisionRequest) -> int:
+    """Return how many offers may be answered: the smallest of request, rank node and tenant."""
+    limit = min(request.limit, flow.max_offers)
+    return limit if flow.ranker.max_candidates is None else min(limit, flow.ranker.max_candidates)
+
+
+class _Watch:
+    """Adds up the milliseconds of each stage, when there is a clock."""
+
+    def __init__(self, ticks: Ticks | None) -> None:
+        self._ticks = ticks
+        self._last = ticks() if ticks else 0.0
+        self.laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        if self._ticks is None:
+            return
+        now = self._ticks()
+        self.laps[stage] = self.laps.get(stage, 0.0) + now - self._last
+        self._last = now

@@ -1,0 +1,155 @@
+"""The qualify node: may this customer be offered this? Hard rules drop, `fit` rules multiply the score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from kaireon_core.catalog.document import Document
+from kaireon_core.column import Mask, Operator, Test, compile_test
+from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.conditions import compile_condition
+from kaireon_core.decisioning.coverage import Coverage, build_coverage
+from kaireon_core.decisioning.flow import Qualify
+from kaireon_core.decisioning.reasons import LegendBuilder
+from kaireon_core.decisioning.state import Stage, StagePart, State
+from kaireon_core.table import Axis, axis_of
+
+DEFAULT_FIT_MULTIPLIER = 0.5
+_ABSENCE_TESTS = (Operator.EXISTS, Operator.NOT_EXISTS)
+
+# Where a rule fails: (B, 1) when it looks at the customer, (1, C) when it looks at the offer.
+Failing: TypeAlias = Callable[[State], Mask]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    coverage: Coverage
+    of_candidates: Mask
+    of_offers: Mask
+    failing: Failing
+    code: int | None
+    multiplier: float
+
+    def covered(self, state: State) -> Mask:
+        return state.covered(self.coverage, self.of_candidates, self.of_offers)
+
+    def apply(self, state: State) -> None:
+        failing = self.failing(state)
+        if not failing.any():
+            return
+        failing = self.covered(state) & failing
+        if self.code is not None:
+            state.drop(failing, self.code)
+        elif failing.any():
+            multiplier = np.where(failing, self.multiplier, 1.0)
+            state.fit = multiplier if state.fit is None else state.fit * multiplier
+
+
+def in_order(documents: Sequence[Document], mode: str, selected: Sequence[str]) -> list[Document]:
+    """Return the active rules or policies that a node applies: priority descending, then newest first, then id."""
+    wanted = set(selected)
+    chosen = [
+        document
+        for document in documents
+        if document.status == "active" and (mode == "all" or not wanted.isdisjoint((document.id, document.key)))
+    ]
+    chosen.sort(key=lambda document: document.id)
+    chosen.sort(key=lambda document: document.created_at, reverse=True)
+    return sorted(chosen, key=lambda document: -float(document.body.get("priority", 50)))
+
+
+def compile_qualify(node: Qualify, candidates: Candidates, legend: LegendBuilder) -> Stage:
+    """Return the stage: for each candidate the first hard rule that fails is the reason."""
+    rules = in_order(candidates.catalogue.qualification_rules, node.config.mode, node.config.rule_ids)
+    compiled = [_compile_rule(rule, candidates, legend) for rule in rules]
+    attributes = [str(rule.body["config"]["attribute"]) for rule in rules if _reads_customer(rule)]
+
+    def apply(state: State) -> None:
+        for rule in compiled:
+            rule.apply(state)
+
+    parts = [
+        StagePart(document=document, covered=rule.covered, apply=rule.apply)
+        for document, rule in zip(rules, compiled, strict=True)
+    ]
+    return Stage(name="qualify", apply=apply, reads=attributes, parts=parts)
+
+
+def _reads_customer(rule: Document) -> bool:
+    is_condition = rule.body["ruleType"] == "attribute_condition"
+    return is_condition and axis_of(str(rule.body["config"]["attribute"])) is Axis.CUSTOMER
+
+
+def _compile_rule(rule: Document, candidates: Candidates, legend: LegendBuilder) -> _Rule:
+    config = cast("dict[str, Any]", rule.body["config"])
+    coverage = build_coverage(rule.body, candidates.catalogue, "global")
+    rule_type = str(rule.body["ruleType"])
+    build, describe = _TYPES.get(rule_type, (_not_evaluated, _describe_unknown))
+    code = None
+    if rule.body.get("stage") != "fit":
+        detail = {"ruleType": rule_type, "scope": coverage.text, **config}
+        message = f"{describe(config)} (rule '{rule.name}')"
+        code = legend.add(rule_type, message, entity_id=rule.id, entity_name=rule.name, detail=detail)
+    return _Rule(
+        coverage=coverage,
+        of_candidates=coverage.of_candidates(candidates),
+        of_offers=coverage.of_offers(candidates),
+        failing=build(config, candidates),
+        code=code,
+        multiplier=float(config.get("fitMultiplier", DEFAULT_FIT_MULTIPLIER)),
+    )
+
+
+def _attribute_condition(config: dict[str, Any], candidates: Candidates) -> Failing:
+    return compile_condition(str(config["attribute"]), _fails(config), candidates)
+
+
+def _offer_attribute(config: dict[str, Any], candidates: Candidates) -> Failing:
+    return compile_condition(_offer_field(config), _fails(config), candidates)
+
+
+def _offer_field(config: dict[str, Any]) -> str:
+    return f"offer.{str(config['attribute']).removeprefix('offer.')}"
+
+
+def _fails(config: dict[str, Any]) -> Test:
+    """A missing attribute passes, unless its absence is what is asked for."""
+    operator = Operator(config["operator"])
+    test = compile_test(operator, config.get("value"))
+    if operator in _ABSENCE_TESTS:
+        return lambda column: ~test(column)
+    return lambda column: ~test(column) & ~column.is_null
+
+
+def _segment_required(config: dict[str, Any], _candidates: Candidates) -> Failing:
+    """The customer must be in all of the segments; none of them passes."""
+    required = frozenset(map(str, config["requiredSegments"]))
+    return lambda state: np.array([not required <= mine for mine in state.segments], np.bool_)[:, None]
+
+
+def _not_evaluated(_config: dict[str, Any], _candidates: Candidates) -> Failing:
+    """A type that this version does not evaluate does not pass: fail closed."""
+    return lambda _state: np.ones((1, 1), np.bool_)
+
+
+def _describe_unknown(_config: dict[str, Any]) -> str:
+    return "this type of rule is not evaluated, so it does not pass"
+
+
+def _describe_condition(config: dict[str, Any]) -> str:
+    return f"not so: {config['attribute']} {config['operator']} {config.get('value')!r}"
+
+
+_TYPES: dict[str, tuple[Callable[[dict[str, Any], Candidates], Failing], Callable[[dict[str, Any]], str]]] = {
+    "attribute_condition": (_attribute_condition, _describe_condition),
+    "offer_attribute": (_offer_attribute, lambda config: "the offer: " + _describe_condition(config)),
+    "segment_required": (
+        _segment_required,
+        lambda config: "Missing required segments: " + ", ".join(config["requiredSegments"]),
+    ),
+}
+EVALUATED_RULE_TYPES = frozenset(_TYPES)

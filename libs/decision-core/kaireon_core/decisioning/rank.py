@@ -1,0 +1,92 @@
+"""The rank node: a total order of the candidates of each customer, one candidate per offer.
+
+Scores are compared rounded to 12 decimals; equal ones follow priority (descending), then offer key (code points).
+Of several creatives of an offer the best stands for it: score, then creative weight, creative name and id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.flow import Rank, RankConfig
+from kaireon_core.decisioning.reasons import LegendBuilder
+from kaireon_core.decisioning.state import State
+
+Indices: TypeAlias = NDArray[np.int64]
+_DECIMALS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """n ranked candidates over all customers: customer ascending, best first within each."""
+
+    customer: Indices
+    candidate: Indices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranker:
+    """A compiled rank node; `max_candidates` bounds the answer."""
+
+    candidates: Candidates
+    other_creative: int
+    max_candidates: int | None
+    max_per_category: int | None
+
+    def rank(self, state: State) -> Ranked:
+        """Return the ranking; candidates beaten by another creative of their offer are dropped."""
+        customer, candidate = np.nonzero(state.alive)
+        assert state.score is not None  # noqa: S101 - compile puts a score stage before every ranking
+        score = np.broadcast_to(state.score, state.alive.shape)[customer, candidate]
+        order = np.lexsort((self.candidates.tie_rank[candidate], -np.round(score, _DECIMALS), customer))
+        customer, candidate = customer[order], candidate[order]
+        offers = len(self.candidates.catalogue.offers)
+        is_best = _is_first(customer * offers + self.candidates.offer[candidate], state.table.customers * offers)
+        state.reasons[customer[~is_best], candidate[~is_best]] = self.other_creative
+        ranked = Ranked(customer[is_best], candidate[is_best])
+        return ranked if self.max_per_category is None else self._diversify(ranked, self.max_per_category)
+
+    def _diversify(self, ranked: Ranked, max_per_category: int) -> Ranked:
+        """Return the ranking with at most so many of each category first, the rest behind, both by score."""
+        # A category's number is at most the number of offers, so the groups of two customers never meet.
+        categories = len(self.candidates.catalogue.offers) + 1
+        group = ranked.customer * categories + self.candidates.category[ranked.candidate]
+        is_surplus = _earlier_equals(group) >= max_per_category
+        order = np.lexsort((np.arange(len(group)), is_surplus, ranked.customer))
+        return Ranked(ranked.customer[order], ranked.candidate[order])
+
+
+def compile_rank(node: Rank | None, candidates: Candidates, legend: LegendBuilder) -> Ranker:
+    """Return the ranker; a flow without a rank node takes the best by score."""
+    config = node.config if node else RankConfig()
+    return Ranker(
+        candidates=candidates,
+        other_creative=legend.add("other_creative", "another creative of the same offer ranks higher"),
+        max_candidates=config.max_candidates,
+        max_per_category=(config.max_per_category or 1) if config.method == "diversity" else None,
+    )
+
+
+def _is_first(groups: Indices, count: int) -> NDArray[np.bool_]:
+    """Return where each of `count` possible values stands for the first time."""
+    rows = np.arange(len(groups))
+    first = np.empty(count, np.int64)
+    first[groups[::-1]] = rows[::-1]  # of equal indices the last assignment stays: the first row
+    return first[groups] == rows
+
+
+def _earlier_equals(groups: Indices) -> Indices:
+    """Return for each row how many equal values stand before it."""
+    order = np.argsort(groups, kind="stable")
+    sorted_groups = groups[order]
+    rows = np.arange(len(groups))
+    begins = np.ones(len(groups), np.bool_)
+    begins[1:] = sorted_groups[1:] != sorted_groups[:-1]
+    counts = np.empty(len(groups), np.int64)
+    counts[order] = rows - np.maximum.accumulate(np.where(begins, rows, 0))
+    return counts

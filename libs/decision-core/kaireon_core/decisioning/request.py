@@ -1,0 +1,26 @@
+"""What a decision is asked for."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Routing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the answer will be shown: a channel by type or id, a placement by key or slot type; all optional."""
+
+    channel: str | None = None
+    channel_id: str | None = None
+    placement: str | None = None
+
+
+class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a request that is the same for every customer decided with it.
+
+    `now_ms` is the instant of the decision in milliseconds since the epoch; `limit` is how many offers may be returned.
+    """
+
+    now_ms: int
+    limit: int = 5
+    routing: Routing = Routing()
+    excluded_offers: frozenset[str] = frozenset()
+    excluded_creatives: frozenset[str] = frozenset()

@@ -1,0 +1,75 @@
+"""The score node: what a candidate is worth, by priority or by a model's propensity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kaireon_core.column import Floats
+from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.flow import Score, ScoreConfig
+from kaireon_core.decisioning.state import Stage, State
+from kaireon_core.learning.model import Model
+from kaireon_core.table import Table
+
+# What is believed of a customer's answer when nothing is known.
+DEFAULT_PROPENSITY = 0.5
+
+
+def compile_score(node: Score | None, candidates: Candidates, models: Mapping[str, Model]) -> Stage:
+    """Return the stage; a flow without a score node scores by priority.
+
+    A model that is missing from `models` cannot score now: its candidates get the default propensity, and the decision
+    says that it is degraded.
+    """
+    config = node.config if node else ScoreConfig()
+    if config.method == "priority_weighted":
+        return _priority_weighted(candidates)
+    return _propensity(config, candidates, models.get(config.model_key or ""))
+
+
+def _priority_weighted(candidates: Candidates) -> Stage:
+    """Score = priority/100 * weight/100 * fit multiplier; without a creative the weight is 100."""
+    full = (candidates.priority / 100) * (candidates.weight / 100)
+    bare = candidates.priority / 100
+
+    def apply(state: State) -> None:
+        base = full if state.bare is None else np.where(state.bare, bare, full)
+        state.score = _times_fit(base[None, :], state)
+
+    return Stage(name="score", apply=apply)
+
+
+def _propensity(config: ScoreConfig, candidates: Candidates, model: Model | None) -> Stage:
+    """Score = propensity * fit multiplier; `propensityFloor` raises the propensity and drops nobody."""
+    floor = config.propensity_floor or 0.0
+    columns = candidates.columns(model.fields) if model else {}
+    bound = model.bound(Table.of((), columns, len(candidates))) if model else None
+
+    def apply(state: State) -> None:
+        shape = (state.table.customers, len(candidates))
+        propensity = np.full(shape, DEFAULT_PROPENSITY)
+        alive = np.flatnonzero(state.alive.any(axis=0))
+        if alive.size and model is None:
+            state.is_degraded = True
+        elif alive.size and model is not None:
+            # Offers that stand for themselves have lost their creatives' columns, so what is bound no longer holds.
+            scored = (
+                bound.score_rows(state.table, alive)
+                if bound is not None and state.bare is None
+                else model.score(state.table.select(alive)).values
+            )
+            # A candidate that is alive for another customer only is not this customer's: its score stays unasked.
+            propensity[:, alive] = np.where(state.alive[:, alive], scored, DEFAULT_PROPENSITY)
+        if floor:
+            propensity = np.maximum(propensity, floor)
+        state.propensity = propensity
+        state.score = _times_fit(propensity, state)
+
+    fields = model.fields if model else ()
+    return Stage(name="score", apply=apply, reads=() if bound else fields, candidate_reads=fields)
+
+
+def _times_fit(score: Floats, state: State) -> Floats:
+    return score if state.fit is None else score * state.fit

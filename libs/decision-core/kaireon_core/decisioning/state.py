@@ -1,0 +1,109 @@
+"""What a decision is made of while it is being made: B customers, C candidates, and what is known of them so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaireon_core.catalog.document import Document
+from kaireon_core.column import Floats, Mask
+from kaireon_core.decisioning.calendar import Period, period_start_ms
+from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.contacts import Contacts
+from kaireon_core.decisioning.coverage import Coverage, Segments
+from kaireon_core.decisioning.reasons import Reasons
+from kaireon_core.decisioning.request import DecisionRequest
+from kaireon_core.table import Table
+
+# Milliseconds per stage, and what measures them: the core has no clock of its own.
+Ticks: TypeAlias = Callable[[], float]
+
+
+@dataclass(slots=True, kw_only=True)
+class SharedCap:
+    """A cap that several candidates share: how much of it is left for each customer, shape (B,).
+
+    `covered` is (B, C) or (1, C): which candidates take from it.
+    """
+
+    covered: Mask
+    remaining: NDArray[np.int64]
+    code: int
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """Arrays over (B, C), or (1, C) where all customers agree; stages narrow `alive` and explain it in `reasons`."""
+
+    request: DecisionRequest
+    zone: ZoneInfo
+    candidates: Candidates
+    table: Table
+    segments: Segments
+    contacts: Contacts
+    alive: Mask
+    reasons: Reasons
+    # Offers kept although none of their creatives matched, (C,): they stand alone, without channel or placement.
+    bare: Mask | None = None
+    fit: Floats | None = None
+    propensity: Floats | None = None
+    score: Floats | None = None
+    is_degraded: bool = False
+    shared_caps: list[SharedCap] = field(default_factory=list[SharedCap])
+    _period_starts: dict[Period, int] = field(default_factory=dict[Period, int])
+
+    def period_start_ms(self, period: Period) -> int:
+        """Return when the day, week or month of this decision began."""
+        start = self._period_starts.get(period)
+        if start is None:
+            start = self._period_starts[period] = period_start_ms(period, self.request.now_ms, self.zone)
+        return start
+
+    def drop(self, failing: Mask, code: int) -> None:
+        """Drop the candidates that are alive where `failing` (broadcastable to (B, C)), for this reason."""
+        dropped = self.alive & failing
+        if dropped.any():
+            self.reasons[dropped] = code
+            self.alive &= ~dropped
+
+    def keep_bare(self, bare: Mask) -> None:
+        """Let these candidates, (C,), stand for their offer alone; none of their creative's fields is read any more."""
+        self.bare = bare
+        self.table = self.table.without_creatives(bare)
+
+    def covered(self, coverage: Coverage, of_candidates: Mask, of_offers: Mask) -> Mask:
+        """Return where a rule or policy applies, (1, C) or (B, C)."""
+        mask = of_candidates if self.bare is None else np.where(self.bare, of_offers, of_candidates)
+        members = coverage.of_customers(self.segments)
+        return mask[None, :] if members is None else mask[None, :] | members[:, None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePart:
+    """One rule or policy of a stage, on its own: what it covers, and its effect."""
+
+    document: Document
+    covered: Callable[[State], Mask]
+    apply: Callable[[State], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """The executable form of one node: narrows or completes the state."""
+
+    name: str
+    apply: Callable[[State], None]
+    # The names of the columns that it reads, so that a decision makes them all at once.
+    reads: Sequence[str] = ()
+    # The names of the candidates' columns that it may read; they are made when the flow is compiled.
+    candidate_reads: Sequence[str] = ()
+    # How far back it must see contacts, in milliseconds; 0 = not at all.
+    contact_window_ms: int = 0
+    needs_contact_totals: bool = False
+    # Its rules or policies one by one, for explanations.
+    parts: Sequence[StagePart] = ()

@@ -1,0 +1,1 @@
+"""Models: scoring, training state, lifecycle."""

@@ -1,0 +1,147 @@
+"""A model as the engine sees it: columns in, scores out; explanations only for whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kaireon_core.column import Column, Floats
+from kaireon_core.table import Axis, lookup, split_name
+
+
+class Fields(Protocol):
+    """Where a model reads from: the columns of B customers and C candidates. `Table` is one."""
+
+    @property
+    def customers(self) -> int:
+        """The number of customers, B."""
+        ...
+
+    @property
+    def candidates(self) -> int:
+        """The number of candidates, C."""
+        ...
+
+    def column(self, name: str) -> tuple[Column, Axis]:
+        """Return the column of this name and its axis; a missing field is a column of nulls."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a model says of every (customer, candidate): both arrays broadcast to (B, C).
+
+    `raw` is the score before normalisation or calibration: points of a scorecard, log-odds of trees.
+    """
+
+    values: Floats
+    raw: Floats
+
+
+class Contribution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one rule or feature added to the raw score; `actual` is the value that was found.
+
+    `id`, `operator`, `value`, `matched`, `points` and `description` are those of a scorecard's rule.
+    """
+
+    field: str
+    contribution: float
+    actual: Any = None
+    id: str | None = None
+    operator: str | None = None
+    value: Any = None
+    matched: bool | None = None
+    points: float | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one score is what it is: `base` plus the sum of the contributions is the raw score."""
+
+    base: float
+    contributions: tuple[Contribution, ...]
+
+
+class CustomerFields(Protocol):
+    """Where a bound model reads from: the values of B customers. `Table` is one."""
+
+    @property
+    def customers(self) -> int:
+        """The number of customers, B."""
+        ...
+
+    def values(self, name: str) -> list[object]:
+        """Return the values of a name that is about the customer, one each."""
+        ...
+
+
+class BoundModel(Protocol):
+    """A model over candidates that do not change: what it makes of their columns is made once."""
+
+    def score_rows(self, table: CustomerFields, rows: NDArray[np.int64]) -> Floats:
+        """Return the scores of every customer of the table for the candidates at `rows`, broadcastable to (B, rows)."""
+        ...
+
+
+class Model(Protocol):
+    """A compiled model: immutable, without state, the same answer for one row as for many."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names that it reads, so that only these are loaded."""
+        ...
+
+    def score(self, table: Fields) -> Scores:
+        """Return the scores of every customer and candidate of the table."""
+        ...
+
+    def explain(self, table: Fields, customer: int, candidate: int) -> Explanation:
+        """Return why the score at (customer, candidate) is what it is."""
+        ...
+
+    def bound(self, candidates: Fields) -> BoundModel | None:
+        """Return the model over the candidates of this table, None when nothing is gained by it."""
+        ...
+
+
+class RowTable:
+    """Rows that are scored on their own, without a decision: each is a customer, and there is one candidate.
+
+    Whatever a model reads, `offer.*` included, is looked up in the row: by its full name first, then bare.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Hold the rows; columns are made when they are asked for."""
+        self._rows = rows
+        self._columns: dict[str, Column] = {}
+
+    @property
+    def customers(self) -> int:
+        """The number of rows."""
+        return len(self._rows)
+
+    @property
+    def candidates(self) -> int:
+        """One."""
+        return 1
+
+    def column(self, name: str) -> tuple[Column, Axis]:
+        """Return the values of this name, one per row."""
+        if name not in self._columns:
+            self._columns[name] = Column.from_values([_value(row, name) for row in self._rows])
+        return self._columns[name], Axis.CUSTOMER
+
+
+_ABOUT_THE_CUSTOMER = frozenset({"customer", "attributes"})
+
+
+def _value(row: Mapping[str, Any], name: str) -> object:
+    found = lookup(row, name)
+    namespace, field = split_name(name)
+    return lookup(row, field) if found is None and namespace in _ABOUT_THE_CUSTOMER else found

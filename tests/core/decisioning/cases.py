@@ -1,0 +1,177 @@
+"""A case as data, and what the engine makes of it in words: candidates by key, reasons by stage, type and entity."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from kaireon_core.catalog.document import Catalogue, Document
+from kaireon_core.decisioning.compile import CompiledFlow, ScoringModel, compile_flow
+from kaireon_core.decisioning.contacts import ContactRows, Contacts
+from kaireon_core.decisioning.decide import Decisions, Facts, decide
+from kaireon_core.decisioning.flow import FlowKind, parse_flow
+from kaireon_core.decisioning.request import DecisionRequest, Routing
+from kaireon_core.learning.compile import compile_model
+from kaireon_core.table import CustomerFacts
+
+# {timezone?, maxOffers?, catalogue, models?, flow, request, customers}; see tests/golden/decisions.
+Case: TypeAlias = dict[str, Any]
+# (offer id, creative id or None): a row of the candidate table.
+Row: TypeAlias = tuple[str, str | None]
+# (stage, type, entity id or None).
+Why: TypeAlias = tuple[str, str, str | None]
+
+_KINDS = (
+    "offers",
+    "creatives",
+    "channels",
+    "placements",
+    "categories",
+    "sub_categories",
+    "qualification_rules",
+    "contact_policies",
+)
+_OWN = ("id", "key", "name", "status", "createdAt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What was decided for one customer."""
+
+    # The answer in order: what is shown, a bare offer without creative.
+    picks: list[Row]
+    # Why every other candidate is not in it.
+    dropped: dict[Row, Why]
+    # The scores of the candidates that reached scoring.
+    scores: dict[Row, float]
+    funnel: list[tuple[str, int, int]]
+    is_degraded: bool
+
+
+def document(written: dict[str, Any]) -> Document:
+    """Return a document from its short form: `key` and `name` default to the id, `status` to active."""
+    return Document(
+        id=written["id"],
+        key=written.get("key", written["id"]),
+        name=written.get("name", written["id"]),
+        status=written.get("status", "active"),
+        created_at=written.get("createdAt", ""),
+        body={name: value for name, value in written.items() if name not in _OWN},
+    )
+
+
+def catalogue_of(case: Case) -> Catalogue:
+    return Catalogue(**{kind: tuple(map(document, case["catalogue"].get(kind, ()))) for kind in _KINDS})
+
+
+def compile_case(case: Case) -> CompiledFlow:
+    models = {
+        key: ScoringModel(model_type="scorecard", model=compile_model("scorecard", config, None, _no_trees))
+        for key, config in case.get("models", {}).items()
+    }
+    return compile_flow(
+        parse_flow(case["flow"], FlowKind.DRAFT),
+        catalogue_of(case),
+        models,
+        zone=ZoneInfo(case.get("timezone", "UTC")),
+        max_offers=case.get("maxOffers", 100),
+    )
+
+
+def _no_trees(_text: str) -> Any:
+    raise AssertionError
+
+
+def instant_ms(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def request_of(case: Case) -> DecisionRequest:
+    written = case["request"]
+    return DecisionRequest(
+        now_ms=instant_ms(written["now"]),
+        limit=written.get("limit", 5),
+        routing=Routing(
+            channel=written.get("channel"), channel_id=written.get("channelId"), placement=written.get("placement")
+        ),
+        excluded_offers=frozenset(written.get("excludeOffers", ())),
+        excluded_creatives=frozenset(written.get("excludeCreatives", ())),
+    )
+
+
+def facts_of(case: Case, flow: CompiledFlow, customers: list[dict[str, Any]]) -> Facts:
+    """Return the facts, of the contacts only those that the flow says it needs."""
+    return Facts(
+        customers=[_customer(one) for one in customers],
+        segments=[frozenset(one.get("segments", ())) for one in customers],
+        contacts=_contacts(flow, customers, instant_ms(case["request"]["now"])),
+    )
+
+
+def _customer(written: dict[str, Any]) -> CustomerFacts:
+    attributes = written.get("attributes", {})
+    return CustomerFacts(
+        customer={**written.get("customer", {}), **attributes},
+        attributes=attributes,
+        context=written.get("context", {}),
+        request=written.get("request", {}),
+    )
+
+
+def _contacts(flow: CompiledFlow, customers: list[dict[str, Any]], now_ms: int) -> Contacts:
+    recent = list[tuple[int, int, int, int, int, int]]()
+    totals = defaultdict[tuple[int, int, int, int], list[int]](list)
+    for number, customer in enumerate(customers):
+        for contact in customer.get("contacts", ()):
+            at_ms = instant_ms(contact["at"])
+            place = (
+                number,
+                flow.offer_index.get(contact.get("offer"), -1),
+                flow.creative_index.get(contact.get("creative"), -1),
+                flow.channel_index.get(contact.get("channel"), -1),
+            )
+            totals[place].append(at_ms)
+            if at_ms >= now_ms - flow.needs.contact_window_ms and flow.needs.contact_window_ms:
+                recent.append((*place, at_ms, 1))
+    summed = [(*place, max(instants), len(instants)) for place, instants in totals.items()]
+    return Contacts(recent=ContactRows.of(recent), totals=ContactRows.of(summed if flow.needs.contact_totals else []))
+
+
+def run(case: Case) -> list[Outcome]:
+    """Return what the engine decides for all customers of the case at once."""
+    flow = compile_case(case)
+    decisions = decide(flow, request_of(case), facts_of(case, flow, case["customers"]))
+    return [outcome(flow, decisions, customer) for customer in range(len(case["customers"]))]
+
+
+def outcome(flow: CompiledFlow, decisions: Decisions, customer: int) -> Outcome:
+    rows = [_row(flow, candidate) for candidate in range(len(flow.candidates))]
+    codes: list[int] = decisions.reasons[customer].tolist()
+    reasons = {rows[at]: flow.reasons[code - 1] for at, code in enumerate(codes) if code}
+    scores = np.broadcast_to(decisions.score, decisions.reasons.shape)[customer]
+    scored = [at for at, code in enumerate(codes) if not code or flow.reasons[code - 1].stage in ("rank", "response")]
+    return Outcome(
+        picks=[_shown(flow, decisions, candidate) for candidate in decisions.picks[customer].tolist()],
+        dropped={row: (reason.stage, reason.type, reason.entity_id) for row, reason in reasons.items()},
+        scores={rows[at]: float(scores[at]) for at in scored},
+        funnel=[(count.stage, count.in_, count.out) for count in decisions.funnel(flow, customer)],
+        is_degraded=decisions.is_degraded,
+    )
+
+
+def _row(flow: CompiledFlow, candidate: int) -> Row:
+    table, catalogue = flow.candidates, flow.candidates.catalogue
+    creative = int(table.creative[candidate])
+    offer = int(table.offer[candidate])
+    return catalogue.offers[offer].id, None if creative < 0 else catalogue.creatives[creative].id
+
+
+def _shown(flow: CompiledFlow, decisions: Decisions, candidate: int) -> Row:
+    offer, creative = _row(flow, candidate)
+    is_bare = decisions.bare is not None and bool(decisions.bare[candidate])
+    return offer, None if is_bare else creative

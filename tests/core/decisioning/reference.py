@@ -1,0 +1,390 @@
+"""The contract once more, in plain loops over plain JSON: slow, obvious, and written without looking at the engine.
+
+It reads the cases of `cases.py` and answers in the same words, one customer and one candidate at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.core.decisioning.cases import Case, Outcome
+from tests.core.decisioning.plain_values import (
+    Candidate,
+    Thing,
+    get,
+    holds,
+    instant,
+    is_named,
+    key_of,
+    name_of,
+    status_of,
+    value_of,
+)
+
+
+def decide(case: Case, customer: Thing) -> Outcome:
+    return _Decision(case, customer).run()
+
+
+# --- the decision -------------------------------------------------------------------------------------------------
+
+
+class _Decision:
+    def __init__(self, case: Case, customer: Thing) -> None:
+        self.case, self.customer = case, customer
+        self.catalogue: dict[str, list[Thing]] = case["catalogue"]
+        self.request: Thing = case["request"]
+        self.now = datetime.fromisoformat(self.request["now"])
+        self.zone = ZoneInfo(case.get("timezone", "UTC"))
+        self.segments: set[str] = set(customer.get("segments", ()))
+        self.contacts: list[Thing] = customer.get("contacts", [])
+        written: list[Thing] = case["flow"]["nodes"]
+        self.nodes = [node for _, node in sorted(enumerate(written), key=_run_order)]
+        self.is_degraded = False
+        # (policy, how many more contacts it lets through), in order of priority.
+        self.caps: list[tuple[Thing, int]] = []
+        self.funnel: list[tuple[str, int, int]] = []
+        has_match = any(node["type"] == "match_creatives" for node in self.nodes)
+        self.candidates = [one for offer in self._all("offers") for one in self._of_offer(offer, has_match)]
+
+    def run(self) -> Outcome:
+        steps: dict[str, Callable[[Thing], None]] = {
+            "inventory": self._inventory,
+            "filter": self._filter,
+            "match_creatives": self._match_creatives,
+            "qualify": self._qualify,
+            "contact_policy": self._contact_policy,
+        }
+        for node in self.nodes:
+            if node["type"] in steps:
+                self._stage(node["type"], partial(steps[node["type"]], node.get("config", {})))
+        self._stage("score", partial(self._score, self._config("score")))
+        scores = {one.row: one.score for one in self._alive()}
+        ranked, picks = list[Candidate](), list[Candidate]()
+        self._stage("rank", lambda: ranked.extend(self._rank(self._config("rank"))))
+        self._stage("response", lambda: picks.extend(self._fill(ranked)))
+        return Outcome(
+            picks=[(one.offer["id"], one.creative["id"] if one.creative else None) for one in picks],
+            dropped={one.row: one.why for one in self.candidates if one.why},
+            scores=scores,
+            funnel=self.funnel,
+            is_degraded=self.is_degraded,
+        )
+
+    def _stage(self, name: str, step: Callable[[], None]) -> None:
+        self.stage = name
+        before = len(self._alive())
+        step()
+        self.funnel.append((name, before, len(self._alive())))
+
+    def _all(self, kind: str) -> list[Thing]:
+        return self.catalogue.get(kind, [])
+
+    def _find(self, kind: str, id_: str | None) -> Thing | None:
+        return next((one for one in self._all(kind) if one["id"] == id_), None)
+
+    def _of_offer(self, offer: Thing, has_match: bool) -> list[Candidate]:
+        creatives = [one for one in self._all("creatives") if one["offerId"] == offer["id"]] if has_match else []
+        if not creatives:
+            return [Candidate(offer, None, None, None)]
+        return [
+            Candidate(
+                offer,
+                creative,
+                self._find("channels", creative["channelId"]),
+                self._find("placements", creative.get("placementId")),
+            )
+            for creative in creatives
+        ]
+
+    def _config(self, type_: str) -> Thing:
+        configs: list[Thing] = [node.get("config", {}) for node in self.nodes if node["type"] == type_]
+        return configs[0] if configs else {}
+
+    def _alive(self) -> list[Candidate]:
+        return [one for one in self.candidates if one.why is None]
+
+    def _drop(self, candidate: Candidate, type_: str, entity: Thing | None = None) -> None:
+        if candidate.why is None:
+            candidate.why = (self.stage, type_, entity["id"] if entity else None)
+
+    # --- names
+
+    def _resolve(self, name: str, candidate: Candidate) -> Any:
+        head, dot, rest = name.partition(".")
+        things = {
+            "offer": candidate.offer,
+            "channel": candidate.channel,
+            "creative": candidate.creative,
+            "placement": candidate.placement,
+        }
+        if dot and head in things:
+            return value_of(things[head], rest)
+        if dot and head in ("attributes", "context", "request"):
+            return get(self.customer.get(head, {}), rest)
+        merged = {**self.customer.get("customer", {}), **self.customer.get("attributes", {})}
+        return get(merged, rest if dot and head == "customer" else name)
+
+    # --- narrowing
+
+    def _inventory(self, config: Thing) -> None:
+        for one in self.candidates:
+            offer, schedule = one.offer, one.offer.get("schedule", {})
+            start, end = instant(schedule.get("startDate")), instant(schedule.get("endDate"))
+            if not self._is_in_scope(config, offer):
+                self._drop(one, "scope")
+            elif status_of(offer) not in config.get("includeStatuses", ["active"]):
+                self._drop(one, "status")
+            elif (start and self.now < start) or (end and self.now >= end):
+                self._drop(one, "schedule")
+            elif offer.get("emergencyExcluded"):
+                self._drop(one, "emergency_excluded")
+            elif is_named(offer, self.request.get("excludeOffers", [])):
+                self._drop(one, "excluded")
+
+    def _is_in_scope(self, config: Thing, offer: Thing) -> bool:
+        scope = config.get("scope", "all")
+        if config.get("offerIds") or scope == "offers":
+            return is_named(offer, config.get("offerIds", []))
+        if scope == "category":
+            category = self._find("categories", offer.get("categoryId"))
+            return category is not None and is_named(category, config.get("categoryIds", []))
+        if scope == "subcategory":
+            sub_category = self._find("sub_categories", offer.get("subCategoryId"))
+            return sub_category is not None and is_named(sub_category, config.get("subCategoryIds", []))
+        return True
+
+    def _filter(self, config: Thing) -> None:
+        combine = all if config.get("combinator", "AND") == "AND" else any
+        conditions = config.get("conditions", [])
+        for one in self._alive():
+            results = [holds(self._resolve(c["field"], one), c["operator"], c.get("value")) for c in conditions]
+            if conditions and not combine(results):
+                self._drop(one, "filter")
+
+    def _match_creatives(self, config: Thing) -> None:
+        mode = config.get("placementMatchMode", "any")
+        for offer in self._all("offers"):
+            mine = [one for one in self.candidates if one.offer is offer]
+            mine.sort(key=lambda one: one.row[1] or "")
+            problems = [self._mismatch(one, mode) for one in mine]
+            if not config.get("requireCreative", True) and all(problems):
+                mine[0].make_bare()
+                problems[0] = None
+            for one, problem in zip(mine, problems, strict=True):
+                if problem:
+                    self._drop(one, problem)
+
+    def _mismatch(self, one: Candidate, mode: str) -> str | None:
+        creative, channel = one.creative, one.channel
+        if creative is None:
+            return "no_creative"
+        if channel is None or status_of(creative) != "active" or status_of(channel) != "active":
+            return "inactive"
+        if is_named(creative, self.request.get("excludeCreatives", [])):
+            return "excluded"
+        wanted, wanted_id = self.request.get("channel"), self.request.get("channelId")
+        if (wanted and channel["channelType"] != wanted) or (wanted_id and not is_named(channel, [wanted_id])):
+            return "channel"
+        return None if self._is_placed(one.placement, mode) else "placement"
+
+    def _is_placed(self, placement: Thing | None, mode: str) -> bool:
+        wanted = self.request.get("placement")
+        if wanted is None or mode == "none":
+            return True
+        if placement is None:
+            return mode == "any"
+        if any(is_named(one, [wanted]) for one in self._all("placements")):
+            return is_named(placement, [wanted])
+        return placement.get("slotType") == wanted
+
+    # --- rules and policies
+
+    def _applied(self, kind: str, config: Thing, field: str) -> list[Thing]:
+        chosen = [one for one in self._all(kind) if status_of(one) == "active"]
+        if config.get("mode", "all") == "selected":
+            chosen = [one for one in chosen if is_named(one, config.get(field, []))]
+        chosen.sort(key=lambda one: one["id"])
+        chosen.sort(key=lambda one: one.get("createdAt", ""), reverse=True)
+        chosen.sort(key=lambda one: one.get("priority", 50), reverse=True)
+        return chosen
+
+    def _covers(self, thing: Thing, default: str, where: Thing) -> bool:
+        """`where` names an offer, creative, channel and placement, each None when there is none."""
+        single: Thing = {"scope": thing.get("scope") or default, "scopeId": thing.get("scopeId")}
+        for scope in thing.get("scopes") or [single]:
+            kind: str = scope["scope"]
+            id_ = scope.get("scopeId")
+            if kind == "global" or (kind == "segment" and id_ in self.segments):
+                return True
+            offer: Thing = where["offer"] or {}
+            found: Thing = {
+                "offer": offer.get("id"),
+                "category": offer.get("categoryId"),
+                "subcategory": offer.get("subCategoryId"),
+                "creative": (where["creative"] or {}).get("id"),
+                "channel": (where["channel"] or {}).get("id"),
+                "placement": (where["placement"] or {}).get("id"),
+            }
+            if id_ is not None and found.get(kind) == id_:
+                return True
+        return False
+
+    def _qualify(self, config: Thing) -> None:
+        for rule in self._applied("qualification_rules", config, "ruleIds"):
+            for one in self.candidates:
+                if self._covers(rule, "global", vars(one)) and not self._passes(rule, one):
+                    if rule.get("stage") == "fit":
+                        one.fit *= rule["config"].get("fitMultiplier", 0.5)
+                    else:
+                        self._drop(one, rule["ruleType"], rule)
+
+    def _passes(self, rule: Thing, one: Candidate) -> bool:
+        config = rule["config"]
+        if rule["ruleType"] == "segment_required":
+            return all(segment in self.segments for segment in config["requiredSegments"])
+        name: str = config["attribute"]
+        if rule["ruleType"] == "offer_attribute" and not name.startswith("offer."):
+            name = "offer." + name
+        value = self._resolve(name, one)
+        if value is None and config["operator"] not in ("exists", "not_exists"):
+            return True
+        return holds(value, config["operator"], config.get("value"))
+
+    def _contact_policy(self, config: Thing) -> None:
+        for policy in self._applied("contact_policies", config, "policyIds"):
+            if policy["ruleType"] == "cooldown":
+                self._cool_down(policy)
+            else:
+                for maximum, is_inside in self._windows(policy["config"]):
+                    self._cap(policy, maximum, is_inside)
+
+    def _contacts_of(self, policy: Thing, offer: Thing) -> list[Thing]:
+        """Return the contacts that count for a policy: inside its scope, with `perOffer` those of this offer only."""
+        inside = [one for one in self.contacts if self._covers(policy, "offer", self._where(one))]
+        is_per_offer = policy["config"].get("perOffer", False)
+        return [one for one in inside if one["offer"] == offer["id"]] if is_per_offer else inside
+
+    def _where(self, contact: Thing) -> Thing:
+        creative = self._find("creatives", contact.get("creative"))
+        return {
+            "offer": self._find("offers", contact.get("offer")),
+            "creative": creative,
+            "channel": self._find("channels", contact.get("channel")),
+            "placement": self._find("placements", creative.get("placementId")) if creative else None,
+        }
+
+    def _cool_down(self, policy: Thing) -> None:
+        for one in self.candidates:
+            if not self._covers(policy, "offer", vars(one)):
+                continue
+            ages = [self.now - datetime.fromisoformat(c["at"]) for c in self._contacts_of(policy, one.offer)]
+            if ages and min(ages) < timedelta(hours=policy["config"]["cooldownHours"]):
+                self._drop(one, "cooldown", policy)
+
+    def _windows(self, config: Thing) -> list[tuple[int, Callable[[datetime], bool]]]:
+        local = self.now.astimezone(self.zone)
+
+        def within(age: timedelta) -> Callable[[datetime], bool]:
+            return lambda at: self.now - at < age
+
+        tests: list[tuple[str, Callable[[datetime], bool]]] = [
+            ("maxPerDay", lambda at: at.astimezone(self.zone).date() == local.date()),
+            ("maxPerWeek", lambda at: at.astimezone(self.zone).isocalendar()[:2] == local.isocalendar()[:2]),
+            ("maxPerMonth", lambda at: at.astimezone(self.zone).strftime("%Y-%m") == local.strftime("%Y-%m")),
+            ("maxTotal", within(timedelta(hours=config.get("lookbackHours", 24 * 36500)))),
+            ("maxContacts", within(timedelta(days=config.get("windowDays", 0)))),
+        ]
+        return [(config[name], test) for name, test in tests if config.get(name) is not None]
+
+    def _cap(self, policy: Thing, maximum: int, is_inside: Callable[[datetime], bool]) -> None:
+        for one in self.candidates:
+            contacts = [c for c in self._contacts_of(policy, one.offer) if is_inside(datetime.fromisoformat(c["at"]))]
+            if self._covers(policy, "offer", vars(one)) and len(contacts) >= maximum:
+                self._drop(one, "frequency_cap", policy)
+        if not policy["config"].get("perOffer", False):
+            counted = [c for c in self.contacts if self._covers(policy, "offer", self._where(c))]
+            used = sum(is_inside(datetime.fromisoformat(contact["at"])) for contact in counted)
+            self.caps.append((policy, maximum - used))
+
+    # --- scoring and ranking
+
+    def _score(self, config: Thing) -> None:
+        for one in self._alive():
+            if config.get("method", "priority_weighted") == "priority_weighted":
+                one.score = one.priority / 100 * one.weight / 100 * one.fit
+            else:
+                one.score = max(self._propensity(config, one), config.get("propensityFloor") or 0) * one.fit
+
+    def _propensity(self, config: Thing, one: Candidate) -> float:
+        card: Thing | None = self.case.get("models", {}).get(config["modelKey"])
+        if card is None:
+            self.is_degraded = True
+            return 0.5
+        raw = card["baseScore"]
+        for rule in card["rules"]:
+            if holds(self._resolve(rule["field"], one), rule["operator"], rule["value"]):
+                raw += rule["points"]
+        low, high = card["minScore"], card["maxScore"]
+        if card["normalization"] == "linear":
+            return min(1.0, max(0.0, (raw - low) / (high - low)))
+        return 1 / (1 + math.exp(-6 * (raw - (high + low) / 2) / (high - low)))
+
+    def _rank(self, config: Thing) -> list[Candidate]:
+        best = list[Candidate]()
+        for offer in self._all("offers"):
+            mine = [one for one in self._alive() if one.offer is offer]
+            mine.sort(key=_creative_order)
+            best += mine[:1]
+            for one in mine[1:]:
+                self._drop(one, "other_creative")
+        best.sort(key=lambda one: (-round(one.score, 12), -one.priority, [ord(c) for c in key_of(one.offer)]))
+        if config.get("method", "topN") == "topN":
+            return best
+        first, rest, seen = list[Candidate](), list[Candidate](), list[str | None]()
+        for one in best:
+            category = one.offer.get("categoryId")
+            (first if seen.count(category) < config.get("maxPerCategory", 1) else rest).append(one)
+            seen.append(category)
+        return first + rest
+
+    def _fill(self, ranked: list[Candidate]) -> list[Candidate]:
+        limits = [self.request.get("limit", 5), self.case.get("maxOffers", 100)]
+        limits.append(self._config("rank").get("maxCandidates") or limits[0])
+        picks = list[Candidate]()
+        for one in ranked:
+            if len(picks) == min(limits):
+                self._drop(one, "limit")
+                continue
+            breaking = [policy for policy, left in self.caps if self._taken(policy, [*picks, one]) > left]
+            breaking = [policy for policy in breaking if self._covers(policy, "offer", vars(one))]
+            if breaking:
+                self._drop(one, "frequency_cap", breaking[0])
+            else:
+                picks.append(one)
+        return picks
+
+    def _taken(self, policy: Thing, shown: list[Candidate]) -> int:
+        return sum(self._covers(policy, "offer", vars(one)) for one in shown)
+
+
+def _creative_order(one: Candidate) -> tuple[float, float, str, str]:
+    creative = one.creative
+    return (
+        -round(one.score, 12),
+        -one.weight,
+        name_of(creative) if creative else "",
+        creative["id"] if creative else "",
+    )
+
+
+def _run_order(numbered: tuple[int, Thing]) -> tuple[int, int, int]:
+    number, node = numbered
+    phases = {"score": 2, "rank": 2, "response": 3}
+    position = node.get("position")
+    return phases.get(node["type"], 1), position if isinstance(position, int) else number, number

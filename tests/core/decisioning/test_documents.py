@@ -1,0 +1,76 @@
+"""The reference pages say what the code says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from kaireon_core.decisioning.contact_policy import EVALUATED_POLICY_TYPES
+from kaireon_core.decisioning.flow import FILTER_OPERATORS, AnyNode, Node
+from kaireon_core.decisioning.qualify import EVALUATED_RULE_TYPES
+from tests.core.decisioning.cases import Case, compile_case
+
+_PAGES = Path(__file__).parents[3] / "docs" / "reference"
+_NODES: dict[str, type[Node]] = {str(type_.__struct_config__.tag): type_ for type_ in get_args(AnyNode)}
+
+
+def _sections() -> dict[str, str]:
+    parts = re.split(r"^## ", (_PAGES / "flow-nodes.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {part.split("\n")[0].strip("`"): part for part in parts if part.startswith("`")}
+
+
+def _table(text: str) -> list[list[str]]:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return rows[2:]
+
+
+def test_every_node_type_has_its_section() -> None:
+    assert _sections().keys() == _NODES.keys()
+
+
+@pytest.mark.parametrize("type_", _NODES)
+def test_fields_and_defaults_of_a_node_are_documented(type_: str) -> None:
+    config = next(field.type for field in msgspec.structs.fields(_NODES[type_]) if field.name == "config")
+    expected = {field.encode_name: _default(field) for field in msgspec.structs.fields(config)}
+    documented = {name.strip("`"): default.strip("`") for name, default, *_ in _table(_sections()[type_])}
+    assert documented == expected
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    is_made = field.default is msgspec.NODEFAULT
+    value: Any = field.default_factory() if is_made else field.default
+    return json.dumps(value)
+
+
+@pytest.mark.parametrize(("type_", "words"), [("filter", FILTER_OPERATORS), ("qualify", EVALUATED_RULE_TYPES)])
+def test_closed_sets_are_documented(type_: str, words: Any) -> None:
+    assert {word for word in words if f"`{word}`" not in _sections()[type_]} == set()
+
+
+_NEVER: dict[str, Any] = {"attribute": "x", "operator": "exists", "requiredSegments": []}
+_CAPS: dict[str, Any] = {"maxPerDay": 1, "cooldownHours": 1}
+_EVERYTHING: Case = {
+    "catalogue": {
+        "qualification_rules": [{"id": type_, "ruleType": type_, "config": _NEVER} for type_ in EVALUATED_RULE_TYPES],
+        "contact_policies": [{"id": type_, "ruleType": type_, "config": _CAPS} for type_ in EVALUATED_POLICY_TYPES],
+    },
+    "flow": {
+        "nodes": [
+            {"id": type_, "type": type_, **({"config": {"hook": "pre_score"}} if type_ == "extension_point" else {})}
+            for type_ in _NODES
+        ]
+    },
+}
+
+
+def test_every_reason_is_documented() -> None:
+    reasons = {(reason.stage, reason.type) for reason in compile_case(_EVERYTHING).reasons}
+    rows = _table((_PAGES / "reasons.md").read_text(encoding="utf-8"))
+    assert {(stage.strip("`"), type_.strip("`")) for stage, type_, *_ in rows} == reasons

@@ -1,0 +1,311 @@
+"""Random small worlds: few names and few values, so that everything collides; most candidates reach the ranking.
+
+A world is drawn from one number. Drawing each part with Hypothesis would shrink better, but it favours the smallest
+parts, and then hardly anything is left to rank.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+
+from tests.core.decisioning.cases import Case
+
+T = TypeVar("T")
+Thing = dict[str, Any]
+
+_VALUES: list[Any] = [None, True, False, 0, 1, 2, 1.5, "", "a", "b", "ab", ["a"], ["b", 1], []]
+_LEAVES: list[Any] = [None, True, 0, 1, 1.5, "a", "b", "ab"]
+_RULE_OPERATORS = ["eq", "neq", "gt", "gte", "lt", "lte", "in", "not_in", "contains", "exists", "not_exists"]
+_FILTER_OPERATORS = [*_RULE_OPERATORS[:9], "starts_with", "regex", "is_null", "is_not_null"]
+_CUSTOMER_NAMES = ["x", "x", "customer.x", "attributes.x", "context.x", "request.channel", "deep.x", "customer.y"]
+_OFFER_NAMES = ["offer.priority", "offer.tags", "offer.colour", "offer.key", "offer.categoryId"]
+_NAMES = [*_CUSTOMER_NAMES, *_OFFER_NAMES, "channel.channelType", "creative.weight", "placement.slotType"]
+_CREATED = ["2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"]
+_CHANNEL_TYPES = ["email", "web"]
+_SEGMENTS = ["gold", "new"]
+_CATEGORIES = ["cat0", "cat1"]
+# Around a change to summer time, a change back, and an ordinary month.
+_NOWS = [
+    "2026-03-29T12:00:00+00:00",
+    "2026-03-29T00:00:00+00:00",
+    "2026-10-25T00:30:00+00:00",
+    "2026-06-01T22:30:00+00:00",
+    "2026-03-08T05:00:00+00:00",
+]
+_ZONES = ["UTC", "Europe/Vienna", "America/New_York", "Africa/Cairo", "Asia/Kathmandu"]
+# Minutes before now, many of them on the border of some window.
+_AGES = [0, 1, 59, 60, 61, 119, 120, 600, 1380, 1440, 1441, 1500, 2880, 7 * 1440, 20 * 1440, 40 * 1440]
+_FOCUSES = [
+    ["match"],
+    ["match", "contact_policy"],
+    ["match", "contact_policy"],
+    ["contact_policy"],
+    ["match", "qualify"],
+    ["match", "filter"],
+    ["match", "filter", "qualify", "contact_policy"],
+]
+
+
+@dataclass(slots=True)
+class _World:
+    """Draws a case; what was drawn first is what later parts refer to."""
+
+    chance: random.Random
+    offers: list[str] = field(default_factory=list[str])
+    creatives: list[Thing] = field(default_factory=list[Thing])
+
+    def pick(self, options: Sequence[T]) -> T:
+        return self.chance.choice(options)
+
+    def happens(self, one_in: int) -> bool:
+        return self.chance.randrange(one_in) == 0
+
+    def some(self, options: Sequence[T], most: int) -> list[T]:
+        return [self.pick(options) for _ in range(self.chance.randint(0, most))]
+
+    def maybe(self, one_in: int, name: str, options: Sequence[Any]) -> Thing:
+        return {name: self.pick(options)} if self.happens(one_in) else {}
+
+    def status(self) -> str:
+        return self.pick(["paused", "draft"]) if self.happens(12) else "active"
+
+    # --- catalogue
+
+    def catalogue(self) -> dict[str, list[Thing]]:
+        self.offers = [f"o{number}" for number in range(self.pick([0, 1, 3, 4, 5, 6, 6]))]
+        offers = [self.offer(id_) for id_ in self.offers]
+        count = self.pick([0, 5, 8, 9]) if offers else 0
+        self.creatives = [self.creative(f"cr{number}") for number in range(count)]
+        return {
+            "offers": offers,
+            "creatives": self.creatives,
+            "channels": [self.channel(id_) for id_ in ("ch0", "ch1", "ch2")],
+            "placements": [{"id": id_, "key": f"k{id_}", "slotType": "banner"} for id_ in ("p0", "p1")],
+            "categories": [{"id": id_, "key": f"k{id_}"} for id_ in _CATEGORIES],
+            "sub_categories": [{"id": "sub0"}],
+            "qualification_rules": [self.rule(f"r{number}") for number in range(self.chance.randint(1, 3))],
+            "contact_policies": [self.policy(f"p{number}") for number in range(self.chance.randint(1, 3))],
+        }
+
+    def offer(self, id_: str) -> Thing:
+        schedule = {"startDate": "2026-03-29", "endDate": "2026-06-01T22:30:00"}
+        return {
+            "id": id_,
+            "key": self.pick(["ä", "z", "B", "a"]) + id_,
+            "status": self.status(),
+            "priority": self.pick([10, 50, 50, 60]),
+            **self.maybe(2, "categoryId", _CATEGORIES),
+            **self.maybe(2, "subCategoryId", ["sub0"]),
+            **self.maybe(2, "tags", [[], ["a"], ["a", "b"]]),
+            **self.maybe(2, "customFields", [{"colour": value} for value in _VALUES]),
+            **self.maybe(16, "schedule", [schedule]),
+            **self.maybe(50, "emergencyExcluded", [True]),
+        }
+
+    def channel(self, id_: str) -> Thing:
+        return {"id": id_, "status": self.status(), "channelType": self.pick(_CHANNEL_TYPES)}
+
+    def creative(self, id_: str) -> Thing:
+        return {
+            "id": id_,
+            "name": self.pick(["same", "other"]),
+            "offerId": self.pick(self.offers),
+            "channelId": self.pick(["ch0", "ch1", "ch2"]),
+            "placementId": self.pick(["p0", "p1", None]),
+            "status": self.status(),
+            "weight": self.pick([0, 50, 100, 100]),
+        }
+
+    # --- rules and policies
+
+    def scope(self) -> Thing:
+        named: dict[str, list[str]] = {
+            "offer": self.offers,
+            "creative": [creative["id"] for creative in self.creatives],
+            "channel": ["ch0", "ch1"],
+            "placement": ["p0", "p1"],
+            "category": _CATEGORIES,
+            "subcategory": ["sub0"],
+            "segment": _SEGMENTS,
+        }
+        kind = self.pick([*named, "global", "global"])
+        return {"scope": kind, "scopeId": self.pick(named[kind])} if named.get(kind) else {"scope": "global"}
+
+    def scoped(self, id_: str) -> Thing:
+        return {
+            "id": id_,
+            "status": self.status(),
+            "priority": self.pick([10, 50, 50, 60]),
+            "createdAt": self.pick(_CREATED),
+            **self.scope(),
+            **self.maybe(4, "scopes", [[self.scope(), self.scope()]]),
+        }
+
+    def condition(self, operators: list[str]) -> Thing:
+        operator = self.pick(operators)
+        operands: dict[str, Callable[[], Any]] = {
+            "in": lambda: self.some(_LEAVES, 3),
+            "not_in": lambda: self.some(_LEAVES, 3),
+            "regex": lambda: self.pick(["a", "^b", "b$", "a|b", ""]),
+        }
+        return {"operator": operator, "value": operands.get(operator, lambda: self.pick(_LEAVES))()}
+
+    def rule(self, id_: str) -> Thing:
+        rule_type = self.pick(["attribute_condition", "attribute_condition", "offer_attribute", "segment_required"])
+        if rule_type == "segment_required":
+            config: Thing = {"requiredSegments": self.some(_SEGMENTS, 2)}
+        else:
+            offer_names = ["priority", "offer.colour", "tags", "categoryId"]
+            names = offer_names if rule_type == "offer_attribute" else _NAMES
+            config = {"attribute": self.pick(names), **self.condition(_RULE_OPERATORS)}
+        stage = self.pick(["fit", "fit", "qualification", "eligibility", "match", "ranking"])
+        if stage == "fit":
+            config |= self.maybe(2, "fitMultiplier", [0.1, 0.3, 1.0])
+        return {**self.scoped(id_), "ruleType": rule_type, "config": config, "stage": stage}
+
+    def policy(self, id_: str) -> Thing:
+        per_offer = self.maybe(4, "perOffer", [True])
+        if self.happens(3):
+            config: Thing = {"cooldownHours": self.pick([1, 2, 0.5, 24, 48]), **per_offer}
+            return {**self.scoped(id_), "ruleType": "cooldown", "config": config}
+        maxima = [1, 2, 3, 4]
+        config = {**self.maybe(3, "maxPerDay", maxima), **self.maybe(3, "maxPerWeek", maxima)}
+        config |= {**self.maybe(3, "maxPerMonth", maxima), **self.maybe(3, "maxTotal", maxima)}
+        if "maxTotal" in config:
+            config |= self.maybe(2, "lookbackHours", [1, 2, 24, 1000])
+        if not config:
+            config = {"maxContacts": self.pick(maxima), "windowDays": self.pick([1, 7, 30])}
+        return {**self.scoped(id_), "ruleType": "frequency_cap", "config": {**config, **per_offer}}
+
+    # --- flow
+
+    def flow(self) -> Thing:
+        # Few nodes at a time: with all of them nothing would be left to rank.
+        wanted = list(self.pick(_FOCUSES))
+        if self.happens(4):
+            self.chance.shuffle(wanted)
+        make = {
+            "filter": self.filter,
+            "match": self.match,
+            "qualify": self.qualify,
+            "contact_policy": self.contact_policy,
+        }
+        narrowing = [{"id": f"n{at}", **make[name]()} for at, name in enumerate(wanted)]
+        return {"version": 2, "nodes": [self.inventory(), *narrowing, *self.score_and_rank()]}
+
+    def inventory(self) -> Thing:
+        config = {
+            "scope": self.pick(["category", "subcategory", "offers"]) if self.happens(12) else "all",
+            "categoryIds": ["kcat0"],
+            "subCategoryIds": ["sub0"],
+            **self.maybe(20, "offerIds", [["o0", "o3", "zo1"]]),
+            **self.maybe(2, "includeStatuses", [["active", "paused"]]),
+        }
+        return {"id": "inventory", "type": "inventory", "config": config}
+
+    def filter(self) -> Thing:
+        conditions = [
+            {"field": self.pick(_NAMES), **self.condition(_FILTER_OPERATORS)} for _ in range(self.pick([1, 2]))
+        ]
+        return {"type": "filter", "config": {"combinator": self.pick(["AND", "OR"]), "conditions": conditions}}
+
+    def match(self) -> Thing:
+        mode = self.pick(["exact", "any", "none"])
+        config = {"requireCreative": self.pick([True, False]), "placementMatchMode": mode}
+        return {"type": "match_creatives", "config": config}
+
+    def qualify(self) -> Thing:
+        selected = {"mode": "selected", "ruleIds": ["r0", "r2"]}
+        return {"type": "qualify", "config": selected if self.happens(5) else {}}
+
+    def contact_policy(self) -> Thing:
+        selected = {"mode": "selected", "policyIds": ["p1"]}
+        return {"type": "contact_policy", "config": selected if self.happens(5) else {}}
+
+    def score_and_rank(self) -> list[Thing]:
+        score: Thing = {"method": "priority_weighted"}
+        if self.happens(2):
+            score = {"method": "propensity", "modelKey": self.pick(["card", "card", "card", "gone"])}
+            score |= self.maybe(2, "propensityFloor", [0.0, 0.3, 0.6])
+        rank = {"method": self.pick(["topN", "diversity"])}
+        rank |= {**self.maybe(4, "maxCandidates", [1, 2, 3]), **self.maybe(2, "maxPerCategory", [1, 2])}
+        return [
+            {"id": "score", "type": "score", "config": score},
+            {"id": "rank", "type": "rank", "config": rank},
+            {"id": "response", "type": "response"},
+        ]
+
+    def card(self) -> Thing:
+        operators = _FILTER_OPERATORS[:10]
+        rules = [
+            {"field": self.pick(_NAMES), "points": self.pick([-20, 5, 30]), **self.condition(operators)}
+            for _ in range(self.chance.randint(0, 4))
+        ]
+        normalization = self.pick(["sigmoid", "linear"])
+        base = {"baseScore": 50.0, "minScore": 0.0, "maxScore": 100.0}
+        return {**base, "normalization": normalization, "rules": rules}
+
+    # --- request and customers
+
+    def request(self, now: str) -> Thing:
+        return {
+            "now": now,
+            "limit": self.chance.randint(1, 5),
+            **self.maybe(5, "channel", [*_CHANNEL_TYPES, "sms"]),
+            **self.maybe(12, "channelId", ["ch0", "nowhere"]),
+            **self.maybe(3, "placement", ["kp0", "banner", "nowhere"]),
+            **self.maybe(12, "excludeOffers", [["o0"]]),
+            **self.maybe(4, "excludeCreatives", [["cr0", "cr2"]]),
+        }
+
+    def customer(self, now: str, zone: str) -> Thing:
+        def fields() -> Thing:
+            return {name: self.pick(_VALUES) for name in self.some(["x", "x", "y", "deep.x"], 3)}
+
+        return {
+            "customer": {**fields(), **self.maybe(3, "deep", [{"x": value} for value in _VALUES])},
+            "attributes": fields(),
+            "context": fields(),
+            "request": self.maybe(2, "channel", ["a"]),
+            "segments": self.some(_SEGMENTS, 2),
+            "contacts": [self.contact(now, zone) for _ in range(self.pick([0, 1, 3, 6]))],
+        }
+
+    def contact(self, now: str, zone: str) -> Thing:
+        at = datetime.fromisoformat(now) - timedelta(minutes=self.pick(_AGES))
+        if self.happens(4):
+            # The first instant of a local day.
+            at = at.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0)
+        if self.creatives and not self.happens(4):
+            creative = self.pick(self.creatives)
+            offer, channel = creative["offerId"], creative["channelId"]
+            return {"offer": offer, "creative": creative["id"], "channel": channel, "at": at.isoformat()}
+        return {"offer": self.pick([*self.offers, "deleted"]), "creative": None, "channel": None, "at": at.isoformat()}
+
+    def case(self) -> Case:
+        catalogue = self.catalogue()
+        now, zone = self.pick(_NOWS), self.pick(_ZONES)
+        return {
+            "timezone": zone,
+            "maxOffers": self.pick([2, 100, 100, 100]),
+            "catalogue": catalogue,
+            "models": {"card": self.card()},
+            "flow": self.flow(),
+            "request": self.request(now),
+            "customers": [self.customer(now, zone) for _ in range(self.chance.randint(1, 4))],
+        }
+
+
+def world(seed: int) -> Case:
+    return _World(random.Random(seed)).case()
+
+
+def cases() -> st.SearchStrategy[Case]:
+    return st.integers(0, 2**32 - 1).map(world)
