@@ -1,0 +1,205 @@
+"""Every metric of the product, each declared once: dashboards, alerts and docs are rendered from this file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """How a metric behaves."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """When somebody should look: a PromQL expression that held for `for_seconds`."""
+
+    expression: str
+    for_seconds: int
+    summary: str
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric; `buckets` are upper bounds in `unit`, for histograms only."""
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    alert: Alert | None = None
+
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_MILLISECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 5000.0)
+
+
+def _counter(name: str, meaning: str, *labels: str, alert: Alert | None = None) -> Metric:
+    return Metric(name=name, kind=Kind.COUNTER, unit="1", meaning=meaning, labels=labels, alert=alert)
+
+
+def _gauge(name: str, unit: str, meaning: str, *labels: str, alert: Alert | None = None) -> Metric:
+    return Metric(name=name, kind=Kind.GAUGE, unit=unit, meaning=meaning, labels=labels, alert=alert)
+
+
+def _latency_ms(name: str, meaning: str, *labels: str) -> Metric:
+    return Metric(name=name, kind=Kind.HISTOGRAM, unit="ms", meaning=meaning, labels=labels, buckets=_MILLISECONDS)
+
+
+# --- HTTP
+HTTP_REQUEST_DURATION = Metric(
+    name="kaireon_http_request_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit="seconds",
+    meaning="Time from the first byte of a request to the last byte of its answer.",
+    labels=("method", "route", "status"),
+    buckets=_SECONDS,
+    alert=Alert(
+        expression=(
+            "histogram_quantile(0.99, sum by (le) "
+            '(rate(kaireon_http_request_duration_seconds_bucket{route="/api/v1/recommend"}[5m]))) > 0.4'
+        ),
+        for_seconds=600,
+        summary="One decision in a hundred takes more than 400 ms.",
+    ),
+)
+UNEXPECTED_ERRORS = _counter(
+    "kaireon_unexpected_errors_total",
+    "Errors that no code expected: each one is a defect.",
+    "service",
+    alert=Alert(
+        expression="increase(kaireon_unexpected_errors_total[10m]) > 0",
+        for_seconds=0,
+        summary="A tier met an error that it does not know; its log has the traceback.",
+    ),
+)
+RATE_LIMITED = _counter("kaireon_rate_limited_total", "Requests refused by a rate limit.", "route")
+RATE_LIMIT_FALLBACK = _counter(
+    "kaireon_rate_limit_fallback_total", "Rate limits counted in process because Redis did not answer."
+)
+
+# --- Decisions
+DECISION_LATENCY = _latency_ms("kaireon_decision_latency_ms", "One decision, without HTTP.", "channel")
+FLOW_LATENCY = _latency_ms("kaireon_decision_flow_execution_latency_ms", "The flow of one decision: plan and decide.")
+PIPELINE_DURATION = _latency_ms("kaireon_decision_pipeline_duration_ms", "Plan, load, decide and commit together.")
+QUALIFICATION_LATENCY = _latency_ms("kaireon_qualification_filter_latency_ms", "The qualification stage.")
+CONTACT_POLICY_LATENCY = _latency_ms("kaireon_contact_policy_filter_latency_ms", "The contact policy stage.")
+SCORING_LATENCY = _latency_ms("kaireon_scoring_latency_ms", "The scoring stage.")
+RANKING_LATENCY = _latency_ms("kaireon_ranking_latency_ms", "The ranking stage.")
+DECISIONS = _counter("kaireon_decisions_total", "Decisions answered.", "outcome")
+OFFERS_EVALUATED = _counter("kaireon_offers_evaluated_total", "Candidates that entered a flow.")
+DECISION_DELIVERY = _counter("kaireon_decision_delivery_total", "Offers returned.")
+DECISION_CONFLICTS = _counter(
+    "kaireon_decision_conflicts_total", "Decisions made again because the customer changed before the commit."
+)
+COMMIT_GROUP_SIZE = Metric(
+    name="kaireon_commit_group_size",
+    kind=Kind.HISTOGRAM,
+    unit="1",
+    meaning="Requests answered by one transaction.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
+SCORING_FALLBACK = _counter(
+    "kaireon_scoring_fallback_total",
+    "Candidates that got a fallback score because their model failed.",
+    "modelKey",
+    alert=Alert(
+        expression="sum by (modelKey) (rate(kaireon_scoring_fallback_total[5m])) > 0",
+        for_seconds=600,
+        summary="A model has been answering with its fallback score for ten minutes.",
+    ),
+)
+SCORING_MODEL_FAILURE = _counter(
+    "kaireon_scoring_model_failure_total", "Failures of a model, which trip its breaker.", "modelKey"
+)
+BREAKER_CHANGES = _counter(
+    "kaireon_circuit_breaker_state_change_total", "State changes of circuit breakers.", "name", "from", "to"
+)
+GUARDRAIL_EVALUATIONS = _counter("kaireon_guardrail_evaluation_total", "Guardrails evaluated.", "result")
+MANDATORY_CAP_HITS = _counter("kaireon_mandatory_cap_hit_total", "Mandatory offers held back by their daily cap.")
+UNKNOWN_RULES = _counter(
+    "kaireon_qualification_unknown_rule_total", "Rules of an unknown type, taken as not passed.", "ruleType"
+)
+EXPERIMENT_ASSIGNMENTS = _counter("kaireon_experiment_assignment_total", "Customers assigned to a variant.", "variant")
+RESPONSES = _counter("kaireon_respond_outcome_total", "Responses recorded.", "outcomeType", "classification")
+CACHE_HITS = _counter("kaireon_cache_hits_total", "Reads answered by a cache.", "key")
+CACHE_MISSES = _counter("kaireon_cache_misses_total", "Reads that a cache could not answer.", "key")
+CACHE_ERRORS = _counter(
+    "kaireon_cache_errors_total",
+    "Cache calls that failed; the answer came from Postgres.",
+    "key",
+    alert=Alert(
+        expression="sum(rate(kaireon_cache_errors_total[5m])) > 0",
+        for_seconds=300,
+        summary="Redis does not answer; decisions go on from Postgres, slower.",
+    ),
+)
+SNAPSHOT_AGE = _gauge(
+    "kaireon_snapshot_age_seconds", "seconds", "Time since the compiled configuration was last known to be current."
+)
+
+# --- Outbox
+OUTBOX_RELAYED = _counter("kaireon_outbox_relayed_total", "Events acknowledged by the sink.", "type")
+OUTBOX_FAILURES = _counter("kaireon_outbox_failures_total", "Tries of an event that the sink refused.", "type")
+OUTBOX_DEAD_LETTERS = _counter(
+    "kaireon_outbox_dead_letters_total",
+    "Events moved to the dead-letter table.",
+    "type",
+    alert=Alert(
+        expression="increase(kaireon_outbox_dead_letters_total[10m]) > 0",
+        for_seconds=0,
+        summary="An event cannot be relayed; see GET /api/v1/admin/dlq.",
+    ),
+)
+OUTBOX_PENDING = _gauge("kaireon_outbox_pending_events", "1", "Events that wait to be relayed.")
+OUTBOX_LAG = _gauge(
+    "kaireon_outbox_lag_seconds",
+    "seconds",
+    "Age of the oldest event that waits to be relayed.",
+    alert=Alert(
+        expression="max(kaireon_outbox_lag_seconds) > 60",
+        for_seconds=300,
+        summary="Events wait for more than a minute: the sink or the publisher is down.",
+    ),
+)
+OUTBOX_SINK_UP = _gauge("kaireon_outbox_sink_up", "1", "1 while the sink answers, else 0.")
+DLQ_DEPTH = _gauge(
+    "kaireon_dlq_depth",
+    "1",
+    "Dead letters of a tenant: events and jobs.",
+    "tenant",
+    alert=Alert(
+        expression="max by (tenant) (kaireon_dlq_depth) > 100",
+        for_seconds=0,
+        summary="More than 100 dead letters wait for somebody to retry or purge them.",
+    ),
+)
+
+# --- Jobs
+JOBS_FINISHED = _counter("kaireon_jobs_finished_total", "Jobs that ended.", "queue", "type", "status")
+JOB_ATTEMPTS = _counter("kaireon_job_attempts_total", "Attempts at jobs.", "queue", "type")
+JOB_DURATION = Metric(
+    name="kaireon_job_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit="seconds",
+    meaning="One attempt at a job.",
+    labels=("queue", "type"),
+    buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600),
+)
+JOB_LEASES_LOST = _counter("kaireon_job_leases_lost_total", "Attempts stopped because their lease had lapsed.", "queue")
+CRON_RUNS = _counter("kaireon_cron_runs_total", "Runs of scheduled jobs.", "job", "status")
+TRAINING_DURATION = Metric(
+    name="kaireon_training_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit="seconds",
+    meaning="Training one model.",
+    labels=("modelType",),
+    buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 900),
+)
+
+CATALOGUE: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

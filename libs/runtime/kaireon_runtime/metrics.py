@@ -1,0 +1,80 @@
+"""What a process counts: the catalogue's metrics, in a registry of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from kaireon_runtime.catalogue import CATALOGUE, Kind, Metric
+
+CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
+
+_Instrument = Counter | Gauge | Histogram
+
+
+class Metrics:
+    """The metrics of one process. Each name of the catalogue exists from the start, so that absence is visible."""
+
+    def __init__(self, catalogue: tuple[Metric, ...] = CATALOGUE, *, shared_directory: Path | None = None) -> None:
+        """Take a directory when several processes answer for one service; PROMETHEUS_MULTIPROC_DIR."""
+        self._registry = CollectorRegistry()
+        self._shared_directory = shared_directory
+        self._instruments = {metric.name: _create(metric, self._registry) for metric in catalogue}
+        self._children: dict[tuple[str, tuple[str, ...]], _Instrument] = {}
+
+    def add(self, metric: Metric, *labels: str, amount: float = 1) -> None:
+        """Raise a counter; labels in the order of the catalogue."""
+        child = self._child(metric, labels)
+        assert isinstance(child, Counter), metric.name  # noqa: S101  a wrong kind is a defect of the caller
+        child.inc(amount)
+
+    def observe(self, metric: Metric, value: float, *labels: str) -> None:
+        """Record one value of a histogram, in the metric's unit."""
+        child = self._child(metric, labels)
+        assert isinstance(child, Histogram), metric.name  # noqa: S101  a wrong kind is a defect of the caller
+        child.observe(value)
+
+    def set(self, metric: Metric, value: float, *labels: str) -> None:
+        """Set a gauge."""
+        child = self._child(metric, labels)
+        assert isinstance(child, Gauge), metric.name  # noqa: S101  a wrong kind is a defect of the caller
+        child.set(value)
+
+    def render(self) -> bytes:
+        """Return the Prometheus text form, over all processes that share the directory."""
+        if self._shared_directory is None:
+            return prometheus_client.generate_latest(self._registry)
+        everyone = CollectorRegistry()
+        MultiProcessCollector(everyone, path=str(self._shared_directory))
+        return prometheus_client.generate_latest(everyone)
+
+    def serve(self, host: str, port: int) -> Callable[[], None]:
+        """Answer `GET /metrics` on a port of its own, for tiers without HTTP; return how to stop it."""
+        server, thread = prometheus_client.start_http_server(port, host, self._registry)
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return stop
+
+    def _child(self, metric: Metric, labels: tuple[str, ...]) -> _Instrument:
+        child = self._children.get((metric.name, labels))
+        if child is None:
+            instrument = self._instruments[metric.name]
+            child = instrument.labels(*labels) if metric.labels else instrument
+            self._children[metric.name, labels] = child
+        return child
+
+
+def _create(metric: Metric, registry: CollectorRegistry) -> _Instrument:
+    if metric.kind is Kind.COUNTER:
+        return Counter(metric.name, metric.meaning, metric.labels, registry=registry)
+    if metric.kind is Kind.GAUGE:
+        return Gauge(metric.name, metric.meaning, metric.labels, registry=registry, multiprocess_mode="livemax")
+    return Histogram(metric.name, metric.meaning, metric.labels, registry=registry, buckets=metric.buckets)

@@ -1,0 +1,143 @@
+"""Settings: read from the environment once, in a process's main, and refused all at once."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic_core import ErrorDetails
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+EXIT_BAD_SETTINGS = 2
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class LogFormat(StrEnum):
+    """How a log line is written."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    """The product's level names, most urgent first."""
+
+    ERROR = "error"
+    WARN = "warn"
+    INFO = "info"
+    HTTP = "http"
+    VERBOSE = "verbose"
+    DEBUG = "debug"
+    SILLY = "silly"
+
+
+class ProcessSettings(BaseSettings):
+    """What every tier reads: LOG_LEVEL, LOG_FORMAT, and what a supervisor sets."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    log_level: LogLevel = LogLevel.INFO
+    log_format: LogFormat = LogFormat.JSON
+    kaireon_parent_pid: int | None = None
+    """The supervisor without which this process shall not live; see `kaireon_runtime.lifecycle`."""
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _accept_any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+
+class DatabaseSettings(ProcessSettings):
+    """DATABASE_URL, and DATABASE_DIRECT_URL (past PgBouncer) where a process may LISTEN."""
+
+    database_url: str = Field(repr=False)
+    database_direct_url: str | None = Field(default=None, repr=False)
+
+    @field_validator("database_url", "database_direct_url")
+    @classmethod
+    def _require_postgres(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("postgresql://", "postgres://")):
+            message = "must start with postgresql://"
+            raise ValueError(message)
+        return value
+
+
+class RedisSettings(ProcessSettings):
+    """REDIS_URL, and CELERY_BROKER_URL where the broker is another server."""
+
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
+    celery_broker_url: str | None = Field(default=None, repr=False)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _require_redis(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://", "unix://")):
+            message = "must start with redis:// or rediss://"
+            raise ValueError(message)
+        return value
+
+    @field_validator("celery_broker_url")
+    @classmethod
+    def _refuse_cluster_broker(cls, value: str | None) -> str | None:
+        # Celery has no Cluster transport: better one line now than a worker that never receives.
+        if value is not None and "cluster" in value.split(":", 1)[0]:
+            message = "Celery cannot use a Redis Cluster as its broker; name a standalone or Sentinel server"
+            raise ValueError(message)
+        return value
+
+    @property
+    def broker_url(self) -> str:
+        """The Celery broker: CELERY_BROKER_URL, else REDIS_URL."""
+        return self.celery_broker_url or self.redis_url
+
+
+class MlWorkerSettings(ProcessSettings):
+    """ML_WORKER_URL, without which models that the ML worker trains are not trained."""
+
+    ml_worker_url: str | None = None
+
+    @field_validator("ml_worker_url")
+    @classmethod
+    def _require_http(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            message = "must start with http:// or https://"
+            raise ValueError(message)
+        return value
+
+
+class ApiKeySettings(ProcessSettings):
+    """API_KEY_PEPPER: the secret under which API keys are hashed, at least 32 characters."""
+
+    api_key_pepper: SecretStr = Field(min_length=32)
+
+
+def load(settings: type[SettingsT]) -> SettingsT:
+    """Read the settings from the environment; on any mistake print one line for each and exit with code 2."""
+    try:
+        return settings()
+    except ValidationError as error:
+        refuse(describe(problem) for problem in error.errors())
+
+
+def describe(problem: ErrorDetails) -> str:
+    """Return one line that names the variable and says what to change, without its value: it may be a secret."""
+    name = ".".join(str(part) for part in problem["loc"]).upper()
+    if problem["type"] == "missing":
+        return f"{name} is not set"
+    return f"{name} {problem['msg'].removeprefix('Value error, ').removeprefix('Input ')}"
+
+
+def refuse(lines: Iterable[str]) -> NoReturn:
+    """Print every line on stderr and end the process with the code for bad settings."""
+    for line in lines:
+        sys.stderr.write(f"{line}\n")
+    raise SystemExit(EXIT_BAD_SETTINGS)

@@ -1,0 +1,1 @@
+"""Real servers as plain processes, from package-index wheels: no container engine, no system packages."""

@@ -1,0 +1,39 @@
+"""The catalogue of metrics, and what a process does with it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from kaireon_runtime.catalogue import CACHE_HITS, CATALOGUE, DLQ_DEPTH, HTTP_REQUEST_DURATION, Kind, Metric
+from kaireon_runtime.metrics import Metrics
+
+
+@pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
+def test_a_metric_is_declared_in_full(metric: Metric) -> None:
+    assert re.fullmatch(r"kaireon_[a-z0-9_]+", metric.name)
+    assert metric.meaning.endswith(".")
+    assert (metric.kind is Kind.COUNTER) == metric.name.endswith("_total")
+    assert (metric.kind is Kind.HISTOGRAM) == bool(metric.buckets)
+    assert list(metric.buckets) == sorted(metric.buckets)
+    if metric.alert is not None:
+        assert metric.name in metric.alert.expression
+
+
+def test_names_are_unique() -> None:
+    assert len({metric.name for metric in CATALOGUE}) == len(CATALOGUE)
+
+
+def test_processes_in_one_interpreter_count_apart() -> None:
+    one, other = Metrics(), Metrics()
+    one.add(CACHE_HITS, "facts", amount=2)
+    one.set(DLQ_DEPTH, 3, "acme")
+    one.observe(HTTP_REQUEST_DURATION, 0.02, "GET", "/x", "200")
+
+    text = one.render().decode()
+
+    assert 'kaireon_cache_hits_total{key="facts"} 2.0' in text
+    assert 'kaireon_dlq_depth{tenant="acme"} 3.0' in text
+    assert 'kaireon_http_request_duration_seconds_bucket{le="0.025",method="GET",route="/x",status="200"} 1.0' in text
+    assert 'key="facts"' not in other.render().decode()
