@@ -5,16 +5,13 @@ A use case raises these; only a service turns them into HTTP (`kaireon_api.error
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import ClassVar, Self
 
-import msgspec
+from kaireon_core.problems import Problem
 
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing wrong with the caller's input, at a JSON path such as `$.nodes[2].config.scope`."""
-
-    path: str
-    message: str
+# Every problem is in the details; the message stays one that can be read.
+_MAX_TOLD = 10
 
 
 class KaireonError(Exception):
@@ -28,6 +25,12 @@ class KaireonError(Exception):
         self.problems = problems
         super().__init__(self.message)
 
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> Self:
+        """Return the error for these problems; its message tells the first of them."""
+        found = tuple(problems)
+        return cls("; ".join(f"{problem.path}: {problem.message}" for problem in found[:_MAX_TOLD]), found)
+
 
 class InvalidInput(KaireonError):
     """The request is not valid."""
@@ -37,7 +40,7 @@ class InvalidInput(KaireonError):
     @classmethod
     def at(cls, path: str, message: str) -> InvalidInput:
         """Return the error for one problem at one JSON path."""
-        return cls(f"{path}: {message}", (Problem(path=path, message=message),))
+        return cls.of([Problem(path=path, message=message)])
 
 
 class InvalidTransition(InvalidInput):
@@ -66,7 +69,7 @@ class NotFound(KaireonError):
     @classmethod
     def reference(cls, path: str, message: str) -> NotFound:
         """Return the error for a reference inside the body, at its JSON path."""
-        return cls(f"{path}: {message}", (Problem(path=path, message=message),))
+        return cls.of([Problem(path=path, message=message)])
 
 
 class Conflict(KaireonError):
@@ -93,6 +96,10 @@ class IdempotencyInProgress(Conflict):
     code = "IDEMPOTENCY_IN_PROGRESS"
 
 
+class IdempotencyTaken(Conflict):
+    """Another request has just used this idempotency key."""
+
+
 class Unprocessable(KaireonError):
     """The request is well formed but cannot be carried out."""
 
@@ -111,7 +118,59 @@ class Unavailable(KaireonError):
     code = "UNAVAILABLE"
 
 
+class Busy(Unavailable):
+    """Another request holds what this one needs; try again."""
+
+
 class MlWorkerNotConfigured(Unavailable):
-    """ML_WORKER_URL is not configured"""
+    """ML_WORKER_URL is not configured"""  # noqa: D415 - the docstring is the answer's message, word for word
 
     code = "UNAVAILABLE"
+
+
+class OneClass(Unprocessable):
+    """All labelled rows are of one class."""
+
+    code = "one_class"
+
+
+class TooFewPositives(Unprocessable):
+    """There are too few positive rows to learn from."""
+
+    code = "too_few_positives"
+
+
+class ConstantFeatures(Unprocessable):
+    """Every selected predictor has the same value in all rows."""
+
+    code = "constant_features"
+
+
+class UnknownTarget(Unprocessable):
+    """The schema has no such target field."""
+
+    code = "unknown_target"
+
+
+class UnknownPredictor(Unprocessable):
+    """A selected predictor is no field of the schema, or not of a type that can be learnt from."""
+
+    code = "unknown_predictor"
+
+
+class UnknownTimeField(Unprocessable):
+    """The schema has no such time field."""
+
+    code = "unknown_time_field"
+
+
+class UnknownSchema(Unprocessable):
+    """There is no schema with this key to train on."""
+
+    code = "unknown_schema"
+
+
+class NoPredictors(Unprocessable):
+    """No predictor is selected."""
+
+    code = "no_predictors"

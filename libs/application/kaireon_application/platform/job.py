@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,17 @@ class Queue(StrEnum):
     SEED = "seed-jobs"
 
 
+class JobStatus(StrEnum):
+    """Where a job stands; the last four are final, `dead` is in the dead-letter list."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DEAD = "dead"
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for; `attempt` is 1 the first time."""
 
@@ -37,12 +48,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class JobRun(Protocol):
     """One leased attempt at a job, given to its handler by the worker.
 
-    The lease is renewed beside the handler; when it is lost, the handler is cancelled.
+    The lease is renewed beside the handler; when it is lost, the handler is cancelled. To write an effect exactly
+    once, write it in a transaction that starts with `kaireon_storage.postgres.jobs.hold_lease(connection, run)`.
     """
 
     @property
     def job(self) -> Job:
         """The job."""
+        ...
+
+    @property
+    def lease_token(self) -> UUID:
+        """The fencing token of this attempt: the job's row carries it for as long as this attempt owns the job."""
         ...
 
     async def report(self, processed: int, total: int | None) -> None:
@@ -59,9 +76,27 @@ class JobRefused(KaireonError):
         self.failure_code = code
 
 
+class JobUndecodable(KaireonError):
+    """The job's payload cannot be decoded; it goes to the dead-letter list at once."""
+
+
 class JobCancelled(KaireonError):
     """The job was cancelled."""
 
 
+class LeaseLost(KaireonError):
+    """Another worker owns this job now; nothing may be written for this attempt."""
+
+
 # Does the work of one job type and returns its `result`; must be safe to run again after a crash.
 JobHandler = Callable[[JobRun], Awaitable[dict[str, Any]]]
+
+Payload = TypeVar("Payload")
+
+
+def decode_payload(run: JobRun, payload_type: type[Payload]) -> Payload:
+    """Return the job's payload as a struct. Raises `JobUndecodable` with the reason."""
+    try:
+        return msgspec.convert(run.job.payload, payload_type)
+    except msgspec.ValidationError as error:
+        raise JobUndecodable(f"{run.job.type}: {error}") from error

@@ -195,7 +195,8 @@ CREATE TABLE idempotency_keys (
     tenant_id uuid NOT NULL REFERENCES tenants (tenant_id) ON DELETE CASCADE,
     key text NOT NULL,
     body_hash bytea NOT NULL,
-    response jsonb NOT NULL,
+    -- JSON as text: a replay answers the first body to the letter.
+    response text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, key)
 );

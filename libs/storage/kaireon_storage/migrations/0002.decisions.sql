@@ -104,6 +104,7 @@ CREATE TABLE decision_traces (
     flow_id uuid NOT NULL,
     flow_version integer NOT NULL,
     legend_hash bytea NOT NULL,
+    snapshot_hash bytea NOT NULL,
     content bytea NOT NULL,
     PRIMARY KEY (tenant_id, decided_at, recommendation_id)
 ) PARTITION BY RANGE (decided_at);

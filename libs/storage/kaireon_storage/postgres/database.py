@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
-from kaireon_application.errors import Unavailable
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from kaireon_application.errors import Busy, Unavailable
+from kaireon_storage.postgres.round_trip import BoundStatement, RoundTrips
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from uuid import UUID
 
-Connection = psycopg.AsyncConnection[dict[str, Any]]
+    from psycopg.abc import QueryNoTemplate
+    from psycopg.pq.abc import PGresult
+
+Row: TypeAlias = dict[str, Any]
+Connection: TypeAlias = psycopg.AsyncConnection[Row]
+TransactionContext: TypeAlias = AbstractAsyncContextManager[Connection]
+Statement: TypeAlias = "tuple[QueryNoTemplate, Mapping[str, object]]"
 
 # Set for the transaction only: under PgBouncer in transaction mode a session belongs to nobody.
 _ENTER_TENANT = "SELECT set_config('role', 'kaireon_app', true), set_config('kaireon.tenant_id', %s, true)"
+# The statements of a round trip are planned once: their arrays differ in length only, and planning costs as much as
+# doing.
+_ENTER_TENANT_PLANNED = (
+    b"SELECT set_config('role', 'kaireon_app', true), set_config('kaireon.tenant_id', $1, true),"
+    b" set_config('plan_cache_mode', 'force_generic_plan', true)"
+)
 _ENTER_SYSTEM = "SELECT set_config('role', 'kaireon_system', true)"
 
 _CONNECT_TIMEOUT_SECONDS = 3
 _STATEMENT_TIMEOUT_MS = 15_000
+_LOCK_TIMEOUT_MS = 3_500
+# A server that takes connections but says nothing is away too; this is longer than the wait for any lock.
+_SILENCE_SECONDS = 4.0
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError)
 
 
 class Database:
@@ -32,21 +51,25 @@ class Database:
 
     def __init__(self, url: str, *, max_connections: int = 8, application_name: str = "kaireon") -> None:
         """Describe the pool; nothing is opened before `open`."""
+        self._round_trips = RoundTrips()
+        self._checking: asyncio.Task[None] | None = None
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
-            connection_class=psycopg.AsyncConnection[dict[str, Any]],
+            connection_class=psycopg.AsyncConnection[Row],
             kwargs={
                 "row_factory": dict_row,
+                "autocommit": True,
                 "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
                 "application_name": application_name,
-                "options": f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+                "options": (
+                    f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} -c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC"
+                ),
             },
             min_size=1,
             max_size=max_connections,
             timeout=_CONNECT_TIMEOUT_SECONDS,
             reconnect_timeout=0,
             open=False,
-            check=AsyncConnectionPool.check_connection,
         )
 
     async def open(self) -> None:
@@ -57,7 +80,7 @@ class Database:
         """Close every connection."""
         await self._pool.close(timeout=5)
 
-    def transaction(self, tenant_id: UUID) -> TransactionContext:
+    def transaction(self, tenant_id: UUID | str) -> TransactionContext:
         """Open a transaction that sees this tenant's rows only."""
         return self._transaction(_ENTER_TENANT, (str(tenant_id),))
 
@@ -65,11 +88,57 @@ class Database:
         """Open a transaction that sees every tenant's rows: for relays, leases, keys and clean-up."""
         return self._transaction(_ENTER_SYSTEM, ())
 
+    async def together(self, tenant_id: UUID | str, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Run statements of one tenant as one transaction in one round trip, and return the rows of each.
+
+        Nothing may depend on an answer before it: all are sent before the first is read.
+        """
+        async with self._connected() as connection:
+            async with connection.pipeline():
+                await connection.execute("BEGIN", prepare=True)
+                await connection.execute(_ENTER_TENANT, (str(tenant_id),), prepare=True)
+                cursors = [
+                    await connection.execute(query, parameters, prepare=True) for query, parameters in statements
+                ]
+                await connection.execute("COMMIT", prepare=True)
+            return [await cursor.fetchall() for cursor in cursors]
+
+    async def round_trip(self, tenant_id: UUID | str, statements: Sequence[BoundStatement]) -> list[PGresult]:
+        """Run prepared statements of one tenant as one transaction, in one packet there and one back: the hot path.
+
+        Raises `Unavailable` as well when no answer comes for four seconds.
+        """
+        enter = (_ENTER_TENANT_PLANNED, [str(tenant_id)])
+        async with self._connected() as connection, asyncio.timeout(_SILENCE_SECONDS):
+            _, *results = await self._round_trips.run(connection, [enter, *statements])
+            return results
+
+    async def within(self, connection: Connection, statements: Sequence[BoundStatement]) -> list[PGresult]:
+        """Run prepared statements inside a transaction that is open on this connection, in one round trip."""
+        return await self._round_trips.run(connection, statements)
+
     @asynccontextmanager
-    async def _transaction(self, enter: str, parameters: tuple[str, ...]) -> AsyncIterator[Connection]:
+    async def _transaction(self, enter: QueryNoTemplate, parameters: tuple[str, ...]) -> AsyncGenerator[Connection]:
+        async with self._connected() as connection, connection.transaction():
+            await connection.execute(enter, parameters)
+            yield connection
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncGenerator[Connection]:
         try:
-            async with self._pool.connection() as connection, connection.transaction():
-                await connection.execute(enter, parameters)  # pyright: ignore[reportArgumentType]
+            async with self._pool.connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
-            raise Unavailable("Postgres cannot be reached; try again") from error
+        except psycopg.errors.QueryCanceled as error:
+            message = "Postgres did not answer in time; try again"
+            raise Unavailable(message) from error
+        except psycopg.errors.LockNotAvailable as error:
+            raise Busy from error
+        except _AWAY as error:
+            self._check_the_others()
+            message = "Postgres cannot be reached; try again"
+            raise Unavailable(message) from error
+
+    def _check_the_others(self) -> None:
+        """Look at the idle connections too, once: when one is broken, most are, and each would fail a caller."""
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._pool.check())

@@ -1,0 +1,131 @@
+"""The port to everything that an operator configures: named, versioned documents of a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+
+class Entity(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored thing; `body` holds the fields that have no column, in camelCase, as on the wire."""
+
+    id: UUID
+    kind: str
+    key: str
+    name: str
+    status: str
+    body: dict[str, Any]
+    row_version: int
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+
+
+class EntityDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A thing about to be stored: its identity is chosen by the caller."""
+
+    id: UUID
+    key: str
+    name: str
+    status: str
+    body: dict[str, Any]
+
+
+class ListOrder(StrEnum):
+    """How a kind is listed; ties are broken by creation (newest first), then id."""
+
+    NEWEST = "newest"
+    ORDINAL = "ordinal"
+    PRIORITY = "priority"
+    STATUS = "status"
+
+
+class ListPosition(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Where a page ended: the sort values of its last row."""
+
+    rank: float
+    at: datetime
+    id: UUID
+
+
+class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which things of a kind to list; `matching` holds fields of the body that must have these values."""
+
+    limit: int
+    order: ListOrder = ListOrder.NEWEST
+    after: ListPosition | None = None
+    status: str | None = None
+    matching: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    include_deleted: bool = False
+
+
+class EntityPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a list; `total` counts all pages, `next_position` is None on the last one."""
+
+    entities: tuple[Entity, ...]
+    total: int
+    next_position: ListPosition | None
+
+
+class EntityReader(Protocol):
+    """Reads one tenant's things inside a transaction."""
+
+    async def find(self, kind: str, references: Collection[str]) -> dict[str, Entity]:
+        """Return the living things that these ids or keys name, by reference; unknown ones are absent."""
+        ...
+
+    async def children(self, kind: str, field: str, parents: Collection[UUID]) -> list[Entity]:
+        """Return the living things whose body field holds one of these ids, oldest first."""
+        ...
+
+    async def page(self, kind: str, query: ListQuery) -> EntityPage:
+        """Return one page."""
+        ...
+
+    async def taken_keys(self, kind: str, stems: Collection[str]) -> set[str]:
+        """Return the living keys that equal a stem or a stem followed by a hyphen or underscore and a number."""
+        ...
+
+    async def is_admin_key(self, id: UUID) -> bool:
+        """Return whether this is the id of one of the tenant's admin API keys that still holds."""
+        ...
+
+
+class EntityWriter(EntityReader, Protocol):
+    """Reads and writes one tenant's things inside one transaction, which raises its `config_version`.
+
+    The writers of one tenant go one after another, so that what a writer has read stays true until it commits.
+    """
+
+    async def insert(self, kind: str, drafts: Sequence[EntityDraft]) -> list[Entity]:
+        """Store new things and return them in order. Raises `Conflict` when a key or a unique name is taken."""
+        ...
+
+    async def update(self, entity: Entity) -> Entity:
+        """Store key, name, status and body over the row that has this `row_version`, and return it raised by one.
+
+        Raises `Conflict` when the row has changed meanwhile, or a key or a unique name is taken.
+        """
+        ...
+
+    async def delete(self, kind: str, ids: Collection[UUID]) -> None:
+        """Soft-delete these things."""
+        ...
+
+
+class Entities(Protocol):
+    """Opens transactions. Both raise `Unavailable` while the storage cannot be reached."""
+
+    def reading(self, tenant_id: UUID) -> AbstractAsyncContextManager[EntityReader]:
+        """Open a transaction that reads."""
+        ...
+
+    def writing(self, tenant_id: UUID) -> AbstractAsyncContextManager[EntityWriter]:
+        """Open a transaction that writes; leaving it normally commits, an exception rolls everything back."""
+        ...

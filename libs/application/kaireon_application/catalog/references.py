@@ -1,0 +1,56 @@
+"""References between configured things: given as id or key, stored as id."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+from kaireon_application.catalog.entities import Entity, EntityReader
+from kaireon_application.catalog.kind import Change, Document, EntityKind, Reference
+from kaireon_application.catalog.refusal import refuse
+from kaireon_application.errors import NotFound
+from kaireon_core.problems import Problem
+
+
+async def resolve_references(reader: EntityReader, kind: EntityKind, changes: Sequence[Change]) -> list[Change]:
+    """Return the changes with every due reference as id. Raises `NotFound` with the path of each unknown one."""
+    due = [
+        (change, [one for one in kind.references(change.document) if one.is_due(change.given)]) for change in changes
+    ]
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for change, references in due:
+        for reference in references:
+            wanted[reference.kind].add(_value(change.document, reference))
+    found = {name: await reader.find(name, values) for name, values in wanted.items()}
+    refuse(NotFound, [problem for change, references in due for problem in _unknown(change, references, found)])
+    return [replace(change, document=_resolved(change.document, references, found)) for change, references in due]
+
+
+def _unknown(change: Change, references: list[Reference], found: dict[str, dict[str, Entity]]) -> list[Problem]:
+    return [
+        change.problem(f"there is no such {reference.kind.replace('_', ' ')}", *reference.path)
+        for reference in references
+        if _value(change.document, reference) not in found[reference.kind]
+    ]
+
+
+def _resolved(document: Document, references: list[Reference], found: dict[str, dict[str, Entity]]) -> Document:
+    document = deepcopy(document)
+    for reference in references:
+        entity = found[reference.kind][_value(document, reference)]
+        _holder(document, reference)[reference.path[-1]] = str(entity.id)
+    return document
+
+
+def _value(document: Document, reference: Reference) -> str:
+    return _holder(document, reference)[reference.path[-1]]
+
+
+def _holder(document: Document, reference: Reference) -> Any:
+    holder: Any = document
+    for part in reference.path[:-1]:
+        holder = holder[part]
+    return holder

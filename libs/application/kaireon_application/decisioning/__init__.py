@@ -1,0 +1,1 @@
+"""Deciding for a customer: plan, load, decide, commit; and explaining afterwards."""

@@ -1,0 +1,49 @@
+"""The answer to a request, made of what was decided."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kaireon_application.decisioning.record_decision import DecidedCustomer
+from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
+from kaireon_application.decisioning.wire import DecisionMeta, FunnelStage, Recommendation, RecommendRequest, StagesMs
+
+_NARROWING = ("inventory", "filter", "match_creatives", "qualify")
+
+
+def build_answer(
+    snapshot: TenantSnapshot, live: LiveFlow, request: RecommendRequest, decided: DecidedCustomer
+) -> Recommendation:
+    """Return the answer of /recommend."""
+    items = decided.items(live)
+    return Recommendation(
+        recommendation_id=decided.recommendation_id,
+        customer_id=decided.customer_id,
+        count=len(items),
+        decisions=items,
+        meta=_debug_meta(snapshot, live, decided) if request.debug else live.meta,
+        degraded_scoring=True if decided.decisions.is_degraded else msgspec.UNSET,
+    )
+
+
+def _debug_meta(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> DecisionMeta:
+    counts = decided.decisions.funnel(live.compiled, decided.index)
+    return msgspec.structs.replace(
+        live.meta,
+        funnel=[FunnelStage(stage=count.stage, in_=count.in_, out=count.out) for count in counts],
+        stages_ms=_stages_ms(decided),
+        snapshot_version=snapshot.version,
+        flow_version=live.published.version,
+    )
+
+
+def _stages_ms(decided: DecidedCustomer) -> StagesMs:
+    spent = decided.decisions.stages_ms
+    return StagesMs(
+        load=decided.load_ms,
+        enrichment=decided.enrichment_ms,
+        qualification=sum(spent.get(stage, 0.0) for stage in _NARROWING),
+        contact_policy=spent.get("contact_policy", 0.0),
+        scoring=spent.get("score", 0.0),
+        ranking=spent.get("rank", 0.0),
+    )

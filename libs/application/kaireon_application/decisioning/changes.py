@@ -1,0 +1,111 @@
+"""What a decision or a response writes: plain rows, committed in one transaction or not at all."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class InteractionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the interaction history; `kind` is recommendation, impression or outcome; instants in ms."""
+
+    id: str
+    occurred_at_ms: int
+    kind: str
+    outcome_key: str | None = None
+    classification: str | None = None
+    direction: str | None = None
+    offer_id: str | None = None
+    creative_id: str | None = None
+    channel_id: str | None = None
+    placement_id: str | None = None
+    recommendation_id: str | None = None
+    rank: int | None = None
+    score: float | None = None
+    conversion_value: float | None = None
+    details: bytes | None = None
+
+
+class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What one interaction adds to the summaries of (customer, offer, creative, channel); `day` is the tenant's."""
+
+    day: str
+    offer_id: str | None
+    creative_id: str | None
+    channel_id: str | None
+    impressions: int = 0
+    positive: int = 0
+    negative: int = 0
+    neutral: int = 0
+    converts: int = 0
+    value: float = 0.0
+    last_contact_ms: int | None = None
+    outcome_key: str
+    direction: str
+
+
+class EventRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An outbox event; `payload` is JSON. `sequence_offset` n asks for the customer's n-th new sequence number."""
+
+    id: str
+    type: str
+    payload: bytes
+    sequence_offset: int | None = None
+
+
+class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision trace; see `kaireon_application.decisioning.trace` for what `content` holds."""
+
+    recommendation_id: str
+    decided_at_ms: int
+    flow_id: str
+    flow_version: int
+    legend_hash: bytes
+    snapshot_hash: bytes
+    content: bytes
+
+
+class SuppressionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A dated ban that an interaction brought about."""
+
+    policy_id: str
+    scope: str
+    scope_id: str
+    policy_type: str
+    reason: str
+    expires_at_ms: int
+
+
+class IdempotencyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The first answer (JSON) under an idempotency key, and the hash of the body that asked for it."""
+
+    key: str
+    body_hash: bytes
+    answer: bytes
+
+
+class DecisionChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What one decision writes, if the customer is still at `expected_version` (0: never seen)."""
+
+    tenant_id: str
+    customer_id: str
+    expected_version: int
+    interactions: list[InteractionRow]
+    summaries: list[SummaryRow]
+    events: list[EventRow]
+    trace: TraceRow | None
+    # How many of the interactions take a sequence number.
+    sequence_count: int
+    suppressions: list[SuppressionRow] = []
+    idempotency: IdempotencyRow | None = None
+
+
+class ResponseChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What one response writes, unless its idempotency key was used before."""
+
+    tenant_id: str
+    customer_id: str
+    idempotency: IdempotencyRow
+    interaction: InteractionRow
+    summary: SummaryRow
+    event: EventRow
+    suppressions: list[SuppressionRow]

@@ -1,0 +1,139 @@
+"""Deciding for many customers at once: what concurrent requests have in common is loaded and committed once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+from kaireon_application.decisioning.answer import build_answer
+from kaireon_application.decisioning.changes import DecisionChange
+from kaireon_application.decisioning.customer_facts import build_customer_facts, segments_of
+from kaireon_application.decisioning.facts import CustomerRecord, FactLoader, History, contacts_of
+from kaireon_application.decisioning.record_decision import DecidedCustomer, IdempotencyDraft, build_change
+from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
+from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
+from kaireon_core.decisioning.decide import Facts, decide
+from kaireon_core.decisioning.request import DecisionRequest, Routing
+
+# Commits changes of one tenant in one transaction; False for those whose customer moved on since `expected_version`.
+CommitDecisions = Callable[[Sequence[DecisionChange]], Awaitable[Sequence[bool]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A planned request: which flow decides, and for whom; `is_fresh` when cached facts turned out to be stale."""
+
+    snapshot: TenantSnapshot
+    live: LiveFlow
+    request: RecommendRequest
+    customer_id: str
+    started: float
+    idempotency: IdempotencyDraft | None = None
+    is_fresh: bool = False
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant that asks."""
+        return self.snapshot.configuration.tenant_id
+
+    @property
+    def company(self) -> Hashable:
+        """What requests must share to be decided together."""
+        request = self.request
+        return (
+            id(self.live),
+            self.is_fresh,
+            request.limit,
+            request.channel,
+            request.channel_id,
+            request.placement,
+            request.debug,
+            tuple(request.exclude_offers),
+            tuple(request.exclude_creatives),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideTogether:
+    """Load, decide, commit for requests of one company and distinct customers."""
+
+    facts: FactLoader
+    now_ms: Callable[[], int]
+
+    async def __call__(self, asked: Sequence[Asked], commit: CommitDecisions) -> list[Recommendation | None]:
+        """Return each one's answer once it is durable, None for a customer who moved on meanwhile."""
+        decided = await self.decide(asked)
+        answers = [
+            build_answer(one.snapshot, one.live, one.request, each) for one, each in zip(asked, decided, strict=True)
+        ]
+        written = [
+            build_change(one.snapshot, one.live, each, answer, one.idempotency)
+            for one, each, answer in zip(asked, decided, answers, strict=True)
+        ]
+        won = await commit([change for change, _ in written])
+        needs = asked[0].live.compiled.needs
+        now_ms = decided[0].request.now_ms
+        histories: list[tuple[str, History]] = [
+            (each.customer_id, each.record.history.after(contacts, needs, now_ms))
+            for each, (_, contacts), has_won in zip(decided, written, won, strict=True)
+            if has_won
+        ]
+        self.facts.remember_history(asked[0].tenant_id, histories)
+        return [answer if has_won else None for answer, has_won in zip(answers, won, strict=True)]
+
+    async def decide(self, asked: Sequence[Asked]) -> list[DecidedCustomer]:
+        """Load and decide, without writing anything."""
+        live = asked[0].live
+        now_ms = self.now_ms()
+        loading = time.perf_counter()
+        records = await self._load(asked, now_ms)
+        loaded = time.perf_counter()
+        customers = [build_customer_facts(*each, live) for each in zip(asked, records, strict=True)]
+        segments = [segments_of(one.request, facts) for one, facts in zip(asked, customers, strict=True)]
+        contacts = contacts_of(live.compiled, [record.history for record in records])
+        request = _decision_request(asked[0].request, now_ms)
+        enriched = time.perf_counter()
+        facts = Facts(customers=customers, segments=segments, contacts=contacts)
+        decisions = decide(live.compiled, request, facts, _ticks if asked[0].request.debug else None)
+        finished = time.perf_counter()
+        return [
+            DecidedCustomer(
+                customer_id=one.customer_id,
+                record=records[index],
+                facts=customers[index],
+                segments=segments[index],
+                request=request,
+                decisions=decisions,
+                index=index,
+                load_ms=(loaded - loading) * 1000,
+                enrichment_ms=(enriched - loaded) * 1000,
+                duration_ms=(finished - one.started) * 1000,
+            )
+            for index, one in enumerate(asked)
+        ]
+
+    async def _load(self, asked: Sequence[Asked], now_ms: int) -> list[CustomerRecord]:
+        first = asked[0]
+        return await self.facts.load(
+            first.tenant_id,
+            [one.customer_id for one in asked],
+            first.live.compiled.needs,
+            first.snapshot.configuration.schema_tables,
+            now_ms,
+            fresh=first.is_fresh,
+        )
+
+
+def _ticks() -> float:
+    return time.perf_counter() * 1000
+
+
+def _decision_request(request: RecommendRequest, now_ms: int) -> DecisionRequest:
+    return DecisionRequest(
+        now_ms=now_ms,
+        limit=request.limit,
+        routing=Routing(channel=request.channel, channel_id=request.channel_id, placement=request.placement),
+        excluded_offers=frozenset(request.exclude_offers),
+        excluded_creatives=frozenset(request.exclude_creatives),
+    )

@@ -1,0 +1,274 @@
+"""Explaining a decision that was made: everything derived from the columns of its trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+import numpy as np
+
+from kaireon_application.catalog.entities import ListPosition
+from kaireon_application.decisioning.record_decision import PUBLIC_PREFIX
+from kaireon_application.decisioning.snapshot import CandidateEntry, Legend
+from kaireon_application.decisioning.trace import TraceContent, floats_of, reasons_of
+from kaireon_application.decisioning.wire import ExperimentAssignment, FunnelStage
+from kaireon_core.decisioning.reasons import KEPT, Reason, Reasons, funnel, is_scored
+
+_PRIORITY_WEIGHTED = "priority_weighted"
+# Stages that drop a candidate before it is scored.
+_UNSCORED = frozenset({"inventory", "filter", "match_creatives", "qualify", "contact_policy"})
+
+
+class TraceQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which traces to list, newest first."""
+
+    limit: int
+    offset: int = 0
+    after: ListPosition | None = None
+    customer_id: str | None = None
+    recommendation_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTrace:
+    """A trace with its legend."""
+
+    recommendation_id: UUID
+    decided_at: datetime
+    customer_id: str
+    flow_id: UUID
+    flow_key: str | None
+    flow_version: int
+    content: TraceContent
+    legend: Legend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracePage:
+    """One page of traces; `next_position` is None on the last one."""
+
+    traces: list[StoredTrace]
+    total: int
+    next_position: ListPosition | None
+
+
+class Traces(Protocol):
+    """Reads decision traces. Raises `Unavailable` while Postgres cannot be reached."""
+
+    async def page(self, tenant_id: UUID, query: TraceQuery) -> TracePage:
+        """Return one page of traces, newest first."""
+        ...
+
+
+class DroppedCandidate(CandidateEntry, frozen=True, kw_only=True, rename="camel"):
+    """A candidate with the reason why it is not in the answer."""
+
+    stage: str
+    reason: str
+    type: str
+    entity_id: str | None
+    entity_name: str | None
+    detail: dict[str, Any]
+
+
+class ScoringResult(CandidateEntry, frozen=True, kw_only=True, rename="camel"):
+    """A candidate that was scored; `rank` is null unless it was chosen."""
+
+    rank: int | None
+    score: float
+    propensity: float | None
+    fit_multiplier: float
+    model_type: str
+    model_key: str | None
+    shadow_scores: dict[str, Any]
+    explanation: str
+
+
+class PipelineStage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One stage of the funnel; `duration_ms` is null unless the decision was asked to measure itself."""
+
+    stage: str
+    candidates: int
+    passed: int
+    duration_ms: float | None
+
+
+class TopOffer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The first offer of an answer."""
+
+    offer_id: str
+    score: float
+
+
+class TraceResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a decision came to."""
+
+    count: int
+    top_offer: TopOffer | None
+
+
+class TraceRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A trace in a list."""
+
+    id: str
+    recommendation_id: str
+    request_id: str
+    customer_id: str
+    decision_flow_id: str
+    decision_flow_key: str | None
+    flow_version: int
+    pipeline: list[PipelineStage]
+    result: TraceResult
+    total_duration_ms: float
+    degraded_scoring: bool
+    created_at: datetime
+
+
+class TraceDetail(TraceRow, frozen=True, kw_only=True, rename="camel"):
+    """A trace in full: every candidate is in `scoringResults` or has its reason in one of the lists of results."""
+
+    snapshot_version: str
+    engine_version: str
+    candidate_count: int
+    after_qualification: int
+    after_suppression: int
+    after_contact_policy: int
+    final_count: int
+    funnel: list[FunnelStage]
+    inventory_results: list[DroppedCandidate]
+    qualification_results: list[DroppedCandidate]
+    contact_policy_results: list[DroppedCandidate]
+    ranking_results: list[DroppedCandidate]
+    scoring_results: list[ScoringResult]
+    selected_offers: list[ScoringResult]
+    channel_coupling: list[dict[str, Any]]
+    experiment_assignment: ExperimentAssignment | None
+    request: dict[str, Any]
+    facts: dict[str, Any]
+
+
+def list_row(trace: StoredTrace) -> TraceRow:
+    """Return a trace as it is listed."""
+    return TraceRow(**_common(trace))
+
+
+def detail(trace: StoredTrace) -> TraceDetail:
+    """Return a trace in full."""
+    content, legend = trace.content, trace.legend
+    reasons = reasons_of(content)
+    counts = funnel(tuple(legend.spans), reasons)
+    left = {count.stage: count.out for count in counts}
+    before_scoring = [count.out for count in counts if count.stage in _UNSCORED]
+    scored = _scored(trace, reasons)
+    dropped = _dropped(legend, reasons)
+    after_qualification = left.get("qualify", before_scoring[-1] if before_scoring else len(reasons))
+    after_contact_policy = left.get("contact_policy", after_qualification)
+    return TraceDetail(
+        **_common(trace),
+        snapshot_version=content.snapshot_hash.hex()[:16],
+        engine_version=content.engine_version,
+        candidate_count=len(reasons),
+        after_qualification=after_qualification,
+        after_suppression=after_contact_policy,
+        after_contact_policy=after_contact_policy,
+        final_count=len(content.picks),
+        funnel=[FunnelStage(stage=count.stage, in_=count.in_, out=count.out) for count in counts],
+        inventory_results=[one for one in dropped if one.stage in {"inventory", "filter", "match_creatives"}],
+        qualification_results=[one for one in dropped if one.stage == "qualify"],
+        contact_policy_results=[one for one in dropped if one.stage == "contact_policy"],
+        ranking_results=[one for one in dropped if one.stage in {"rank", "response"}],
+        scoring_results=scored,
+        selected_offers=[one for one in scored if one.rank is not None],
+        channel_coupling=[],
+        experiment_assignment=None,
+        request=content.request,
+        facts=content.facts,
+    )
+
+
+def _common(trace: StoredTrace) -> dict[str, Any]:
+    content = trace.content
+    spans, reasons = tuple(trace.legend.spans), reasons_of(content)
+    scores = floats_of(content.scores, is_scored(spans, reasons))
+    counts = funnel(spans, reasons)
+    top = content.picks[0] if content.picks else None
+    top_offer = None
+    if top is not None:
+        top_offer = TopOffer(offer_id=trace.legend.candidates[top].offer_id, score=float(scores[top]))
+    public_id = f"{PUBLIC_PREFIX}{trace.recommendation_id}"
+    return {
+        "id": str(trace.recommendation_id),
+        "recommendation_id": public_id,
+        "request_id": public_id,
+        "customer_id": trace.customer_id,
+        "decision_flow_id": str(trace.flow_id),
+        "decision_flow_key": trace.flow_key,
+        "flow_version": trace.flow_version,
+        "pipeline": [
+            PipelineStage(
+                stage=count.stage,
+                candidates=count.in_,
+                passed=count.out,
+                duration_ms=content.durations_ms.get(count.stage),
+            )
+            for count in counts
+        ],
+        "result": TraceResult(count=len(content.picks), top_offer=top_offer),
+        "total_duration_ms": content.duration_ms,
+        "degraded_scoring": content.is_degraded,
+        "created_at": trace.decided_at,
+    }
+
+
+def _dropped(legend: Legend, reasons: Reasons) -> list[DroppedCandidate]:
+    rows = np.flatnonzero(reasons != KEPT).tolist()
+    return [_with_reason(legend.candidates[row], legend.reasons[int(reasons[row]) - 1]) for row in rows]
+
+
+def _with_reason(candidate: CandidateEntry, reason: Reason) -> DroppedCandidate:
+    return DroppedCandidate(
+        **msgspec.structs.asdict(candidate),
+        stage=reason.stage,
+        reason=reason.message,
+        type=reason.type,
+        entity_id=reason.entity_id,
+        entity_name=reason.entity_name,
+        detail=reason.detail,
+    )
+
+
+def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
+    """Return every candidate that reached scoring, the chosen ones first, then by score."""
+    content, legend = trace.content, trace.legend
+    scored = is_scored(tuple(legend.spans), reasons)
+    scores = floats_of(content.scores, scored)
+    propensities = scores if content.is_propensity else None
+    if content.propensities is not None:
+        propensities = floats_of(content.propensities, scored)
+    fits = np.ones(len(scores)) if content.fits is None else floats_of(content.fits, scored)
+    rank_of = {candidate: rank for rank, candidate in enumerate(content.picks, 1)}
+    rows = np.flatnonzero(scored).tolist()
+    rows.sort(key=lambda row: (rank_of.get(row, len(rows) + 1), -scores[row], row))
+    return [
+        ScoringResult(
+            **msgspec.structs.asdict(legend.candidates[row]),
+            rank=rank_of.get(row),
+            score=float(scores[row]),
+            propensity=None if propensities is None else float(propensities[row]),
+            fit_multiplier=float(fits[row]),
+            model_type=legend.model_type or _PRIORITY_WEIGHTED,
+            model_key=legend.model_key,
+            shadow_scores={},
+            explanation=_explain(scores[row], propensities, fits, row),
+        )
+        for row in rows
+    ]
+
+
+def _explain(score: float, propensities: Any, fits: Any, row: int) -> str:
+    if propensities is None:
+        return f"priority/100 x weight/100 x fit {fits[row]:g} = {score:.6g}"
+    return f"propensity {propensities[row]:.6g} x fit {fits[row]:g} = {score:.6g}"

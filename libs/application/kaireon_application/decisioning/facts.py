@@ -1,0 +1,204 @@
+"""Loading: what is known of customers, from the cache or from Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+
+from kaireon_application.customers.schema_table import SchemaTable
+from kaireon_core.decisioning.compile import CompiledFlow, Needs
+from kaireon_core.decisioning.contacts import ContactRows, Contacts
+from kaireon_runtime.catalogue import CACHE_HITS, CACHE_MISSES
+from kaireon_runtime.metrics import Metrics
+
+# The tables of the schemas that flows enrich from, by schema id and by key.
+Tables: TypeAlias = Mapping[str, SchemaTable]
+# (offer, creative, channel, at_ms, count): ids as stored, None for none.
+ContactRow: TypeAlias = tuple[str | None, str | None, str | None, int, int]
+_HISTORY_TTL_SECONDS = 3600
+
+
+class History(msgspec.Struct, frozen=True, array_like=True):
+    """A customer's version and contacts; `recent` reaches back to `since_ms`, `totals` is None when not loaded."""
+
+    version: int
+    since_ms: int
+    recent: list[ContactRow]
+    totals: list[ContactRow] | None
+
+    def is_enough_for(self, needs: Needs, now_ms: int) -> bool:
+        """Whether a flow with these needs can decide with it."""
+        has_recent = needs.contact_window_ms == 0 or self.since_ms <= now_ms - needs.contact_window_ms
+        return has_recent and (self.totals is not None or not needs.contact_totals)
+
+    def after(self, contacts: Sequence[ContactRow], needs: Needs, now_ms: int) -> History:
+        """Return the history after a decision that showed these offers: what the commit has just made of it."""
+        horizon = now_ms - needs.contact_window_ms
+        return History(
+            self.version + 1,
+            max(self.since_ms, horizon),
+            [row for row in self.recent if row[3] >= horizon] + list(contacts),
+            None if self.totals is None else _added(self.totals, contacts),
+        )
+
+
+def _added(totals: list[ContactRow], contacts: Sequence[ContactRow]) -> list[ContactRow]:
+    if not contacts:
+        return totals
+    merged = {row[:3]: row for row in totals}
+    for offer, creative, channel, at_ms, count in contacts:
+        before = merged.get((offer, creative, channel), (offer, creative, channel, at_ms, 0))
+        merged[offer, creative, channel] = (offer, creative, channel, max(before[3], at_ms), before[4] + count)
+    return list(merged.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerRecord:
+    """What is stored about one customer: the enriched rows by `Enrichment.row_key`, and the history."""
+
+    rows: dict[str, dict[str, Any] | None]
+    history: History
+
+
+class FactStore(Protocol):
+    """Reads facts from the system of record. Raises `Unavailable` while it cannot be reached."""
+
+    async def load(
+        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, tables: Tables, since_ms: int
+    ) -> list[CustomerRecord]:
+        """Return one record per customer, in order, in one round trip; an unknown customer has version 0."""
+        ...
+
+
+class FactCache(Protocol):
+    """A cache that may forget anything at any time; it never raises: what fails is a miss, and counted."""
+
+    async def read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        """Return the values of these keys in one round trip."""
+        ...
+
+    def write(self, values: Sequence[tuple[str, bytes, int]]) -> None:
+        """Store (key, value, seconds) some time soon, without waiting."""
+        ...
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Drop these keys."""
+        ...
+
+
+def attributes_key(tenant_id: str, customer_id: str) -> str:
+    """Return the cache key of a customer's enriched rows."""
+    return f"kaireon:{tenant_id}:attributes:{customer_id}"
+
+
+def history_key(tenant_id: str, customer_id: str) -> str:
+    """Return the cache key of a customer's history."""
+    return f"kaireon:{tenant_id}:history:{customer_id}"
+
+
+Rows: TypeAlias = dict[str, dict[str, Any] | None]
+_decode_rows = msgspec.msgpack.Decoder(Rows).decode
+_decode_history = msgspec.msgpack.Decoder(History).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactLoader:
+    """Loads the facts of customers: one cache round trip on a hit, one Postgres pipeline for the misses."""
+
+    cache: FactCache
+    store: FactStore
+    metrics: Metrics
+
+    async def load(
+        self,
+        tenant_id: str,
+        customer_ids: Sequence[str],
+        needs: Needs,
+        tables: Tables,
+        now_ms: int,
+        *,
+        fresh: bool = False,
+    ) -> list[CustomerRecord]:
+        """Return one record per customer, in order; `fresh` passes the cache by."""
+        found: list[CustomerRecord | None] = [None] * len(customer_ids)
+        if not fresh:
+            found = await self._cached(tenant_id, customer_ids, needs, now_ms)
+        missing = [index for index, record in enumerate(found) if record is None]
+        if missing:
+            since_ms = now_ms - needs.contact_window_ms
+            missed = [customer_ids[index] for index in missing]
+            loaded = await self.store.load(tenant_id, missed, needs, tables, since_ms)
+            self._remember(tenant_id, missed, loaded, needs)
+            for index, record in zip(missing, loaded, strict=True):
+                found[index] = record
+        return [record for record in found if record is not None]
+
+    async def _cached(
+        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, now_ms: int
+    ) -> list[CustomerRecord | None]:
+        keys = [key(tenant_id, id_) for id_ in customer_ids for key in (attributes_key, history_key)]
+        values = await self.cache.read(keys)
+        pairs = zip(values[::2], values[1::2], strict=True)
+        records = [_record(rows, history, needs, now_ms) for rows, history in pairs]
+        hits = sum(record is not None for record in records)
+        self.metrics.add(CACHE_HITS, "customer", amount=hits)
+        self.metrics.add(CACHE_MISSES, "customer", amount=len(records) - hits)
+        return records
+
+    def _remember(
+        self, tenant_id: str, customer_ids: Sequence[str], records: Sequence[CustomerRecord], needs: Needs
+    ) -> None:
+        ttl = min((enrichment.cache_ttl_seconds for enrichment in needs.enrichments), default=_HISTORY_TTL_SECONDS)
+        pairs = list(zip(customer_ids, records, strict=True))
+        values = [(history_key(tenant_id, id_), _encode(record.history), _HISTORY_TTL_SECONDS) for id_, record in pairs]
+        if ttl:
+            values += [(attributes_key(tenant_id, id_), _encode(record.rows), ttl) for id_, record in pairs]
+        self.cache.write(values)
+
+    def remember_history(self, tenant_id: str, histories: Sequence[tuple[str, History]]) -> None:
+        """Store what a commit has made of these customers' histories."""
+        self.cache.write(
+            [(history_key(tenant_id, id_), _encode(history), _HISTORY_TTL_SECONDS) for id_, history in histories]
+        )
+
+
+def _record(rows: bytes | None, history: bytes | None, needs: Needs, now_ms: int) -> CustomerRecord | None:
+    """Return the cached record, None unless it holds all that is needed."""
+    if rows is None or history is None:
+        return None
+    try:
+        decoded, past = _decode_rows(rows), _decode_history(history)
+    except msgspec.DecodeError:
+        return None
+    is_enough = past.is_enough_for(needs, now_ms) and all(e.row_key in decoded for e in needs.enrichments)
+    return CustomerRecord(rows=decoded, history=past) if is_enough else None
+
+
+def contacts_of(flow: CompiledFlow, histories: Sequence[History]) -> Contacts:
+    """Return the contact columns of B customers, with ids turned into places in the flow's catalogue."""
+    return Contacts(
+        recent=_columns(flow, [history.recent for history in histories]),
+        totals=_columns(flow, [history.totals or [] for history in histories]),
+    )
+
+
+def _columns(flow: CompiledFlow, histories: Sequence[list[ContactRow]]) -> ContactRows:
+    offers, creatives, channels = flow.offer_index, flow.creative_index, flow.channel_index
+    return ContactRows.of(
+        [
+            (
+                customer,
+                offers.get(offer or "", -1),
+                creatives.get(creative or "", -1),
+                channels.get(channel or "", -1),
+                at_ms,
+                count,
+            )
+            for customer, rows in enumerate(histories)
+            for offer, creative, channel, at_ms, count in rows
+        ]
+    )

@@ -1,0 +1,113 @@
+"""The offers of an answer as they are written on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from kaireon_application.decisioning.wire import DecisionItem
+from kaireon_core.catalog.document import Document
+from kaireon_core.decisioning.compile import CompiledFlow
+from kaireon_core.table import CustomerFacts, lookup
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What an item says whoever the customer is."""
+
+    parts: dict[str, Any]
+    personalization: list[dict[str, Any]]
+    is_implicit: bool
+
+
+@dataclass(slots=True)
+class ItemWriter:
+    """Writes the items of one compiled flow; what does not depend on the customer is made once per candidate."""
+
+    flow: CompiledFlow
+    _shown: dict[tuple[int, bool], _Shown] = field(default_factory=dict[tuple[int, bool], _Shown])
+
+    def write(
+        self,
+        candidate: int,
+        customer: CustomerFacts,
+        *,
+        rank: int,
+        score: float,
+        propensity: float | None,
+        is_bare: bool,
+    ) -> DecisionItem:
+        """Return the item of a chosen candidate."""
+        shown = self._of(candidate, is_bare)
+        return DecisionItem(
+            **shown.parts,
+            rank=rank,
+            score=score,
+            propensity=propensity,
+            selection_probability=1.0,
+            personalization=_personalize(shown.personalization, customer),
+        )
+
+    def is_implicit(self, candidate: int, *, is_bare: bool) -> bool:
+        """Whether the channel counts a returned offer as shown."""
+        return self._of(candidate, is_bare).is_implicit
+
+    def _of(self, candidate: int, is_bare: bool) -> _Shown:  # noqa: FBT001 - private
+        found = self._shown.get((candidate, is_bare))
+        if found is None:
+            found = self._shown[candidate, is_bare] = _show(self.flow, candidate, is_bare=is_bare)
+        return found
+
+
+def _show(flow: CompiledFlow, candidate: int, *, is_bare: bool) -> _Shown:
+    table, catalogue = flow.candidates, flow.candidates.catalogue
+    offer = catalogue.offers[int(table.offer[candidate])]
+    creative = _at(catalogue.creatives, -1 if is_bare else int(table.creative[candidate]))
+    channel = _at(catalogue.channels, -1 if is_bare else int(table.channel[candidate]))
+    placement = _at(catalogue.placements, -1 if is_bare else int(table.placement[candidate]))
+    category = next((one for one in catalogue.categories if one.id == offer.body.get("categoryId")), None)
+    content = creative.body.get("content") if creative else None
+    return _Shown(
+        parts={
+            "offer_id": offer.id,
+            "offer_key": offer.key,
+            "offer_name": offer.name,
+            "category_id": category.id if category else None,
+            "category_name": category.name if category else None,
+            "creative_id": creative.id if creative else None,
+            "creative_name": creative.name if creative else None,
+            "channel_id": channel.id if channel else None,
+            "channel_name": channel.name if channel else None,
+            "placement_id": placement.id if placement else None,
+            "content": None if content is None else msgspec.Raw(msgspec.json.encode(content)),
+            "mandatory": bool(offer.body.get("mandatory", False)),
+        },
+        personalization=(creative.body.get("personalization") if creative else None) or [],
+        is_implicit=channel is not None and channel.body.get("impressionMode") == "implicit",
+    )
+
+
+def _at(documents: tuple[Document, ...], index: int) -> Document | None:
+    return documents[index] if index >= 0 else None
+
+
+def _personalize(variables: list[dict[str, Any]], customer: CustomerFacts) -> dict[str, Any]:
+    """Return the creative's variables: each from its source (`customer.first_name`), else its fallback."""
+    return {
+        str(variable.get("variable") or variable.get("key")): _source(str(variable.get("source")), customer)
+        or variable.get("fallback")
+        for variable in variables
+    }
+
+
+def _source(name: str, customer: CustomerFacts) -> object:
+    namespace, _, field_name = name.partition(".")
+    values: dict[str, Mapping[str, Any]] = {
+        "customer": customer.customer,
+        "attributes": customer.attributes,
+        "context": customer.context,
+    }
+    return lookup(values[namespace], field_name) if namespace in values else None

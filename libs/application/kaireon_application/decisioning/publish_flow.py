@@ -1,0 +1,118 @@
+"""Publishing: making a flow's draft its live version, everywhere within a second."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from kaireon_application.catalog.entities import Entity, EntityReader, EntityWriter
+from kaireon_application.catalog.read_entity import require
+from kaireon_application.decisioning.decision_flow import DECISION_FLOW
+from kaireon_application.errors import Conflict, InvalidInput
+from kaireon_core.decisioning.flow import ContactPolicyNode, Enrich, Flow, FlowKind, Qualify, Score, parse_flow
+from kaireon_core.problems import InvalidValue, Problem
+
+_NOT_SCORING = ("draft", "archived")
+
+
+class PublishedVersion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A version that was published."""
+
+    version: int
+    published_at: datetime
+    notes: str | None
+    config: dict[str, Any]
+
+
+class FlowWriter(EntityWriter, Protocol):
+    """Writes one tenant's things and the versions of its flows inside one transaction."""
+
+    async def add_version(self, flow_id: UUID, config: dict[str, Any], notes: str | None) -> PublishedVersion:
+        """Store the next version of a flow."""
+        ...
+
+
+class FlowVersions(Protocol):
+    """The published versions of flows. Every method raises `Unavailable` while the storage is away."""
+
+    def writing(self, tenant_id: UUID) -> AbstractAsyncContextManager[FlowWriter]:
+        """Open a transaction that writes and raises the tenant's `config_version`."""
+        ...
+
+    async def list(self, tenant_id: UUID, flow_id: UUID) -> list[PublishedVersion]:
+        """Return every version of a flow, newest first."""
+        ...
+
+
+async def publish_flow(
+    flows: FlowVersions, tenant_id: UUID, reference: str, notes: str | None, row_version: int | None
+) -> tuple[Entity, PublishedVersion]:
+    """Make the draft the next version. Raises `NotFound`, `Conflict` for a stale row version, `InvalidInput`."""
+    async with flows.writing(tenant_id) as writer:
+        entity = await require(writer, DECISION_FLOW.name, reference)
+        if row_version is not None and row_version != entity.row_version:
+            raise Conflict("this flow has changed meanwhile; read it again and publish what you have seen")
+        return await publish_draft(writer, entity, notes)
+
+
+async def publish_draft(writer: FlowWriter, entity: Entity, notes: str | None) -> tuple[Entity, PublishedVersion]:
+    """Publish inside an open transaction."""
+    config: dict[str, Any] = entity.body["draftConfig"]
+    try:
+        flow = parse_flow(config, FlowKind.PUBLISHED, "$.draftConfig")
+    except InvalidValue as error:
+        raise InvalidInput("the flow cannot be published", error.problems) from None
+    problems = await reference_problems(writer, flow)
+    if problems:
+        raise InvalidInput("the flow cannot be published", tuple(problems))
+    version = await writer.add_version(entity.id, config, notes)
+    listed = {"version": version.version, "publishedAt": version.published_at.isoformat(), "notes": notes}
+    body = {
+        **entity.body,
+        "publishedVersions": [*entity.body.get("publishedVersions", []), listed],
+        "protected": True,
+    }
+    return await writer.update(msgspec.structs.replace(entity, status="active", body=body)), version
+
+
+async def reference_problems(reader: EntityReader, flow: Flow) -> list[Problem]:
+    """Return every name in the flow that stands for nothing that could be used."""
+    problems = list[Problem]()
+    for index, node in enumerate(flow.nodes):
+        for kind, names, field in _references(node):
+            found = await reader.find(kind, names) if names else {}
+            for place, name in enumerate(names):
+                path = f"$.draftConfig.nodes[{index}].config.{field}" + (f"[{place}]" if field.endswith("Ids") else "")
+                message = _reference_problem(kind, name, found.get(name))
+                if message:
+                    problems.append(Problem(path=path, message=message))
+    return problems
+
+
+def _references(node: object) -> list[tuple[str, list[str], str]]:
+    """Return (kind, names, field) of everything that a node names."""
+    if isinstance(node, Enrich) and node.config.schema_id:
+        return [("schema", [node.config.schema_id], "schemaId")]
+    if isinstance(node, Qualify):
+        return [("qualification_rule", node.config.rule_ids, "ruleIds")]
+    if isinstance(node, ContactPolicyNode):
+        return [("contact_policy", node.config.policy_ids, "policyIds")]
+    if isinstance(node, Score) and node.config.model_key:
+        return [("algorithm_model", [node.config.model_key], "modelKey")]
+    return []
+
+
+def _reference_problem(kind: str, name: str, found: Entity | None) -> str | None:
+    noun = kind.replace("_", " ")
+    if found is None:
+        return f"there is no {noun} '{name}'"
+    if kind != "algorithm_model":
+        return None
+    registry_status = found.body.get("registryStatus")
+    if registry_status in _NOT_SCORING:
+        return f"the model '{name}' is {registry_status}: promote it to shadow, challenger or champion first"
+    return None if found.status == "active" else f"the model '{name}' is {found.status}: set its status to active"

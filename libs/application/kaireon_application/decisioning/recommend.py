@@ -1,0 +1,119 @@
+"""Recommending: the next best offers for one customer, now. Plan; then load, decide and commit with whoever asks."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+
+from kaireon_application.decisioning.choose_flow import choose_flow
+from kaireon_application.decisioning.decide_together import Asked, CommitDecisions, DecideTogether
+from kaireon_application.decisioning.record_decision import DecidedCustomer, IdempotencyDraft
+from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
+from kaireon_application.decisioning.snapshots import Snapshots
+from kaireon_application.decisioning.wire import ANONYMOUS, Recommendation, RecommendRequest
+from kaireon_application.errors import NotFound
+from kaireon_runtime.catalogue import (
+    DECISION_CONFLICTS,
+    DECISION_DELIVERY,
+    DECISION_LATENCY,
+    DECISIONS,
+    OFFERS_EVALUATED,
+    SCORING_FALLBACK,
+)
+from kaireon_runtime.metrics import Metrics
+
+# After so many lost races for one customer a request stops racing and takes the customer's row.
+MAX_ATTEMPTS = 5
+
+# Holds one customer's row, so that nobody else commits; yields how to commit meanwhile.
+HoldCustomer = Callable[[str, str], AbstractAsyncContextManager[CommitDecisions]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommend:
+    """The use case; one per process."""
+
+    snapshots: Snapshots
+    decide: DecideTogether
+    # Decides with whoever else asks right now; None when the customer moved on meanwhile.
+    together: Callable[[Asked], Awaitable[Recommendation | None]]
+    hold: HoldCustomer
+    # Publishes the base flow for a tenant that has none.
+    ensure_flow: Callable[[str], Awaitable[object]]
+    metrics: Metrics
+
+    async def __call__(
+        self, tenant_id: str, request: RecommendRequest, *, caller: str, idempotency: IdempotencyDraft | None = None
+    ) -> Recommendation:
+        """Return the recommendation, once everything about it is durable.
+
+        `caller` identifies an anonymous customer without session (address and user agent).
+        """
+        asked = await self._plan(tenant_id, request, _customer_id(request, caller))
+        if idempotency is not None:
+            asked = replace(asked, idempotency=idempotency)
+        answer = await self.together(asked)
+        if answer is None:
+            answer = await self._insist(replace(asked, is_fresh=True))
+        self._observe(asked, answer)
+        return answer
+
+    async def prepare(self, tenant_id: str, request: RecommendRequest) -> tuple[Asked, DecidedCustomer]:
+        """Return what would be decided now, without writing anything: for explanations."""
+        asked = replace(await self._plan(tenant_id, request, request.customer_id), is_fresh=True)
+        (decided,) = await self.decide.decide([asked])
+        return asked, decided
+
+    async def _insist(self, asked: Asked) -> Recommendation:
+        """Decide again from fresh facts until it is committed."""
+        for _ in range(MAX_ATTEMPTS - 1):
+            self.metrics.add(DECISION_CONFLICTS)
+            answer = await self.together(asked)
+            if answer is not None:
+                return answer
+        async with self.hold(asked.tenant_id, asked.customer_id) as commit:
+            (answer,) = await self.decide([asked], commit)
+        assert answer is not None, asked.customer_id  # noqa: S101 - the row was held: nobody else could commit
+        return answer
+
+    async def _plan(self, tenant_id: str, request: RecommendRequest, customer_id: str) -> Asked:
+        """Find the flow that decides, and make sure that traces can refer to it."""
+        started = time.perf_counter()
+        snapshot, live = await self._flow(tenant_id, request)
+        if not (live.is_stored and snapshot.is_stored):
+            await self.snapshots.ensure_stored(snapshot, live)
+        return Asked(snapshot=snapshot, live=live, request=request, customer_id=customer_id, started=started)
+
+    async def _flow(self, tenant_id: str, request: RecommendRequest) -> tuple[TenantSnapshot, LiveFlow]:
+        snapshot = await self.snapshots.current(tenant_id)
+        chosen = choose_flow(snapshot, request.flow_key, request.routing)
+        if chosen is None:
+            await self.ensure_flow(tenant_id)
+            self.snapshots.invalidate(tenant_id)
+            snapshot = await self.snapshots.current(tenant_id)
+            chosen = choose_flow(snapshot, request.flow_key, request.routing)
+        if chosen is None:
+            # The base flow exists, but it was archived or paused, and so was every other one.
+            message = "no decision flow is active: publish one, or set the status of one to active"
+            raise NotFound(message)
+        return snapshot, snapshot.live(chosen)
+
+    def _observe(self, asked: Asked, answer: Recommendation) -> None:
+        metrics, live = self.metrics, asked.live
+        metrics.add(DECISIONS, "offers" if answer.count else "empty")
+        metrics.add(DECISION_DELIVERY, amount=answer.count)
+        metrics.add(OFFERS_EVALUATED, amount=len(live.compiled.candidates))
+        channel = asked.request.channel if asked.request.channel in live.channel_types else None
+        metrics.observe(DECISION_LATENCY, (time.perf_counter() - asked.started) * 1000, channel or "")
+        if answer.degraded_scoring is True:
+            metrics.add(SCORING_FALLBACK, live.compiled.model_key or "", amount=len(live.compiled.candidates))
+
+
+def _customer_id(request: RecommendRequest, caller: str) -> str:
+    if request.customer_id != ANONYMOUS:
+        return request.customer_id
+    seed = request.session_id or caller
+    return f"anon_{hashlib.sha256(seed.encode()).hexdigest()[:32]}"

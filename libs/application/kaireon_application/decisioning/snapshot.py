@@ -1,0 +1,224 @@
+"""What one process decides from: everything a tenant configured, compiled, immutable, swapped by one assignment."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from kaireon_application.customers.schema_table import SchemaTable
+from kaireon_application.decisioning.items import ItemWriter
+from kaireon_application.decisioning.wire import DecisionMeta
+from kaireon_core.catalog.document import Catalogue, Document
+from kaireon_core.decisioning.compile import CompiledFlow, ScoringModel, compile_flow
+from kaireon_core.decisioning.flow import Flow
+from kaireon_core.decisioning.reasons import Reason, StageSpan
+
+_LEGEND_COMPRESSION = 6
+
+
+class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The tenant settings that decisions depend on."""
+
+    timezone: str = "UTC"
+    max_offers_per_decision: int = 100
+    decision_trace_enabled: bool = True
+    decision_trace_sample_rate: float = 1.0
+    retention_days: int = 365
+
+
+class PublishedFlow(msgspec.Struct, frozen=True, kw_only=True):
+    """The live version of a flow; `published_at` is an ISO instant in UTC."""
+
+    id: str
+    key: str
+    name: str
+    status: str
+    version: int
+    flow: Flow
+    published_at: str
+    is_default: bool = False
+
+
+class FlowRoute(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Sends requests of a channel and placement (ids, None = any) to a flow; the highest priority wins."""
+
+    decision_flow_id: str
+    channel_id: str | None = None
+    placement_id: str | None = None
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Everything that a tenant configured, as loaded at one `config_version`; models are compiled already."""
+
+    tenant_id: str
+    config_version: int
+    settings: DecisionSettings
+    catalogue: Catalogue
+    outcome_types: tuple[Document, ...]
+    flows: tuple[PublishedFlow, ...]
+    routes: tuple[FlowRoute, ...]
+    # What went into the models that may score now: key -> (model id, version), for the content hash.
+    model_versions: Mapping[str, tuple[str, int]]
+    models: Mapping[str, ScoringModel]
+    # The tables that flows may enrich from, by schema id and by key.
+    schema_tables: Mapping[str, SchemaTable]
+
+
+class CandidateEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One candidate in a legend."""
+
+    offer_id: str
+    offer_key: str
+    offer_name: str
+    creative_id: str | None
+    creative_name: str | None
+    channel_id: str | None
+    placement_id: str | None
+
+
+class Legend(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the columns of a trace mean: the candidates and reasons of a compiled flow, stored once by content."""
+
+    candidates: list[CandidateEntry]
+    reasons: list[Reason]
+    spans: list[StageSpan]
+    model_type: str | None
+    model_key: str | None
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveFlow:
+    """A published flow in executable form, and its legend; `is_stored` once the legend can be looked up."""
+
+    published: PublishedFlow
+    compiled: CompiledFlow
+    items: ItemWriter
+    meta: DecisionMeta
+    channel_types: frozenset[str]
+    legend: bytes
+    legend_hash: bytes
+    is_stored: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class TenantSnapshot:
+    """One tenant's configuration; flows are compiled when first used."""
+
+    configuration: Configuration
+    content: bytes
+    hash: bytes
+    zone: ZoneInfo
+    outcome_types: Mapping[str, Document]
+    is_stored: bool = False
+    _live: dict[str, LiveFlow] = field(default_factory=dict[str, LiveFlow])
+    _places: dict[str, dict[str, Document]] = field(default_factory=dict[str, dict[str, Document]])
+
+    @property
+    def settings(self) -> DecisionSettings:
+        """The tenant settings that decisions depend on."""
+        return self.configuration.settings
+
+    @property
+    def version(self) -> str:
+        """The snapshot's public version: the beginning of its content hash."""
+        return self.hash.hex()[:16]
+
+    def find(self, collection: str, reference: str | None) -> Document | None:
+        """Return the document of a collection of the catalogue (`offers`, ...) that an id or key names."""
+        if reference is None:
+            return None
+        places = self._places.get(collection)
+        if places is None:
+            documents: tuple[Document, ...] = getattr(self.configuration.catalogue, collection)
+            places = {document.key: document for document in documents}
+            places |= {document.id: document for document in documents}
+            self._places[collection] = places
+        return places.get(reference)
+
+    def live(self, published: PublishedFlow) -> LiveFlow:
+        """Return the executable form of one of this snapshot's flows."""
+        found = self._live.get(published.id)
+        if found is None:
+            found = self._live[published.id] = _compile(self, published)
+        return found
+
+
+def build_snapshot(configuration: Configuration) -> TenantSnapshot:
+    """Return the snapshot of a configuration; its hash is that of its content and names it for ever."""
+    content = msgspec.json.encode(
+        {
+            "settings": configuration.settings,
+            "catalogue": configuration.catalogue,
+            "flows": configuration.flows,
+            "models": dict(configuration.model_versions),
+        },
+        order="deterministic",
+    )
+    return TenantSnapshot(
+        configuration=configuration,
+        content=content,
+        hash=hashlib.sha256(content).digest(),
+        zone=ZoneInfo(configuration.settings.timezone),
+        outcome_types={document.key: document for document in configuration.outcome_types},
+    )
+
+
+def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
+    compiled = compile_flow(
+        published.flow,
+        snapshot.configuration.catalogue,
+        snapshot.configuration.models,
+        zone=snapshot.zone,
+        max_offers=snapshot.settings.max_offers_per_decision,
+    )
+    legend = zlib.compress(msgspec.json.encode(_legend(compiled)), _LEGEND_COMPRESSION)
+    return LiveFlow(
+        published=published,
+        compiled=compiled,
+        items=ItemWriter(compiled),
+        meta=DecisionMeta(decision_flow_key=published.key, decision_flow_id=published.id),
+        channel_types=frozenset(
+            str(channel.body.get("channelType")) for channel in snapshot.configuration.catalogue.channels
+        ),
+        legend=legend,
+        legend_hash=hashlib.sha256(legend).digest(),
+    )
+
+
+def _legend(compiled: CompiledFlow) -> Legend:
+    candidates = compiled.candidates
+    offers, creatives = candidates.catalogue.offers, candidates.catalogue.creatives
+    rows: Iterable[tuple[int, int]] = zip(candidates.offer.tolist(), candidates.creative.tolist(), strict=True)
+    return Legend(
+        candidates=[_entry(offers[offer], creatives[creative] if creative >= 0 else None) for offer, creative in rows],
+        reasons=list(compiled.reasons),
+        spans=list(compiled.spans),
+        model_type=compiled.model_type,
+        model_key=compiled.model_key,
+    )
+
+
+def _entry(offer: Document, creative: Document | None) -> CandidateEntry:
+    body: dict[str, Any] = creative.body if creative else {}
+    return CandidateEntry(
+        offer_id=offer.id,
+        offer_key=offer.key,
+        offer_name=offer.name,
+        creative_id=creative.id if creative else None,
+        creative_name=creative.name if creative else None,
+        channel_id=body.get("channelId"),
+        placement_id=body.get("placementId"),
+    )
+
+
+def decode_legend(content: bytes) -> Legend:
+    """Return a stored legend."""
+    return msgspec.json.decode(zlib.decompress(content), type=Legend)

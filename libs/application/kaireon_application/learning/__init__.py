@@ -1,0 +1,1 @@
+"""Models as their owner uses them: trained, scored, promoted."""

@@ -1,0 +1,52 @@
+"""From stored models to models that score."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from kaireon_application.catalog.entities import Entity
+from kaireon_application.learning.versions import ModelVersion
+from kaireon_core.learning.compile import LoadTrees, compile_model
+from kaireon_core.learning.model import Model
+
+
+class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model is compiled from: its stored thing and, when it was trained, its newest version.
+
+    `version` is 0 for a model that was never trained. Equal sources compile to equal models.
+    """
+
+    id: UUID
+    key: str
+    name: str
+    status: str
+    registry_status: str
+    family: str
+    model_type: str
+    config: dict[str, Any]
+    version: int
+    state: dict[str, Any] | None
+
+
+def model_source(model: Entity, version: ModelVersion | None) -> ModelSource:
+    """Return the source of a model and its newest version (None: never trained)."""
+    return ModelSource(
+        id=model.id,
+        key=model.key,
+        name=model.name,
+        status=model.status,
+        registry_status=str(model.body["registryStatus"]),
+        family=str(model.body["family"]),
+        model_type=str(model.body["modelType"]),
+        config=dict(model.body.get("config") or {}),
+        version=version.version if version else 0,
+        state=version.state if version else None,
+    )
+
+
+def compile_source(source: ModelSource, load_trees: LoadTrees) -> Model:
+    """Return the model of a source. Raises `ModelNotReady` when it cannot score, `InvalidValue` when it is damaged."""
+    return compile_model(source.model_type, source.config, source.state, load_trees)

@@ -1,0 +1,146 @@
+"""Move a model through its deployment lifecycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+
+from kaireon_application.catalog.entities import Entities, Entity, EntityWriter, ListQuery
+from kaireon_application.catalog.read_entity import require
+from kaireon_application.errors import InvalidTransition, RollbackGuard
+from kaireon_application.learning.algorithm_model import KIND, Promotion
+from kaireon_core.learning.definitions import RollbackThresholds
+from kaireon_core.learning.lifecycle import TRANSITIONS, GuardResult, RegistryStatus, check_rollback_guard
+from kaireon_core.problems import Problem
+from kaireon_runtime.logs import logger
+
+_PROMOTIONS_KEPT = 100
+_MANY = 100
+
+
+class PromotionRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Where a model shall go. `family` defaults to the one it has, which is its name when none was given."""
+
+    to_status: RegistryStatus
+    family: str | None = None
+    metrics_snapshot: dict[str, Any] | None = None
+    bypass_rollback_guard: bool = False
+
+
+class PromotionAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a promotion did. The guard's tests are named when it looked: those that were skipped or bypassed."""
+
+    model_id: UUID
+    previous_status: RegistryStatus
+    new_status: RegistryStatus
+    demoted_champion_id: UUID | None
+    family: str
+    rollback_guard_skipped: list[str]
+    rollback_guard_breaches: list[str]
+
+
+async def promote_model(
+    entities: Entities, tenant_id: UUID, reference: str, request: PromotionRequest, at: datetime, by_key_id: str
+) -> PromotionAnswer:
+    """Change a model's registry status; a new champion archives the family's old one in the same transaction.
+
+    Raises `NotFound`, `InvalidTransition`, `RollbackGuard`.
+    """
+    async with entities.writing(tenant_id) as writer:
+        model = await require(writer, KIND, reference)
+        previous = RegistryStatus(model.body["registryStatus"])
+        _require_transition(previous, request.to_status)
+        family = request.family or str(model.body["family"])
+        champions = await _champions(writer, family) if request.to_status is RegistryStatus.CHAMPION else []
+        guard = _guard(model, champions, request)
+        for champion in champions:
+            await writer.update(
+                _moved(
+                    champion,
+                    Promotion(
+                        at=at,
+                        previous_status=RegistryStatus.CHAMPION,
+                        new_status=RegistryStatus.ARCHIVED,
+                        by_key_id=by_key_id,
+                    ),
+                )
+            )
+        step = Promotion(
+            at=at,
+            previous_status=previous,
+            new_status=request.to_status,
+            by_key_id=by_key_id,
+            metrics_snapshot=request.metrics_snapshot,
+            bypassed_breaches=list(guard.breaches),
+        )
+        await writer.update(_moved(model, step, family))
+    return PromotionAnswer(
+        model_id=model.id,
+        previous_status=previous,
+        new_status=request.to_status,
+        demoted_champion_id=champions[0].id if champions else None,
+        family=family,
+        rollback_guard_skipped=list(guard.skipped),
+        rollback_guard_breaches=list(guard.breaches),
+    )
+
+
+def _require_transition(previous: RegistryStatus, wanted: RegistryStatus) -> None:
+    allowed = TRANSITIONS[previous]
+    if wanted not in allowed:
+        ways = ", ".join(status.value for status in RegistryStatus if status in allowed)
+        message = f"a {previous} model cannot become {wanted}; from {previous} it may become {ways}"
+        raise InvalidTransition(message, (Problem(path="$.toStatus", message=message),))
+
+
+async def _champions(writer: EntityWriter, family: str) -> list[Entity]:
+    """Return the family's champions: one at most, unless older data broke the rule."""
+    matching = {"family": family, "registryStatus": RegistryStatus.CHAMPION.value}
+    return list((await writer.page(KIND, ListQuery(limit=_MANY, matching=matching))).entities)
+
+
+def _guard(model: Entity, champions: list[Entity], request: PromotionRequest) -> GuardResult:
+    """Return what the rollback guard says of a new champion. Raises `RollbackGuard` unless it is bypassed."""
+    if request.to_status is not RegistryStatus.CHAMPION:
+        return GuardResult((), ())
+    baseline = _baseline(champions[0]) if champions else dict[str, Any]()
+    result = check_rollback_guard(request.metrics_snapshot or {}, baseline, _thresholds(model))
+    if result.breaches and not request.bypass_rollback_guard:
+        problems = tuple(Problem(path="$.metricsSnapshot", message=breach) for breach in result.breaches)
+        skipped = f"; not tested for lack of input: {', '.join(result.skipped)}" if result.skipped else ""
+        raise RollbackGuard(f"the rollback guard tripped: {'; '.join(result.breaches)}{skipped}", problems)
+    if result.breaches:
+        logger("kaireon.learning").warning(
+            "rollback guard bypassed", modelId=str(model.id), breaches=list(result.breaches)
+        )
+    return result
+
+
+def _baseline(champion: Entity) -> Mapping[str, Any]:
+    """Return the champion's metrics: those of its promotion, else those of its training."""
+    snapshot = cast("Mapping[str, Any]", champion.body.get("metricsSnapshot") or {})
+    return {**champion.body.get("metrics", {}), **snapshot}
+
+
+def _thresholds(model: Entity) -> RollbackThresholds:
+    config = cast("Mapping[str, Any]", model.body.get("config") or {})
+    stored: Any = model.body.get("rollbackThresholds") or config.get("rollbackThresholds")
+    return msgspec.convert(stored, RollbackThresholds) if stored else RollbackThresholds()
+
+
+def _moved(model: Entity, step: Promotion, family: str | None = None) -> Entity:
+    """Return the model after one step of its lifecycle."""
+    promotions: list[Any] = [*model.body.get("promotions", []), msgspec.to_builtins(step)]
+    body = {
+        **model.body,
+        "registryStatus": step.new_status.value,
+        "family": family or model.body["family"],
+        "promotions": promotions[-_PROMOTIONS_KEPT:],
+    }
+    if step.metrics_snapshot is not None:
+        body["metricsSnapshot"] = step.metrics_snapshot
+    return msgspec.structs.replace(model, body=body)

@@ -1,0 +1,121 @@
+"""Score a set of offers for one customer with a model, outside of any decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from kaireon_application.catalog.entities import Entities, Entity, EntityReader, ListQuery
+from kaireon_application.catalog.refusal import refuse
+from kaireon_application.errors import InvalidInput, NotFound
+from kaireon_application.learning.score_rows import ModelScoring
+from kaireon_core.catalog.document import Document
+from kaireon_core.column import Column
+from kaireon_core.learning.model import Contribution, Model
+from kaireon_core.problems import Problem
+from kaireon_core.table import CustomerFacts, Table, split_name
+
+_ALL = 10_000
+
+Reference = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class ScoreOfferSetRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Whose attributes, and which offers: these, those of a category, or all active ones."""
+
+    attributes: dict[str, Any] = {}
+    customer_id: Reference | None = None
+    offer_ids: Annotated[list[Reference], Meta(min_length=1, max_length=1000)] | None = None
+    category_id: Reference | None = None
+
+
+class OfferScore(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The score of one offer: `base_value` plus the sum of the contributions is `raw_score`."""
+
+    offer_id: UUID
+    score: float
+    raw_score: float
+    base_value: float
+    explanations: tuple[Contribution, ...]
+
+
+class OfferScores(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The scores of a set of offers, in the order of `offerIds`, else by key."""
+
+    scores: list[OfferScore]
+    model_id: UUID
+    model_key: str
+    model_type: str
+    model_version: int
+
+
+async def score_offer_set(
+    entities: Entities, scoring: ModelScoring, tenant_id: UUID, reference: str, request: ScoreOfferSetRequest
+) -> OfferScores:
+    """Return the score of every offer of the set. Raises `NotFound`, `Conflict` when the model cannot score yet."""
+    if request.offer_ids is not None and request.category_id is not None:
+        raise InvalidInput.at("$.categoryId", "send offerIds or categoryId, not both")
+    loaded = await scoring.load(tenant_id, reference)
+    async with entities.reading(tenant_id) as reader:
+        offers = await _offers(reader, request)
+    return OfferScores(
+        scores=_scores(loaded.scorer, offers, request.attributes) if offers else [],
+        model_id=loaded.entity.id,
+        model_key=loaded.entity.key,
+        model_type=str(loaded.entity.body["modelType"]),
+        model_version=loaded.version,
+    )
+
+
+async def _offers(reader: EntityReader, request: ScoreOfferSetRequest) -> list[Entity]:
+    if request.offer_ids is not None:
+        found = await reader.find("offer", request.offer_ids)
+        unknown = [
+            Problem(path=f"$.offerIds[{index}]", message="there is no such offer")
+            for index, wanted in enumerate(request.offer_ids)
+            if wanted not in found
+        ]
+        refuse(NotFound, unknown)
+        return [found[wanted] for wanted in request.offer_ids]
+    matching: dict[str, Any] = {}
+    if request.category_id is not None:
+        category = (await reader.find("category", [request.category_id])).get(request.category_id)
+        if category is None:
+            raise NotFound.reference("$.categoryId", "there is no such category")
+        matching["categoryId"] = str(category.id)
+    page = await reader.page("offer", ListQuery(limit=_ALL, status="active", matching=matching))
+    return sorted(page.entities, key=lambda offer: offer.key)
+
+
+def _scores(model: Model, offers: Sequence[Entity], attributes: dict[str, Any]) -> list[OfferScore]:
+    documents = [_document(offer) for offer in offers]
+    columns = {
+        name: Column.from_values([document.value(field) for document in documents])
+        for name in model.fields
+        for namespace, field in [split_name(name)]
+        if namespace == "offer"
+    }
+    table = Table.of([CustomerFacts(attributes, attributes, {}, {})], columns, len(offers))
+    scores = model.score(table)
+    values = np.broadcast_to(scores.values, (1, len(offers)))[0].tolist()
+    raws = np.broadcast_to(scores.raw, (1, len(offers)))[0].tolist()
+    explanations = [model.explain(table, 0, index) for index in range(len(offers))]
+    return [
+        OfferScore(
+            offer_id=offer.id,
+            score=score,
+            raw_score=raw,
+            base_value=explanation.base,
+            explanations=explanation.contributions,
+        )
+        for offer, score, raw, explanation in zip(offers, values, raws, explanations, strict=True)
+    ]
+
+
+def _document(offer: Entity) -> Document:
+    return Document(id=str(offer.id), key=offer.key, name=offer.name, status=offer.status, body=offer.body)

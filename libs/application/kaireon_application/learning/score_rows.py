@@ -1,0 +1,116 @@
+"""Score rows with a model, outside of any decision."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import numpy as np
+
+from kaireon_application.catalog.entities import Entities, Entity
+from kaireon_application.catalog.read_entity import get_entity
+from kaireon_application.errors import Conflict
+from kaireon_application.learning.algorithm_model import KIND
+from kaireon_application.learning.model_source import compile_source, model_source
+from kaireon_application.learning.versions import ModelVersions
+from kaireon_core.learning.compile import LoadTrees, ModelNotReady
+from kaireon_core.learning.model import Contribution, Fields, Model, RowTable
+
+Row = Mapping[str, Any]
+
+
+class ScoreAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The score of one row: `base_value` plus the sum of the contributions is `raw_score`."""
+
+    score: float
+    raw_score: float
+    base_value: float
+    explanations: tuple[Contribution, ...]
+    model_id: UUID
+    model_key: str
+    model_type: str
+    model_version: int
+
+
+class ScoresAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The scores of many rows, in their order."""
+
+    scores: list[float]
+    model_version: int
+
+
+class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model ready to score, with the thing it was made of."""
+
+    entity: Entity
+    version: int
+    model: Any
+
+    @property
+    def scorer(self) -> Model:
+        """The model."""
+        scorer: Model = self.model
+        return scorer
+
+
+class ModelScoring:
+    """Scores with stored models in whatever state of their lifecycle."""
+
+    def __init__(self, entities: Entities, versions: ModelVersions, load_trees: LoadTrees) -> None:
+        """Read models from here and make trees with `load_trees`."""
+        self._entities = entities
+        self._versions = versions
+        self._load_trees = load_trees
+
+    async def load(self, tenant_id: UUID, reference: str, version: int | None = None) -> LoadedModel:
+        """Return a model by id or key, in its newest version or the given one.
+
+        Raises `NotFound`, `Conflict` when it cannot score yet.
+        """
+        entity = await get_entity(self._entities, tenant_id, KIND, reference)
+        if version is None:
+            found = (await self._versions.newest(tenant_id, [entity.id])).get(entity.id)
+        else:
+            found = await self._versions.get(tenant_id, entity.id, version)
+            if found is None:
+                raise Conflict(f"model {entity.key!r} has no version {version}")
+        source = model_source(entity, found)
+        try:
+            model = await asyncio.to_thread(compile_source, source, self._load_trees)
+        except ModelNotReady as error:
+            raise Conflict(f"model {entity.key!r}: {error}") from error
+        return LoadedModel(entity=entity, version=source.version, model=model)
+
+    async def score_row(self, tenant_id: UUID, reference: str, row: Row) -> ScoreAnswer:
+        """Return the score of one row and its explanation. Raises as `load`."""
+        loaded = await self.load(tenant_id, reference)
+        table = RowTable([row])
+        scores = loaded.scorer.score(table)
+        explanation = loaded.scorer.explain(table, 0, 0)
+        return ScoreAnswer(
+            score=float(scores.values.flat[0]),
+            raw_score=float(scores.raw.flat[0]),
+            base_value=explanation.base,
+            explanations=explanation.contributions,
+            model_id=loaded.entity.id,
+            model_key=loaded.entity.key,
+            model_type=str(loaded.entity.body["modelType"]),
+            model_version=loaded.version,
+        )
+
+    async def score_rows(
+        self, tenant_id: UUID, reference: str, rows: Sequence[Row], version: int | None = None
+    ) -> ScoresAnswer:
+        """Return the scores of many rows: each exactly what it would be alone. Raises as `load`."""
+        loaded = await self.load(tenant_id, reference, version)
+        # Ten thousand rows take a while; nobody else shall wait for them.
+        scores = await asyncio.to_thread(row_scores, loaded.scorer, RowTable(rows))
+        return ScoresAnswer(scores=scores, model_version=loaded.version)
+
+
+def row_scores(model: Model, table: Fields) -> list[float]:
+    """Return one score per customer of a table with one candidate."""
+    return np.broadcast_to(model.score(table).values, (table.customers, 1))[:, 0].tolist()

@@ -1,0 +1,150 @@
+"""What a training needs to know, and who does it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, cast
+from uuid import UUID
+
+import msgspec
+
+from kaireon_application.catalog.entities import Entity
+from kaireon_core.column import Column
+from kaireon_core.learning.definitions import ModelType, ScorecardConfig, TrainingConfig, parse_config
+from kaireon_core.learning.feature import FEATURE_KINDS, FeatureKind
+from kaireon_core.learning.training_set import DEFAULT_POSITIVES, Refusal, TrainingRefused
+
+TRAINED_HERE = frozenset({ModelType.GRADIENT_BOOSTED, ModelType.SCORECARD})
+
+
+class PlannedFeature(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A field that is learnt from, and how its values are read."""
+
+    name: str
+    kind: FeatureKind
+
+
+class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Everything that a training depends on besides the rows: same plan and rows, same model.
+
+    `training_id` names this training while it runs; it has no part in the result.
+    """
+
+    training_id: UUID
+    tenant_id: UUID
+    model_type: ModelType
+    schema_key: str
+    target_field: str
+    features: tuple[PlannedFeature, ...]
+    config: dict[str, Any]
+    time_field: str | None = None
+    positives: tuple[Any, ...] = DEFAULT_POSITIVES
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields to read: the features, then the target."""
+        return (*(feature.name for feature in self.features), self.target_field)
+
+
+class TrainedModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What a training leaves: what scoring needs, how good it is, and how it came about.
+
+    `importances`: per feature, its share of the total gain (0 to 1).
+    """
+
+    state: dict[str, Any]
+    metrics: dict[str, Any]
+    training: dict[str, Any]
+    importances: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+
+
+# Told how far a training is: (processed, total).
+ReportProgress: TypeAlias = Callable[[int, int | None], Awaitable[None]]
+
+
+class Trainer(Protocol):
+    """Trains models of one type."""
+
+    async def train(self, plan: TrainingPlan, report: ReportProgress) -> TrainedModel:
+        """Return the trained model.
+
+        Raises an `Unprocessable` with the code of the refusal, `Unavailable` when another attempt may succeed, and
+        whatever `report` raises.
+        """
+        ...
+
+
+class TrainingRows(Protocol):
+    """The rows of a schema, for training."""
+
+    async def read(
+        self, tenant_id: UUID, schema_key: str, fields: Sequence[str], time_field: str | None
+    ) -> Mapping[str, Column]:
+        """Return the columns of these fields, ordered by the time field (nulls first), then the primary key.
+
+        Raises `NotFound` when the tenant has no such schema, `Unavailable` while the storage is down.
+        """
+        ...
+
+
+def plan_training(training_id: UUID, tenant_id: UUID, model: Entity, schema: Entity | None) -> TrainingPlan:
+    """Return the plan for training a model on its schema. Raises `TrainingRefused` when it names what is not there."""
+    body = model.body
+    schema_key = str(body.get("targetSchemaKey") or "")
+    if schema is None:
+        reason = f"there is no schema {schema_key!r}" if schema_key else "targetSchemaKey is not set"
+        raise TrainingRefused(Refusal.UNKNOWN_SCHEMA, reason)
+    types = field_types(schema)
+    target = str(body.get("targetField") or "")
+    if target not in types:
+        reason = f"schema {schema_key} has no field {target!r}" if target else "targetField is not set"
+        raise TrainingRefused(Refusal.UNKNOWN_TARGET, reason)
+    model_type = ModelType(body["modelType"])
+    config = parse_config(model_type, body.get("config") or {})
+    common = config if isinstance(config, TrainingConfig) else TrainingConfig()
+    if common.time_field is not None and common.time_field not in types:
+        raise TrainingRefused(Refusal.UNKNOWN_TIME_FIELD, f"schema {schema_key} has no field {common.time_field!r}")
+    return TrainingPlan(
+        training_id=training_id,
+        tenant_id=tenant_id,
+        model_type=model_type,
+        schema_key=schema.key,
+        target_field=target,
+        features=_scorecard_features(config, types) if isinstance(config, ScorecardConfig) else _selected(body, types),
+        config=dict(body.get("config") or {}),
+        time_field=common.time_field,
+        positives=DEFAULT_POSITIVES if common.positive_value is None else (common.positive_value,),
+    )
+
+
+def field_types(schema: Entity) -> dict[str, str]:
+    """Return the type of each field of a schema."""
+    fields = cast("Sequence[Mapping[str, Any]]", schema.body.get("fields") or ())
+    return {str(field["name"]): str(field["dataType"]) for field in fields}
+
+
+def _selected(body: Mapping[str, Any], types: Mapping[str, str]) -> tuple[PlannedFeature, ...]:
+    predictors = cast("Sequence[Mapping[str, Any]]", body.get("predictors") or ())
+    names = list(dict.fromkeys(str(predictor["field"]) for predictor in predictors if predictor.get("selected")))
+    if not names:
+        raise TrainingRefused(Refusal.NO_PREDICTORS, "no predictor has selected: true")
+    return tuple(_planned(name, body, types) for name in names)
+
+
+def _planned(name: str, body: Mapping[str, Any], types: Mapping[str, str]) -> PlannedFeature:
+    kind = FEATURE_KINDS.get(types.get(name, ""))
+    if name not in types:
+        raise TrainingRefused(Refusal.UNKNOWN_PREDICTOR, f"the schema has no field {name!r}")
+    if kind is None:
+        message = f"predictor {name!r} is of type {types[name]}, which cannot be learnt from; add a numeric field"
+        raise TrainingRefused(Refusal.UNKNOWN_PREDICTOR, message)
+    if name == body.get("targetField"):
+        raise TrainingRefused(Refusal.UNKNOWN_PREDICTOR, f"{name!r} is the target, so it cannot be a predictor")
+    return PlannedFeature(name=name, kind=kind)
+
+
+def _scorecard_features(config: ScorecardConfig, types: Mapping[str, str]) -> tuple[PlannedFeature, ...]:
+    """Return the schema's fields that the rules read; the others are null in every row."""
+    names = dict.fromkeys(rule.field.removeprefix("customer.") for rule in config.rules)
+    kinds = {name: FEATURE_KINDS.get(types[name], FeatureKind.TEXT) for name in names if name in types}
+    return tuple(PlannedFeature(name=name, kind=kind) for name, kind in kinds.items())

@@ -1,0 +1,32 @@
+"""Arrays as Postgres text literals: for hundreds of values in one statement this is the fastest way in."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+_BYTEA_OID = 17
+
+
+def array(values: Iterable[object]) -> str:
+    """Return `{...}` of values whose text needs no quotes (ids, numbers, keys of ours); None is NULL."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def text_array(values: Iterable[str | None]) -> str:
+    """Return `{...}` of any text."""
+    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+
+
+def bytes_array(values: Iterable[bytes]) -> bytes:
+    """Return a `bytea[]` in Postgres' binary form: as text every byte would travel as two."""
+    items = list(values)
+    dimensions = (1, 0, _BYTEA_OID, len(items), 1) if items else (0, 0, _BYTEA_OID)
+    parts = [struct.pack(f">{len(dimensions)}i", *dimensions)]
+    for item in items:
+        parts += (struct.pack(">i", len(item)), item)
+    return b"".join(parts)
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,172 @@
+"""Reading everything that a tenant configured, at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kaireon_application.customers.schema_table import SchemaTable, table_of
+from kaireon_application.decisioning.snapshot import Configuration, DecisionSettings, FlowRoute, PublishedFlow
+from kaireon_application.errors import NotFound
+from kaireon_core.catalog.document import Catalogue, Document
+from kaireon_core.decisioning.compile import ScoringModel
+from kaireon_core.decisioning.flow import FlowKind, parse_flow
+from kaireon_core.learning.compile import ModelNotReady, compile_model
+from kaireon_core.learning.gradient_boosted import Trees
+from kaireon_core.problems import InvalidValue
+from kaireon_runtime.logs import logger
+from kaireon_storage.postgres.queries import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kaireon_storage.postgres.database import Database, Row
+
+_NEVER_SCORING = frozenset({"draft", "archived"})
+
+
+class PostgresConfiguration:
+    """Implements `ConfigurationSource`; `load_trees` makes an ensemble of its stored text."""
+
+    def __init__(self, database: Database, load_trees: Callable[[str], Trees]) -> None:
+        """Read through this database."""
+        self._database = database
+        self._load_trees = load_trees
+        self._sql = queries("configuration")
+
+    async def load(self, tenant_id: str) -> Configuration:
+        """Return everything of one tenant, at one instant. Raises `NotFound` for an unknown tenant."""
+        names = ("tenant_configuration", "living_entities", "live_flow_versions", "newest_model_versions")
+        statements = [(getattr(self._sql, name).sql, {"tenant_id": tenant_id}) for name in names]
+        tenants, entities, flow_versions, model_versions = await self._database.together(tenant_id, statements)
+        if not tenants:
+            raise NotFound
+        documents = _by_kind(entities)
+        states = {row["model_id"]: row for row in model_versions}
+        # In a thread: trees take long to read, and the first ones load LightGBM.
+        models = await asyncio.to_thread(lambda: dict(self._models(documents["algorithm_model"], states)))
+        return Configuration(
+            tenant_id=tenant_id,
+            config_version=tenants[0]["config_version"],
+            settings=msgspec.convert(tenants[0]["settings"], DecisionSettings),
+            catalogue=_catalogue(documents),
+            outcome_types=tuple(documents["outcome_type"]),
+            flows=tuple(_flows(documents["decision_flow"], {row["flow_id"]: row for row in flow_versions})),
+            routes=tuple(_routes(documents["flow_route"])),
+            model_versions={
+                document.key: (document.id, states[document.id]["version"] if document.id in states else 0)
+                for document in documents["algorithm_model"]
+                if document.key in models
+            },
+            models=models,
+            schema_tables=dict(_tables(documents["schema"])),
+        )
+
+    async def tenants(self) -> list[str]:
+        """Return the ids of all tenants."""
+        async with self._database.system_transaction() as connection:
+            return [row["tenant_id"] async for row in self._sql.all_tenants(connection)]
+
+    async def versions(self, tenant_ids: Collection[str]) -> dict[str, int]:
+        """Return the current `config_version` of these tenants."""
+        async with self._database.system_transaction() as connection:
+            rows = self._sql.config_versions(connection, tenant_ids=list(tenant_ids))
+            return {row["tenant_id"]: row["config_version"] async for row in rows}
+
+    async def store(self, tenant_id: str, hash_: bytes, kind: str, content: bytes) -> None:
+        """Keep content-addressed bytes; again is no change."""
+        async with self._database.transaction(tenant_id) as connection:
+            await queries("decisions").store_snapshot(
+                connection, tenant_id=tenant_id, hash=hash_, kind=kind, content=content
+            )
+
+    def _models(self, documents: Iterable[Document], states: dict[str, Row]) -> Iterable[tuple[str, ScoringModel]]:
+        """Yield the models that may score now, by key."""
+        log = logger("kaireon.configuration")
+        for document in documents:
+            body = document.body
+            if document.status != "active" or body.get("registryStatus") in _NEVER_SCORING:
+                continue
+            row = states.get(document.id)
+            state = row["state"] if row else None
+            try:
+                model = compile_model(body["modelType"], body.get("config") or {}, state, self._load_trees)
+            except (ModelNotReady, InvalidValue) as error:
+                log.debug("a model cannot score", modelKey=document.key, reason=str(error))
+                continue
+            yield document.key, ScoringModel(model_type=body["modelType"], model=model)
+
+
+def _by_kind(rows: Iterable[Row]) -> dict[str, list[Document]]:
+    documents = defaultdict[str, list[Document]](list)
+    for row in rows:
+        documents[row["kind"]].append(
+            Document(
+                id=row["id"],
+                key=row["key"],
+                name=row["name"],
+                status=row["status"],
+                body=row["body"],
+                created_at=_iso(row["created_at"]),
+                updated_at=_iso(row["updated_at"]),
+            )
+        )
+    return documents
+
+
+def _iso(instant: datetime) -> str:
+    return instant.isoformat(timespec="microseconds")
+
+
+def _catalogue(documents: dict[str, list[Document]]) -> Catalogue:
+    return Catalogue(
+        offers=tuple(documents["offer"]),
+        creatives=tuple(documents["creative"]),
+        channels=tuple(documents["channel"]),
+        placements=tuple(documents["placement"]),
+        categories=tuple(documents["category"]),
+        sub_categories=tuple(documents["sub_category"]),
+        qualification_rules=tuple(documents["qualification_rule"]),
+        contact_policies=tuple(documents["contact_policy"]),
+    )
+
+
+def _flows(documents: Iterable[Document], versions: dict[str, Row]) -> Iterable[PublishedFlow]:
+    for document in documents:
+        row = versions.get(document.id)
+        if row is None or document.status != "active":
+            continue
+        try:
+            # A version was checked strictly when it was published; what a later release cannot read is left out.
+            flow = parse_flow(row["config"], FlowKind.DRAFT)
+        except InvalidValue as error:
+            logger("kaireon.configuration").error("a flow cannot be read", flowKey=document.key, reason=str(error))
+            continue
+        yield PublishedFlow(
+            id=document.id,
+            key=document.key,
+            name=document.name,
+            status=document.status,
+            version=row["version"],
+            flow=flow,
+            published_at=_iso(row["published_at"]),
+            is_default=bool(document.body.get("isDefault")),
+        )
+
+
+def _routes(documents: Iterable[Document]) -> Iterable[FlowRoute]:
+    for document in documents:
+        if document.status == "active":
+            yield msgspec.convert(document.body, FlowRoute)
+
+
+def _tables(documents: Iterable[Document]) -> Iterable[tuple[str, SchemaTable]]:
+    for document in documents:
+        table = table_of(document.body)
+        yield document.id, table
+        yield document.key, table

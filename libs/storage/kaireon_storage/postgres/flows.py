@@ -1,0 +1,54 @@
+"""Published versions of flows in Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from kaireon_application.decisioning.publish_flow import FlowWriter, PublishedVersion
+from kaireon_storage.postgres.database import Connection, Database
+from kaireon_storage.postgres.entities import PostgresEntityWriter
+from kaireon_storage.postgres.queries import queries
+
+
+class PostgresFlowWriter(PostgresEntityWriter):
+    """Implements `FlowWriter` inside one transaction."""
+
+    def __init__(self, connection: Connection, tenant_id: UUID) -> None:
+        """Take a connection that is inside a transaction of the tenant."""
+        super().__init__(connection, tenant_id)
+        self._flows: Any = queries("flows")
+
+    async def add_version(self, flow_id: UUID, config: dict[str, Any], notes: str | None) -> PublishedVersion:
+        """Store the next version of a flow."""
+        row = await self._flows.add_version(
+            self.connection, tenant_id=self.tenant_id, flow_id=flow_id, config=Jsonb(config), notes=notes
+        )
+        return PublishedVersion(**row)
+
+
+class PostgresFlows:
+    """Implements `FlowVersions`."""
+
+    def __init__(self, database: Database) -> None:
+        """Take an open database."""
+        self._database = database
+        self._sql: Any = queries("flows")
+
+    @asynccontextmanager
+    async def writing(self, tenant_id: UUID) -> AsyncGenerator[FlowWriter]:
+        """Open a transaction that writes and raises the tenant's `config_version`."""
+        async with self._database.transaction(tenant_id) as connection:
+            writer = PostgresFlowWriter(connection, tenant_id)
+            await writer.begin()
+            yield writer
+
+    async def list(self, tenant_id: UUID, flow_id: UUID) -> list[PublishedVersion]:
+        """Return every version of a flow, newest first."""
+        async with self._database.transaction(tenant_id) as connection:
+            rows = self._sql.list_versions(connection, tenant_id=tenant_id, flow_id=flow_id)
+            return [PublishedVersion(**row) async for row in rows]

@@ -1,0 +1,118 @@
+"""The outbox in Postgres: lanes are claimed by row locks, which end with the transaction or the connection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiosql
+
+from kaireon_application.platform.outbox import (
+    WAKE_POSTGRES_CHANNEL,
+    ClaimLimits,
+    OutboxBacklog,
+    OutboxEvent,
+    Refusal,
+    Settlement,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+    from datetime import datetime
+
+    from kaireon_storage.postgres.database import Connection, Database
+
+# Longer than the slowest answer of a sink between two statements, so that only a stopped publisher loses its lanes.
+_IDLE_TIMEOUT = "20s"
+_BACKLOG_BOUND = 100_000
+
+
+class PostgresOutbox:
+    """`Outbox` over the tables `outbox_events`, `outbox_lanes` and `outbox_dead_letters`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql: Any = aiosql.from_path(
+            Path(__file__).parent / "sql" / "outbox.sql", "apsycopg", mandatory_parameters=False
+        )
+
+    @asynccontextmanager
+    async def claim(self, limits: ClaimLimits) -> AsyncGenerator[PostgresClaim]:
+        """Lock free lanes with pending events and read the oldest of each lane."""
+        async with self._database.system_transaction() as connection:
+            yield await self._read(connection, limits)
+
+    async def _read(self, connection: Connection, limits: ClaimLimits) -> PostgresClaim:
+        lanes: list[int] = [row["lane"] async for row in self._sql.claim_lanes(connection, lane_limit=limits.lanes)]
+        if not lanes:
+            return PostgresClaim(self._sql, connection, (), has_more=False)
+        await self._sql.limit_idle_time(connection, idle_timeout=_IDLE_TIMEOUT)
+        per_lane = max(1, limits.events // len(lanes))
+        # A statement of its own: it must see what the former holder of these lanes has committed.
+        rows = self._sql.read_pending(
+            connection,
+            lanes=lanes,
+            per_lane=per_lane,
+            event_bytes=limits.event_bytes,
+            total_bytes=limits.total_bytes,
+        )
+        read = [row async for row in rows]
+        taken = Counter(row.pop("lane") for row in read)
+        has_more = (
+            len(lanes) == limits.lanes
+            or max(taken.values(), default=0) >= per_lane
+            or sum(row["size_bytes"] for row in read) >= limits.total_bytes
+        )
+        return PostgresClaim(self._sql, connection, [OutboxEvent(**row) for row in read], has_more=has_more)
+
+    async def backlog(self) -> OutboxBacklog:
+        """Count pending events, up to a bound, and find the oldest."""
+        async with self._database.system_transaction() as connection:
+            return OutboxBacklog(**await self._sql.measure_backlog(connection, bound=_BACKLOG_BOUND))
+
+    async def republish_since(self, since: datetime) -> int:
+        """Make sent events pending again, all in one transaction: a part of them first would break the order."""
+        async with self._database.system_transaction() as connection:
+            await self._sql.allow_long_statement(connection)
+            count: int = await self._sql.republish_since(connection, since=since)
+            await self._wake(connection)
+        return count
+
+    async def release_stuck(self, created_before: datetime) -> int:
+        """Make events in status `processing` pending again."""
+        async with self._database.system_transaction() as connection:
+            count: int = await self._sql.release_stuck(connection, created_before=created_before)
+            await self._wake(connection)
+        return count
+
+    async def _wake(self, connection: Connection) -> None:
+        await self._sql.notify_publishers(connection, channel=WAKE_POSTGRES_CHANNEL)
+
+
+class PostgresClaim:
+    """`Claim` that lasts as long as its transaction."""
+
+    def __init__(self, sql: Any, connection: Connection, events: Sequence[OutboxEvent], *, has_more: bool) -> None:
+        self._sql = sql
+        self._connection = connection
+        self.events = events
+        self.has_more = has_more
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Record what became of the events."""
+        if settlement.sent:
+            await self._sql.mark_sent(self._connection, ids=[event.id for event in settlement.sent])
+        if settlement.refused:
+            await self._sql.mark_refused(self._connection, **_reasons(settlement.refused))
+        if settlement.dead:
+            await self._sql.bury(self._connection, **_reasons(settlement.dead))
+
+
+def _reasons(refusals: Sequence[Refusal]) -> dict[str, list[Any]]:
+    # Postgres stores no NUL, and a sink may say anything.
+    return {
+        "ids": [refusal.event.id for refusal in refusals],
+        "reasons": [refusal.reason.replace("\0", "\N{REPLACEMENT CHARACTER}")[:2000] for refusal in refusals],
+    }

@@ -1,0 +1,260 @@
+-- name: commit_decisions
+-- Everything that the decisions of one tenant write, for those customers that are still at the expected version.
+WITH change AS (
+    SELECT customer_id, expected_version, sequence_count, number
+    FROM unnest(:customer_ids::text[], :expected_versions::bigint[], :sequence_counts::bigint[])
+        WITH ORDINALITY AS given (customer_id, expected_version, sequence_count, number)
+), won AS (
+    INSERT INTO customers AS customer (tenant_id, customer_id, version, sequence)
+    SELECT :tenant_id::uuid, customer_id, expected_version + 1, sequence_count
+    FROM change
+    ORDER BY customer_id
+    ON CONFLICT (tenant_id, customer_id) DO UPDATE
+        SET version = excluded.version, sequence = customer.sequence + excluded.sequence
+        WHERE customer.version = excluded.version - 1
+    RETURNING customer_id, sequence
+), winner AS (
+    SELECT change.number, change.customer_id, won.sequence - change.sequence_count AS sequence
+    FROM change JOIN won USING (customer_id)
+), new_interaction AS (
+    INSERT INTO interactions (
+        tenant_id, id, occurred_at, customer_id, kind, outcome_key, classification, direction, offer_id, creative_id,
+        channel_id, placement_id, recommendation_id, rank, score, details
+    )
+    SELECT
+        :tenant_id::uuid, given.id, to_timestamp(given.occurred_at_ms / 1000.0), winner.customer_id, given.kind,
+        given.outcome_key, given.classification, given.direction, given.offer_id, given.creative_id, given.channel_id,
+        given.placement_id, given.recommendation_id, given.rank, given.score, given.details::jsonb
+    FROM unnest(
+        :i_numbers::bigint[], :i_ids::uuid[], :i_occurred_at_ms::bigint[], :i_kinds::text[], :i_outcome_keys::text[],
+        :i_classifications::text[], :i_directions::text[], :i_offer_ids::uuid[], :i_creative_ids::uuid[],
+        :i_channel_ids::uuid[], :i_placement_ids::uuid[], :i_recommendation_ids::uuid[], :i_ranks::smallint[],
+        :i_scores::double precision[], :i_details::text[]
+    ) AS given (
+        number, id, occurred_at_ms, kind, outcome_key, classification, direction, offer_id, creative_id, channel_id,
+        placement_id, recommendation_id, rank, score, details
+    )
+    JOIN winner USING (number)
+), new_summary AS (
+    INSERT INTO interaction_summaries AS summary (
+        tenant_id, customer_id, offer_id, creative_id, channel_id, period_type, period_key, impressions,
+        last_contact_at, last_outcome_key, direction
+    )
+    SELECT
+        :tenant_id::uuid, winner.customer_id,
+        coalesce(given.offer_id, '00000000-0000-0000-0000-000000000000'),
+        coalesce(given.creative_id, '00000000-0000-0000-0000-000000000000'),
+        coalesce(given.channel_id, '00000000-0000-0000-0000-000000000000'),
+        period.type, CASE period.type WHEN 'daily' THEN given.day ELSE 'alltime' END, 1,
+        to_timestamp(given.last_contact_ms / 1000.0), 'impression', 'outbound'
+    FROM unnest(
+        :s_numbers::bigint[], :s_days::text[], :s_offer_ids::uuid[], :s_creative_ids::uuid[], :s_channel_ids::uuid[],
+        :s_last_contact_ms::bigint[]
+    ) AS given (number, day, offer_id, creative_id, channel_id, last_contact_ms)
+    JOIN winner USING (number)
+    CROSS JOIN (VALUES ('daily'), ('alltime')) AS period (type)
+    ON CONFLICT (tenant_id, customer_id, period_type, period_key, offer_id, creative_id, channel_id) DO UPDATE
+        SET impressions = summary.impressions + 1,
+            last_contact_at = greatest(summary.last_contact_at, excluded.last_contact_at),
+            last_outcome_key = excluded.last_outcome_key,
+            direction = excluded.direction
+), new_suppression AS (
+    INSERT INTO suppressions AS suppression (
+        tenant_id, customer_id, policy_id, scope, scope_id, policy_type, reason, expires_at
+    )
+    SELECT
+        :tenant_id::uuid, winner.customer_id, given.policy_id, given.scope, given.scope_id, given.policy_type,
+        given.reason, to_timestamp(given.expires_at_ms / 1000.0)
+    FROM unnest(
+        :x_numbers::bigint[], :x_policy_ids::uuid[], :x_scopes::text[], :x_scope_ids::text[], :x_policy_types::text[],
+        :x_reasons::text[], :x_expires_at_ms::bigint[]
+    ) AS given (number, policy_id, scope, scope_id, policy_type, reason, expires_at_ms)
+    JOIN winner USING (number)
+    ON CONFLICT (tenant_id, customer_id, policy_id, scope, scope_id) DO UPDATE
+        SET trigger_count = suppression.trigger_count + 1,
+            reason = excluded.reason,
+            expires_at = greatest(suppression.expires_at, excluded.expires_at)
+), new_trace AS (
+    INSERT INTO decision_traces (
+        tenant_id, recommendation_id, decided_at, customer_id, flow_id, flow_version, legend_hash, snapshot_hash,
+        content
+    )
+    SELECT
+        :tenant_id::uuid, given.recommendation_id, to_timestamp(given.decided_at_ms / 1000.0), winner.customer_id,
+        given.flow_id, given.flow_version, given.legend_hash, given.snapshot_hash, given.content
+    FROM unnest(
+        :t_numbers::bigint[], :t_recommendation_ids::uuid[], :t_decided_at_ms::bigint[], :t_flow_ids::uuid[],
+        :t_flow_versions::integer[], :t_legend_hashes::bytea[], :t_snapshot_hashes::bytea[], :t_contents::bytea[]
+    ) AS given (
+        number, recommendation_id, decided_at_ms, flow_id, flow_version, legend_hash, snapshot_hash, content
+    )
+    JOIN winner USING (number)
+), new_key AS (
+    INSERT INTO idempotency_keys (tenant_id, key, body_hash, response)
+    SELECT :tenant_id::uuid, given.key, given.body_hash, given.response
+    FROM unnest(:k_numbers::bigint[], :k_keys::text[], :k_body_hashes::bytea[], :k_answers::text[])
+        AS given (number, key, body_hash, response)
+    JOIN winner USING (number)
+), new_event AS (
+    INSERT INTO outbox_events (id, tenant_id, type, key, payload)
+    SELECT
+        given.id, :tenant_id::uuid, given.type, winner.customer_id,
+        CASE
+            WHEN given.sequence_offset IS NULL THEN given.payload::jsonb
+            ELSE given.payload::jsonb || jsonb_build_object('sequence', winner.sequence + given.sequence_offset)
+        END
+    FROM unnest(
+        :e_numbers::bigint[], :e_ids::uuid[], :e_types::text[], :e_payloads::text[], :e_sequence_offsets::bigint[]
+    ) WITH ORDINALITY AS given (number, id, type, payload, sequence_offset, place)
+    JOIN winner USING (number)
+    ORDER BY given.place
+)
+SELECT number FROM winner;
+
+-- name: commit_responses
+-- Everything that responses to one tenant write, for those idempotency keys that were not used before.
+WITH response AS (
+    SELECT customer_id, key, body_hash, answer, number
+    FROM unnest(:customer_ids::text[], :k_keys::text[], :k_body_hashes::bytea[], :k_answers::text[])
+        WITH ORDINALITY AS given (customer_id, key, body_hash, answer, number)
+), claimed AS (
+    INSERT INTO idempotency_keys (tenant_id, key, body_hash, response)
+    SELECT :tenant_id::uuid, key, body_hash, answer FROM response ORDER BY key
+    ON CONFLICT (tenant_id, key) DO NOTHING
+    RETURNING key
+), change AS (
+    SELECT response.number, response.customer_id FROM response JOIN claimed USING (key)
+), raised AS (
+    INSERT INTO customers AS customer (tenant_id, customer_id, version, sequence)
+    SELECT :tenant_id::uuid, customer_id, 1, 1 FROM change ORDER BY customer_id
+    ON CONFLICT (tenant_id, customer_id) DO UPDATE
+        SET version = customer.version + 1, sequence = customer.sequence + 1
+    RETURNING customer_id, sequence
+), winner AS (
+    SELECT change.number, change.customer_id, raised.sequence FROM change JOIN raised USING (customer_id)
+), new_interaction AS (
+    INSERT INTO interactions (
+        tenant_id, id, occurred_at, customer_id, kind, outcome_key, classification, direction, offer_id, creative_id,
+        channel_id, placement_id, recommendation_id, rank, conversion_value, details
+    )
+    SELECT
+        :tenant_id::uuid, given.id, to_timestamp(given.occurred_at_ms / 1000.0), winner.customer_id, given.kind,
+        given.outcome_key, given.classification, given.direction, given.offer_id, given.creative_id, given.channel_id,
+        given.placement_id, given.recommendation_id, given.rank, given.conversion_value, given.details::jsonb
+    FROM unnest(
+        :i_numbers::bigint[], :i_ids::uuid[], :i_occurred_at_ms::bigint[], :i_kinds::text[], :i_outcome_keys::text[],
+        :i_classifications::text[], :i_directions::text[], :i_offer_ids::uuid[], :i_creative_ids::uuid[],
+        :i_channel_ids::uuid[], :i_placement_ids::uuid[], :i_recommendation_ids::uuid[], :i_ranks::smallint[],
+        :i_conversion_values::double precision[], :i_details::text[]
+    ) AS given (
+        number, id, occurred_at_ms, kind, outcome_key, classification, direction, offer_id, creative_id, channel_id,
+        placement_id, recommendation_id, rank, conversion_value, details
+    )
+    JOIN winner USING (number)
+), new_summary AS (
+    INSERT INTO interaction_summaries AS summary (
+        tenant_id, customer_id, offer_id, creative_id, channel_id, period_type, period_key, impressions, positive,
+        negative, neutral, converts, total_value, last_contact_at, last_outcome_key, direction
+    )
+    SELECT
+        :tenant_id::uuid, winner.customer_id,
+        coalesce(given.offer_id, '00000000-0000-0000-0000-000000000000'),
+        coalesce(given.creative_id, '00000000-0000-0000-0000-000000000000'),
+        coalesce(given.channel_id, '00000000-0000-0000-0000-000000000000'),
+        period.type, CASE period.type WHEN 'daily' THEN given.day ELSE 'alltime' END,
+        given.impressions, given.positive, given.negative, given.neutral, given.converts, given.value,
+        to_timestamp(given.last_contact_ms / 1000.0), given.outcome_key, given.direction
+    FROM unnest(
+        :s_numbers::bigint[], :s_days::text[], :s_offer_ids::uuid[], :s_creative_ids::uuid[], :s_channel_ids::uuid[],
+        :s_impressions::integer[], :s_positive::integer[], :s_negative::integer[], :s_neutral::integer[],
+        :s_converts::integer[], :s_values::double precision[], :s_last_contact_ms::bigint[], :s_outcome_keys::text[],
+        :s_directions::text[]
+    ) AS given (
+        number, day, offer_id, creative_id, channel_id, impressions, positive, negative, neutral, converts, value,
+        last_contact_ms, outcome_key, direction
+    )
+    JOIN winner USING (number)
+    CROSS JOIN (VALUES ('daily'), ('alltime')) AS period (type)
+    ON CONFLICT (tenant_id, customer_id, period_type, period_key, offer_id, creative_id, channel_id) DO UPDATE
+        SET impressions = summary.impressions + excluded.impressions,
+            positive = summary.positive + excluded.positive,
+            negative = summary.negative + excluded.negative,
+            neutral = summary.neutral + excluded.neutral,
+            converts = summary.converts + excluded.converts,
+            total_value = summary.total_value + excluded.total_value,
+            last_contact_at = greatest(summary.last_contact_at, excluded.last_contact_at),
+            last_outcome_key = excluded.last_outcome_key,
+            direction = excluded.direction
+), new_suppression AS (
+    INSERT INTO suppressions AS suppression (
+        tenant_id, customer_id, policy_id, scope, scope_id, policy_type, reason, expires_at
+    )
+    SELECT
+        :tenant_id::uuid, winner.customer_id, given.policy_id, given.scope, given.scope_id, given.policy_type,
+        given.reason, to_timestamp(given.expires_at_ms / 1000.0)
+    FROM unnest(
+        :x_numbers::bigint[], :x_policy_ids::uuid[], :x_scopes::text[], :x_scope_ids::text[], :x_policy_types::text[],
+        :x_reasons::text[], :x_expires_at_ms::bigint[]
+    ) AS given (number, policy_id, scope, scope_id, policy_type, reason, expires_at_ms)
+    JOIN winner USING (number)
+    ON CONFLICT (tenant_id, customer_id, policy_id, scope, scope_id) DO UPDATE
+        SET trigger_count = suppression.trigger_count + 1,
+            reason = excluded.reason,
+            expires_at = greatest(suppression.expires_at, excluded.expires_at)
+), new_event AS (
+    INSERT INTO outbox_events (id, tenant_id, type, key, payload)
+    SELECT
+        given.id, :tenant_id::uuid, given.type, winner.customer_id,
+        given.payload::jsonb || jsonb_build_object('sequence', winner.sequence)
+    FROM unnest(:e_numbers::bigint[], :e_ids::uuid[], :e_types::text[], :e_payloads::text[])
+        AS given (number, id, type, payload)
+    JOIN winner USING (number)
+    ORDER BY given.number
+)
+SELECT number FROM winner;
+
+-- name: idempotent_answer^
+-- The first answer under an idempotency key, with the hash of the body that asked for it.
+SELECT body_hash, response AS answer
+FROM idempotency_keys
+WHERE tenant_id = :tenant_id AND key = :key;
+
+-- name: store_snapshot!
+-- Content-addressed: the same bytes are stored once; what is in use again counts as new, so clean-up leaves it alone.
+INSERT INTO snapshots AS stored (tenant_id, hash, kind, content)
+VALUES (:tenant_id, :hash, :kind, :content)
+ON CONFLICT (tenant_id, hash) DO UPDATE SET created_at = now() WHERE stored.created_at < now() - interval '1 hour';
+
+-- name: customer_versions
+-- The commit version of each of these customers.
+SELECT customer_id, version FROM customers WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[]);
+
+-- name: recent_contacts
+-- Every impression of these customers from an instant on.
+SELECT customer_id, offer_id::text, creative_id::text, channel_id::text,
+    (extract(epoch FROM occurred_at) * 1000)::bigint AS at_ms
+FROM interactions
+WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
+    AND occurred_at >= to_timestamp(:since_ms / 1000.0) AND outcome_key = 'impression'
+ORDER BY customer_id, occurred_at;
+
+-- name: contact_totals
+-- All impressions of these customers ever, per offer, creative and channel.
+SELECT customer_id, offer_id::text, creative_id::text, channel_id::text, impressions,
+    (extract(epoch FROM last_contact_at) * 1000)::bigint AS at_ms
+FROM interaction_summaries
+WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
+    AND period_type = 'alltime' AND impressions > 0;
+
+-- name: recommended_at^
+-- What was recommended at a rank of a decision. The decision's instant is in its id, so the customer's index finds it.
+SELECT offer_id::text, creative_id::text, channel_id::text, placement_id::text
+FROM interactions
+WHERE tenant_id = :tenant_id AND customer_id = :customer_id
+    AND occurred_at = to_timestamp(:decided_at_ms / 1000.0)
+    AND recommendation_id = :decision_id AND kind = 'recommendation' AND rank = :rank;
+
+-- name: hold_customer!
+-- Lock a customer's row, made first where it is missing, so that nobody else can commit for the customer.
+INSERT INTO customers AS customer (tenant_id, customer_id) VALUES (:tenant_id, :customer_id)
+ON CONFLICT (tenant_id, customer_id) DO UPDATE SET version = customer.version;

@@ -1,0 +1,14 @@
+-- name: add_version^
+-- Store the next version of a flow; its writers stand in line behind the tenant's config_version.
+INSERT INTO flow_versions (tenant_id, flow_id, version, config, notes)
+SELECT :tenant_id, :flow_id, coalesce(max(version), 0) + 1, :config, :notes
+FROM flow_versions
+WHERE tenant_id = :tenant_id AND flow_id = :flow_id
+RETURNING version, config, notes, published_at;
+
+-- name: list_versions
+-- Every version of a flow, newest first.
+SELECT version, config, notes, published_at
+FROM flow_versions
+WHERE tenant_id = :tenant_id AND flow_id = :flow_id
+ORDER BY version DESC;

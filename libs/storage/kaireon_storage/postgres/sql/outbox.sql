@@ -1,0 +1,99 @@
+-- The publisher and its operators work across tenants, as kaireon_system: ids are unique over all of them.
+
+-- name: claim_lanes
+-- Lock some free lanes that have pending events, in random order, so that no lane starves behind a stuck one.
+SELECT free.lane
+FROM outbox_lanes AS free
+CROSS JOIN LATERAL (
+    SELECT FROM outbox_events AS event
+    WHERE event.lane = free.lane AND event.status = 'pending'
+    ORDER BY event.position
+    LIMIT 1
+) AS pending
+ORDER BY random()
+LIMIT :lane_limit
+FOR UPDATE OF free SKIP LOCKED;
+
+-- name: limit_idle_time^
+-- A publisher that is stopped or cut off while it holds lanes loses them after this time.
+SELECT set_config('idle_in_transaction_session_timeout', :idle_timeout, true);
+
+-- name: read_pending
+-- The oldest pending events of the lanes, oldest first, until their payloads reach :total_bytes.
+SELECT lane, id, tenant_id, type, key, attempts, created_at, size_bytes,
+    CASE WHEN size_bytes <= :event_bytes THEN convert_to(content, 'UTF8') END AS payload
+FROM (
+    SELECT event.*, sum(least(size_bytes, :event_bytes)) OVER (ORDER BY position)
+        - least(size_bytes, :event_bytes) AS bytes_before
+    FROM unnest(:lanes::smallint[]) AS claimed (lane)
+    CROSS JOIN LATERAL (
+        SELECT pending.lane, pending.id, pending.tenant_id, pending.type, pending.key, pending.attempts, pending.created_at,
+            pending.position, pending.payload::text AS content, octet_length(pending.payload::text) AS size_bytes
+        FROM outbox_events AS pending
+        WHERE pending.lane = claimed.lane AND pending.status = 'pending'
+        ORDER BY pending.position
+        LIMIT :per_lane
+    ) AS event
+) AS claimable
+WHERE bytes_before < :total_bytes
+ORDER BY position;
+
+-- name: mark_sent!
+-- The sink has acknowledged these events.
+UPDATE outbox_events SET status = 'sent', sent_at = clock_timestamp(), last_error = NULL
+WHERE id = ANY(:ids::uuid[]) AND status = 'pending';
+
+-- name: mark_refused!
+-- The sink has refused these events, each for itself; they stay pending.
+UPDATE outbox_events AS event SET attempts = event.attempts + 1, last_error = refused.reason
+FROM unnest(:ids::uuid[], :reasons::text[]) AS refused (id, reason)
+WHERE event.id = refused.id AND event.status = 'pending';
+
+-- name: bury!
+-- Move events to the dead letters, each with its reason.
+WITH refused AS (
+    SELECT * FROM unnest(:ids::uuid[], :reasons::text[]) AS refused (id, reason)
+), gone AS (
+    DELETE FROM outbox_events AS event USING refused
+    WHERE event.id = refused.id AND event.status = 'pending'
+    RETURNING event.id, event.tenant_id, event.type, event.key, event.payload, refused.reason,
+        event.attempts + 1 AS attempts, event.created_at
+)
+INSERT INTO outbox_dead_letters (id, tenant_id, type, key, payload, error, attempts, created_at)
+SELECT id, tenant_id, type, key, payload, reason, attempts, created_at FROM gone
+ON CONFLICT (id) DO UPDATE
+SET tenant_id = excluded.tenant_id, type = excluded.type, key = excluded.key, payload = excluded.payload,
+    error = excluded.error, attempts = excluded.attempts, created_at = excluded.created_at, failed_at = now();
+
+-- name: measure_backlog^
+-- How many events wait, counted up to :bound, and since when.
+SELECT
+    (SELECT count(*) FROM (
+        SELECT FROM outbox_events AS event WHERE event.status = 'pending' LIMIT :bound
+    ) AS bounded) AS events,
+    (SELECT min(head.created_at)
+        FROM outbox_lanes AS lanes
+        CROSS JOIN LATERAL (
+            SELECT event.created_at FROM outbox_events AS event
+            WHERE event.lane = lanes.lane AND event.status = 'pending'
+            ORDER BY event.position
+            LIMIT 1
+        ) AS head) AS oldest_at;
+
+-- name: allow_long_statement^
+-- One statement over everything that was sent in a day may take minutes.
+SELECT set_config('statement_timeout', '30min', true);
+
+-- name: republish_since!
+-- Everything sent since then is pending again; positions, and so the order, are kept.
+UPDATE outbox_events SET status = 'pending', attempts = 0, last_error = NULL, sent_at = NULL
+WHERE status = 'sent' AND sent_at >= :since;
+
+-- name: release_stuck!
+-- Free events that somebody marked as being processed and left.
+UPDATE outbox_events SET status = 'pending'
+WHERE status = 'processing' AND created_at < :created_before;
+
+-- name: notify_publishers^
+-- Tell listening publishers that there may be pending events.
+SELECT pg_notify(:channel, '');

@@ -1,0 +1,97 @@
+"""Tenants and what they have set, in Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg.types.json import Jsonb
+
+from kaireon_application.errors import NotFound
+from kaireon_application.platform.api_key import ApiKey
+from kaireon_application.platform.system_outcome_types import SystemOutcomeType
+from kaireon_application.platform.tenant import Tenant
+from kaireon_storage.postgres.api_keys import columns
+from kaireon_storage.postgres.database import Connection, Database
+from kaireon_storage.postgres.queries import queries
+
+
+class PostgresTenants:
+    """`TenantStore` and `TenantSettingsStore` on one database."""
+
+    def __init__(self, database: Database) -> None:
+        """Take an opened database."""
+        self._database = database
+        self._sql = queries("tenants")
+        self._api_keys = queries("api_keys")
+
+    async def add(
+        self, tenant: Tenant, admin_key: ApiKey, key_hash: bytes, outcome_types: tuple[SystemOutcomeType, ...]
+    ) -> bool:
+        """Store a tenant with its first key and outcome types, at once; return False when its key is taken."""
+        tenant_id = tenant.tenant_id
+        async with self._database.system_transaction() as connection:
+            if await self._sql.add_tenant(connection, tenant_id=tenant_id, key=tenant.key, name=tenant.name) == 0:
+                return False
+            await self._api_keys.add_api_key(connection, tenant_id=tenant_id, key_hash=key_hash, **columns(admin_key))
+            await self._add_outcome_types(connection, tenant_id, outcome_types)
+        return True
+
+    async def find(self, reference: str) -> Tenant | None:
+        """Return the tenant that this id or key names."""
+        async with self._database.system_transaction() as connection:
+            row = await self._sql.find_tenant(connection, tenant_id=_as_id(reference), key=reference)
+        return None if row is None else Tenant(**row)
+
+    async def config_versions(self) -> dict[UUID, int]:
+        """Return every tenant's configuration version."""
+        async with self._database.system_transaction() as connection:
+            return {row["tenant_id"]: row["config_version"] async for row in self._sql.config_versions(connection)}
+
+    async def read(self, tenant_id: UUID) -> dict[str, Any]:
+        """Return what the tenant has set."""
+        async with self._database.transaction(tenant_id) as connection:
+            return _settings(await self._sql.read_settings(connection, tenant_id=tenant_id))
+
+    async def change(self, tenant_id: UUID, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        """Replace what is set, one writer at a time, and raise the tenant's configuration version."""
+        async with self._database.transaction(tenant_id) as connection:
+            changed = change(_settings(await self._sql.lock_settings(connection, tenant_id=tenant_id)))
+            await self._sql.change_settings(connection, tenant_id=tenant_id, settings=Jsonb(changed))
+        return changed
+
+    async def _add_outcome_types(
+        self, connection: Connection, tenant_id: UUID, outcome_types: tuple[SystemOutcomeType, ...]
+    ) -> None:
+        await self._sql.add_outcome_types(
+            connection,
+            tenant_id=tenant_id,
+            ids=[uuid4() for _ in outcome_types],
+            keys=[given.key for given in outcome_types],
+            names=[given.name for given in outcome_types],
+            bodies=[Jsonb(_body(given, ordinal)) for ordinal, given in enumerate(outcome_types)],
+        )
+
+
+def _body(given: SystemOutcomeType, ordinal: int) -> dict[str, Any]:
+    return {
+        "description": given.description,
+        "classification": str(given.classification),
+        "category": str(given.category),
+        "isSystem": True,
+        "ordinal": ordinal,
+    }
+
+
+def _settings(row: dict[str, Any] | None) -> dict[str, Any]:
+    if row is None:
+        raise NotFound("This tenant is gone")
+    return row["settings"]
+
+
+def _as_id(reference: str) -> UUID | None:
+    try:
+        return UUID(reference)
+    except ValueError:
+        return None

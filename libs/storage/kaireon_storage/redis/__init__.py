@@ -1,0 +1,1 @@
+"""Redis: caches, hints and streams; never the only place where a fact is."""

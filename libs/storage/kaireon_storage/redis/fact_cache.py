@@ -1,0 +1,98 @@
+"""The cache of customers' facts: one MGET reads, writes follow in the background."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+from redis.exceptions import RedisError
+
+from kaireon_runtime.catalogue import CACHE_ERRORS
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from kaireon_runtime.metrics import Metrics
+
+_LABEL = "customer"
+# After a failure the cache is left alone for so long: a Redis that is away must not slow every decision down.
+_PAUSE_SECONDS = 1.0
+# So long writes wait for each other: a round trip for many costs what it costs for one.
+_GATHER_SECONDS = 0.02
+
+
+class RedisFactCache:
+    """Implements `FactCache`: it never raises; a Redis that is away is a miss, and counted."""
+
+    def __init__(self, redis: Redis, metrics: Metrics) -> None:
+        """Use this client, whose time-outs are short."""
+        self._redis = redis
+        self._metrics = metrics
+        # What is being stored or soon will be: readers see it already.
+        self._pending: dict[str, tuple[bytes, int]] = {}
+        self._writing: asyncio.Task[None] | None = None
+        self._paused_until = 0.0
+
+    async def read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        """Return the values of these keys in one round trip."""
+        values: Sequence[bytes | None] = [None] * len(keys)
+        if not self._is_paused():
+            try:
+                values = cast("list[bytes | None]", await self._redis.mget(keys))
+            except RedisError:
+                self._pause()
+        if self._pending.keys().isdisjoint(keys):
+            return values
+        return [
+            self._pending[key][0] if key in self._pending else value for key, value in zip(keys, values, strict=True)
+        ]
+
+    def write(self, values: Sequence[tuple[str, bytes, int]]) -> None:
+        """Store (key, value, seconds) some time soon, without waiting, together with what others write meanwhile."""
+        for key, value, seconds in values:
+            self._pending[key] = (value, seconds)
+        if self._pending and (self._writing is None or self._writing.done()):
+            self._writing = asyncio.create_task(self._write_pending())
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Drop these keys."""
+        for key in keys:
+            self._pending.pop(key, None)
+        if self._is_paused():
+            return
+        try:
+            await self._redis.delete(*keys)
+        except RedisError:
+            self._pause()
+
+    async def drain(self) -> None:
+        """Wait until everything given to `write` is stored or has failed."""
+        if self._writing is not None:
+            await self._writing
+
+    async def _write_pending(self) -> None:
+        while self._pending:
+            await asyncio.sleep(_GATHER_SECONDS)
+            writing = dict(self._pending)
+            if not self._is_paused():
+                await self._store(writing)
+            for key, value in writing.items():
+                if self._pending.get(key) is value:
+                    del self._pending[key]
+
+    async def _store(self, writing: Mapping[str, tuple[bytes, int]]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        for key, (value, seconds) in writing.items():
+            pipeline.set(key, value, ex=seconds)
+        try:
+            await pipeline.execute()
+        except RedisError:
+            self._pause()
+
+    def _is_paused(self) -> bool:
+        return asyncio.get_running_loop().time() < self._paused_until
+
+    def _pause(self) -> None:
+        self._metrics.add(CACHE_ERRORS, _LABEL)
+        self._paused_until = asyncio.get_running_loop().time() + _PAUSE_SECONDS

@@ -1,0 +1,36 @@
+"""A trace is read as it was written."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kaireon_application.decisioning.trace import TraceContent, decode_trace, encode_trace, floats_of, reasons_of
+
+FLOATS = st.lists(st.floats(allow_nan=False), max_size=30)
+
+
+@given(scores=FLOATS, codes=st.lists(st.integers(0, 2**15 - 1), max_size=30), text=st.text())
+def test_a_trace_is_read_as_it_was_written(scores: list[float], codes: list[int], text: str) -> None:
+    content = TraceContent(
+        engine_version="1",
+        snapshot_hash=b"\x00\xff",
+        reasons=np.array(codes, np.int16).tobytes(),
+        scores=np.array(scores, np.float64).tobytes(),
+        propensities=None,
+        fits=None,
+        bare=None,
+        picks=[0, 2],
+        is_degraded=True,
+        request={"limit": 3, "text": text},
+        facts={"customer": {text: [1, 2.5, None, True]}},
+        duration_ms=1.5,
+        durations_ms={"rank": 0.25},
+    )
+
+    read = decode_trace(encode_trace(content))
+
+    assert read == content
+    assert reasons_of(read).tolist() == codes
+    assert floats_of(read.scores, np.ones(len(scores), np.bool_)).tolist() == scores

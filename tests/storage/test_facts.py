@@ -1,0 +1,99 @@
+"""Loading facts: versions, contacts and rows of many customers at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kaireon_application.decisioning.changes import DecisionChange, InteractionRow, SummaryRow
+from kaireon_application.decisioning.facts import History
+from kaireon_application.platform.identity import new_ids
+from kaireon_core.decisioning.compile import Enrichment, Needs
+from kaireon_storage.postgres.decisions import PostgresDecisions
+from kaireon_storage.postgres.facts import PostgresFacts
+
+if TYPE_CHECKING:
+    from kaireon_storage.postgres.database import Database
+    from kaireon_testkit.platform.tenant import Tenant
+
+NOW_MS = 1_795_000_000_000
+HOUR_MS = 3_600_000
+OFFER, CREATIVE = new_ids(1, 2)
+NEEDS = Needs(enrichments=(), contact_window_ms=10 * HOUR_MS, contact_totals=True)
+
+
+@pytest.fixture
+def facts(database: Database) -> PostgresFacts:
+    return PostgresFacts(database)
+
+
+async def contact(database: Database, tenant: Tenant, customer_id: str, version: int, at_ms: int) -> None:
+    """Commit one impression."""
+    (id_,) = new_ids(at_ms, 1)
+    row = InteractionRow(
+        id=id_,
+        occurred_at_ms=at_ms,
+        kind="impression",
+        outcome_key="impression",
+        offer_id=OFFER,
+        creative_id=CREATIVE,
+    )
+    summary = SummaryRow(
+        day="2026-11-20",
+        offer_id=OFFER,
+        creative_id=CREATIVE,
+        channel_id=None,
+        impressions=1,
+        last_contact_ms=at_ms,
+        outcome_key="impression",
+        direction="outbound",
+    )
+    change = DecisionChange(
+        tenant_id=str(tenant.tenant_id),
+        customer_id=customer_id,
+        expected_version=version,
+        interactions=[row],
+        summaries=[summary],
+        events=[],
+        trace=None,
+        sequence_count=1,
+    )
+    assert await PostgresDecisions(database).commit_decisions([change]) == [True]
+
+
+async def test_each_customer_has_their_own_version_and_contacts(
+    facts: PostgresFacts, database: Database, tenant: Tenant
+) -> None:
+    await contact(database, tenant, "a", 0, NOW_MS - 20 * HOUR_MS)
+    await contact(database, tenant, "a", 1, NOW_MS - HOUR_MS)
+    await contact(database, tenant, "O'b", 0, NOW_MS)
+    since_ms = NOW_MS - 10 * HOUR_MS
+
+    ids = ["O'b", "nobody", "a"]
+    other, unknown, mine = await facts.load(str(tenant.tenant_id), ids, NEEDS, {}, since_ms)
+
+    # The summaries' none is the nil UUID: whatever it is called, no channel of a catalogue has that id.
+    assert (unknown.history, unknown.rows) == (History(0, since_ms, [], []), {})
+    assert (other.history.version, mine.history.version) == (1, 2)
+    assert mine.history.recent == [(OFFER, CREATIVE, None, NOW_MS - HOUR_MS, 1)]
+    assert mine.history.totals is not None
+    assert [(row[0], row[1], row[3], row[4]) for row in mine.history.totals] == [(OFFER, CREATIVE, NOW_MS - HOUR_MS, 2)]
+    assert len(other.history.recent) == 1
+
+
+async def test_the_window_includes_its_first_instant(facts: PostgresFacts, database: Database, tenant: Tenant) -> None:
+    await contact(database, tenant, "a", 0, NOW_MS)
+
+    for since_ms, count in ((NOW_MS, 1), (NOW_MS + 1, 0)):
+        (record,) = await facts.load(str(tenant.tenant_id), ["a"], NEEDS, {}, since_ms)
+        assert len(record.history.recent) == count
+
+
+async def test_a_schema_that_is_gone_enriches_nothing(facts: PostgresFacts, tenant: Tenant) -> None:
+    gone = Enrichment(schema_id="gone", lookup_key="customer_id", fields=(), cache_ttl_seconds=60)
+    needs = Needs(enrichments=(gone,), contact_window_ms=0, contact_totals=False)
+
+    (record,) = await facts.load(str(tenant.tenant_id), ["a"], needs, {}, NOW_MS)
+
+    assert record.rows == {gone.row_key: None}
