@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 Body = TypeVar("Body")
 
+# The errors that an operation may answer with, for `Operation.answers`: reading many, reading one, writing.
+READ_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 503))
+ITEM_ERRORS: dict[int, Any] = {**READ_ERRORS, 404: None}
+WRITE_ERRORS: dict[int, Any] = {**ITEM_ERRORS, 409: None, 413: None, 415: None}
+
 
 class Role(StrEnum):
     """Who may call: a higher role includes the lower ones; `none` and `cron` stand outside the ladder."""
@@ -46,6 +51,10 @@ class Call(Generic[Body]):
     query: dict[str, str]
     headers: dict[str, str]
     body: Body
+    params: Any = None
+    """The query string decoded as `Operation.query`; None when the operation declares none."""
+    client: str = ""
+    """The address that the request came from."""
 
     @property
     def tenant_id(self) -> UUID:
@@ -65,6 +74,9 @@ class Reply:
 
 Handler = Callable[[Call[Any]], Awaitable[Reply]]
 
+# Raises `NotFound` when the id in the path names nothing of this tenant; the call has no body yet.
+Finder = Callable[[Call[None]], Awaitable[object]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
@@ -72,7 +84,11 @@ class Operation:
 
     `body` is the msgspec type of the request body (None: no body), `query` the msgspec type of the query string
     (unknown parameters are ignored), `example` a valid body, `answers` maps each status that can be answered to
-    the type of its body (None: the generic error form, or no body for 204).
+    the type of its body (None: the generic error form, or no body for 204). `headers` are the response headers of
+    the successful answer, by name, with their meaning, and `media_type` is what it is.
+
+    An unknown id in the path is answered before anything is said about the body: `find` is asked for it, only once
+    the body was found wrong. A handler raises `NotFound` itself in every other case.
     """
 
     method: str
@@ -85,3 +101,7 @@ class Operation:
     example: Any = None
     answers: dict[int, Any] = field(default_factory=dict[int, Any])
     body_limit: int = 1024 * 1024
+    is_body_optional: bool = False
+    find: Finder | None = None
+    media_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict[str, str])

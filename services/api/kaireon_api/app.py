@@ -1,0 +1,152 @@
+"""The API, wired: every object that lives as long as the process is made here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
+
+from kaireon_api.auth import Authenticator
+from kaireon_api.decisioning.engine import build_engine
+from kaireon_api.dispatch import Dispatcher
+from kaireon_api.documentation import document_operations
+from kaireon_api.readiness import Readiness
+from kaireon_api.routes import OPERATIONS
+from kaireon_api.services import Services
+from kaireon_api.settings import Settings
+from kaireon_application.learning.score_rows import ModelScoring
+from kaireon_application.platform.jobs import Jobs
+from kaireon_runtime.lifecycle import end_with_parent
+from kaireon_runtime.logs import configure_logs
+from kaireon_runtime.metrics import Metrics
+from kaireon_runtime.settings import load
+from kaireon_storage.boosting import TreesLoader
+from kaireon_storage.broker.address import parse_broker_url
+from kaireon_storage.broker.announcer import BrokerAnnouncer
+from kaireon_storage.postgres.api_keys import PostgresApiKeys
+from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
+from kaireon_storage.postgres.entities import PostgresEntities
+from kaireon_storage.postgres.jobs import PostgresJobBook
+from kaireon_storage.postgres.model_versions import PostgresModelVersions
+from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
+from kaireon_storage.postgres.tenants import PostgresTenants
+from kaireon_storage.redis.customer_cache import RedisCustomerCache
+
+# A cache that takes longer than this is no help.
+_REDIS_TIMEOUT_SECONDS = 0.5
+
+
+class Api:
+    """The ASGI application: Starlette opens and closes it, the dispatcher answers."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._dispatcher = Dispatcher(services, OPERATIONS)
+        self._lifespan = Router(lifespan=lambda _: opened(services))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the life of the process."""
+        if scope["type"] == "http":
+            await self._dispatcher(scope, receive, send)
+        else:
+            await self._lifespan(scope, receive, send)
+
+
+def build_app(settings: Settings) -> Api:
+    """Return the application. Nothing is connected before its lifespan begins."""
+    return Api(build_services(settings))
+
+
+def build_services(settings: Settings) -> Services:
+    """Return everything that handlers need, unconnected."""
+    metrics = Metrics(shared_directory=settings.prometheus_multiproc_dir)
+    database = Database(
+        settings.database_url, max_connections=settings.api_database_connections, application_name="kaireon-api"
+    )
+    redis = _redis(settings.redis_url)
+    api_keys = PostgresApiKeys(database)
+    tenants = PostgresTenants(database)
+    announcer = BrokerAnnouncer(parse_broker_url(settings.broker_url))
+    entities = PostgresEntities(database)
+    model_versions = PostgresModelVersions(database)
+    trees = TreesLoader()
+    engine = build_engine(database, redis, metrics, trees)
+    readiness = Readiness()
+    readiness.require("postgres", lambda: api_keys.find(()))
+    readiness.require("snapshots", engine.snapshots.require_loaded)
+    readiness.prefer("redis", lambda: _ping(redis))
+    return Services(
+        settings=settings,
+        metrics=metrics,
+        readiness=readiness,
+        documentation=document_operations(OPERATIONS),
+        database=database,
+        redis=redis,
+        authenticator=Authenticator(api_keys, settings.api_key_pepper.get_secret_value()),
+        engine=engine,
+        api_keys=api_keys,
+        tenants=tenants,
+        entities=entities,
+        schemas=PostgresSchemas(database),
+        schema_rows=PostgresSchemaRows(database),
+        customer_cache=RedisCustomerCache(redis, metrics),
+        model_versions=model_versions,
+        model_scoring=ModelScoring(entities, model_versions, trees),
+        jobs=Jobs(PostgresJobBook(database), announcer),
+        announcer=announcer,
+        dead_letters=PostgresDeadLetterBox(database),
+    )
+
+
+def _redis(url: str) -> Redis:
+    return Redis.from_url(
+        url,
+        socket_timeout=_REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+        # Once more at once, for a connection that a restarted server has dropped; never a second wait.
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    )
+
+
+@asynccontextmanager
+async def opened(services: Services) -> AsyncGenerator[None]:
+    """Connect, keep what must stay fresh running, and close everything in the opposite order."""
+    async with AsyncExitStack() as stack:
+        await services.database.open()
+        stack.push_async_callback(services.database.close)
+        stack.push_async_callback(services.redis.aclose)
+        stack.push_async_callback(services.announcer.close)
+        await stack.enter_async_context(_running(services.authenticator))
+        await stack.enter_async_context(services.engine.running())
+        yield
+
+
+@asynccontextmanager
+async def _running(authenticator: Authenticator) -> AsyncGenerator[None]:
+    task = asyncio.create_task(authenticator.run(), name="authenticator")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _ping(redis: Redis) -> None:
+    await redis.execute_command("PING")
+
+
+def from_environment() -> Api:
+    """Return the application of one of several worker processes."""
+    settings = load(Settings)
+    configure_logs("api", settings.log_level, settings.log_format)
+    end_with_parent(settings.kaireon_parent_pid)
+    return build_app(settings)

@@ -1,0 +1,1 @@
+"""Decisions over HTTP: recommend, explain, and the flows that decide."""

@@ -1,0 +1,138 @@
+"""The decision engine of one process, wired."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from uuid import UUID
+
+from redis.asyncio import Redis
+
+from kaireon_api.decisioning.wake import OutboxWaker
+from kaireon_application.customers.record_outcome import RecordOutcome
+from kaireon_application.decisioning.changes import ResponseChange
+from kaireon_application.decisioning.decide_together import Asked, CommitDecisions, DecideTogether
+from kaireon_application.decisioning.ensure_base_flow import ensure_base_flow
+from kaireon_application.decisioning.facts import FactLoader
+from kaireon_application.decisioning.recommend import Recommend
+from kaireon_application.decisioning.snapshots import Snapshots
+from kaireon_application.decisioning.wire import Recommendation
+from kaireon_application.errors import Unavailable
+from kaireon_application.platform.grouped import Grouped
+from kaireon_runtime.metrics import Metrics
+from kaireon_storage.boosting import TreesLoader
+from kaireon_storage.postgres.configuration import PostgresConfiguration
+from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.decisions import PostgresDecisions
+from kaireon_storage.postgres.facts import PostgresFacts
+from kaireon_storage.postgres.flows import PostgresFlows
+from kaireon_storage.postgres.history import PostgresHistory
+from kaireon_storage.postgres.traces import PostgresTraces
+from kaireon_storage.redis.fact_cache import RedisFactCache
+
+_MAX_GROUP = 32
+# Two groups at once: while one waits for the disk, the next is being decided.
+_MAX_GROUPS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What deciding, responding and explaining need."""
+
+    snapshots: Snapshots
+    facts: FactLoader
+    recommend: Recommend
+    record_outcome: RecordOutcome
+    decisions: PostgresDecisions
+    flows: PostgresFlows
+    history: PostgresHistory
+    traces: PostgresTraces
+    waker: OutboxWaker
+    cache: RedisFactCache
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Load every snapshot and keep it fresh; end what goes on in the background before Redis is closed.
+
+        Without Postgres the process starts all the same, and loads once it is there.
+        """
+        with suppress(Unavailable):
+            await self.snapshots.load_all()
+        watching = asyncio.create_task(self.snapshots.watch(), name="snapshots")
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            await self.cache.drain()
+            await self.waker.drain()
+
+
+def build_engine(database: Database, redis: Redis, metrics: Metrics, trees: TreesLoader) -> Engine:
+    """Return the engine, unconnected."""
+    snapshots = Snapshots(PostgresConfiguration(database, trees), metrics)
+    decisions, flows = PostgresDecisions(database), PostgresFlows(database)
+    cache, waker = RedisFactCache(redis, metrics), OutboxWaker(redis)
+    facts = FactLoader(cache=cache, store=PostgresFacts(database), metrics=metrics)
+    decide = DecideTogether(facts=facts, now_ms=_now_ms)
+    recommend = Recommend(
+        snapshots=snapshots,
+        decide=decide,
+        together=_grouped_decisions(decide, waker.after(decisions.commit_decisions)),
+        hold=decisions.hold_customer,
+        ensure_flow=lambda tenant_id: ensure_base_flow(flows, UUID(tenant_id)),
+        metrics=metrics,
+    )
+    record_outcome = RecordOutcome(
+        snapshots=snapshots,
+        store=decisions,
+        commit=_grouped_responses(waker.after(decisions.commit_responses)),
+        cache=cache,
+        metrics=metrics,
+        now_ms=_now_ms,
+    )
+    return Engine(
+        snapshots=snapshots,
+        facts=facts,
+        recommend=recommend,
+        record_outcome=record_outcome,
+        decisions=decisions,
+        flows=flows,
+        history=PostgresHistory(database),
+        traces=PostgresTraces(database),
+        waker=waker,
+        cache=cache,
+    )
+
+
+def _grouped_decisions(decide: DecideTogether, commit: CommitDecisions) -> Grouped[Asked, Recommendation | None]:
+    async def decide_group(asked: Sequence[Asked]) -> Sequence[Recommendation | None]:
+        return await decide(asked, commit)
+
+    return Grouped(
+        decide_group,
+        partition=lambda asked: asked.company,
+        exclusive=lambda asked: ((asked.tenant_id, asked.customer_id),),
+        max_size=_MAX_GROUP,
+        max_runs=_MAX_GROUPS,
+    )
+
+
+def _grouped_responses(
+    commit: Callable[[Sequence[ResponseChange]], Awaitable[Sequence[bool]]],
+) -> Grouped[ResponseChange, bool]:
+    return Grouped(
+        commit,
+        partition=lambda change: change.tenant_id,
+        exclusive=lambda change: (("customer", change.customer_id), ("key", change.idempotency.key)),
+        max_size=_MAX_GROUP,
+        max_runs=_MAX_GROUPS,
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

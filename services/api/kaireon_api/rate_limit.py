@@ -1,0 +1,93 @@
+"""Rate limits: so many requests of one tenant on one route in a sliding window, off unless RATE_LIMITS says so."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from uuid import UUID, uuid4
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from kaireon_api.errors import RateLimited
+from kaireon_runtime.catalogue import RATE_LIMIT_FALLBACK, RATE_LIMITED
+from kaireon_runtime.metrics import Metrics
+
+_API = "/api/v1/"
+_REST = "*"
+
+# One key per window, so it runs on a cluster; an attempt that is refused does not prolong the wait.
+_TAKE = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[2])
+if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[3]) then
+    redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4])
+    redis.call('PEXPIRE', KEYS[1], ARGV[2] + 1000)
+    return 0
+end
+return redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] + ARGV[2] - ARGV[1]
+"""
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `count` requests in any `seconds`."""
+
+    count: int
+    seconds: int
+
+
+def parse_limits(text: str) -> dict[str, Limit]:
+    """Return the limits by route, from a text that `Settings` has found well formed."""
+    limits: dict[str, Limit] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        route, _, amount = part.partition("=")
+        count, _, seconds = amount.removesuffix("s").partition("/")
+        limits[route] = Limit(count=int(count), seconds=int(seconds))
+    return limits
+
+
+def limit_of(path: str, limits: Mapping[str, Limit]) -> Limit | None:
+    """Return the limit of an operation's path: its own, else its first segment's, else the one of `*`."""
+    route = path.removeprefix(_API)
+    for name in (route, route.partition("/")[0], _REST):
+        if name in limits:
+            return limits[name]
+    return None
+
+
+class RateLimiter:
+    """Counts in Redis, so over all processes; where Redis does not answer, each process counts for itself."""
+
+    def __init__(self, redis: Redis, metrics: Metrics) -> None:
+        self._redis = redis
+        self._metrics = metrics
+        self._taken: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    async def take(self, tenant_id: UUID, path: str, limit: Limit) -> None:
+        """Count one request. Raises `RateLimited` when it is one too many."""
+        name = f"kaireon:rate:{tenant_id}:{path.removeprefix(_API)}"
+        try:
+            wait_ms = await self._take_from_redis(name, limit)
+        except (RedisError, OSError, TimeoutError):
+            self._metrics.add(RATE_LIMIT_FALLBACK)
+            wait_ms = self._take_from_memory(name, limit)
+        if wait_ms > 0:
+            self._metrics.add(RATE_LIMITED, path)
+            raise RateLimited(max(1, math.ceil(wait_ms / 1000)))
+
+    async def _take_from_redis(self, name: str, limit: Limit) -> float:
+        now_ms = int(time.time() * 1000)
+        arguments = (now_ms, limit.seconds * 1000, limit.count, str(uuid4()))
+        return float(await self._redis.eval(_TAKE, 1, name, *arguments))
+
+    def _take_from_memory(self, name: str, limit: Limit) -> float:
+        now = time.monotonic()
+        taken = self._taken[name]
+        while taken and taken[0] <= now - limit.seconds:
+            taken.popleft()
+        if len(taken) < limit.count:
+            taken.append(now)
+            return 0
+        return (taken[0] + limit.seconds - now) * 1000

@@ -1,0 +1,33 @@
+"""Every operation of the API, in the order of its documentation."""
+
+from __future__ import annotations
+
+from kaireon_api import probes
+from kaireon_api.catalog import operations as catalogue
+from kaireon_api.customers import history, outcomes, schemas
+from kaireon_api.decisioning import decision_flows, flow_routes, recommend, traces
+from kaireon_api.learning import algorithm_models
+from kaireon_api.operation import Operation
+from kaireon_api.platform import api_keys, dead_letters, jobs, seed_datasets, tenant_settings
+
+OPERATIONS: tuple[Operation, ...] = (
+    # decisions
+    *recommend.OPERATIONS,
+    *outcomes.OPERATIONS,
+    *traces.OPERATIONS,
+    *history.OPERATIONS,
+    *decision_flows.OPERATIONS,
+    *flow_routes.OPERATIONS,
+    # catalogue
+    *catalogue.OPERATIONS,
+    *schemas.OPERATIONS,
+    # models
+    *algorithm_models.OPERATIONS,
+    # platform
+    *api_keys.OPERATIONS,
+    *tenant_settings.OPERATIONS,
+    *jobs.OPERATIONS,
+    *dead_letters.OPERATIONS,
+    *seed_datasets.OPERATIONS,
+    *probes.OPERATIONS,
+)

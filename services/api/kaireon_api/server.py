@@ -1,0 +1,71 @@
+"""uvicorn, as this API uses it: uvloop, httptools, no access log, requests in flight answered before the end."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import cast
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from kaireon_api.app import Api
+
+# The supervisor and Kubernetes give 30 s in all.
+_GRACE_SECONDS = 20
+# uvicorn kills a worker that does not answer its supervisor for so long; importing counts.
+_START_SECONDS = 60
+_UNREADABLE = (
+    b'{"error":{"code":"BAD_REQUEST","message":"The request is not valid HTTP","status":400,"requestId":"unreadable"}}'
+)
+
+
+class Protocol(HttpToolsProtocol):
+    """Answers what is no HTTP in the form of every other error."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer and close the connection: where the next request would begin is not known."""
+        del msg
+        self.transport.write(
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n"
+            b"x-request-id: unreadable\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+            % (len(_UNREADABLE), _UNREADABLE)
+        )
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """Says that it drains as soon as it is asked to end."""
+
+    def handle_exit(
+        self,
+        sig: int,  # noqa: ARG002  uvicorn names it
+        frame: FrameType | None,
+    ) -> None:
+        """Drain, then end; a second signal does not cut requests short, only SIGKILL does."""
+        app = cast("object", self.config.loaded_app)
+        if isinstance(app, Api):
+            app.services.readiness.drain()
+        super().handle_exit(signal.SIGTERM, frame)
+
+
+def server_config(app: object, *, host: str, port: int, workers: int = 1, is_factory: bool = False) -> uvicorn.Config:
+    """Return uvicorn's configuration."""
+    return uvicorn.Config(
+        app,  # pyright: ignore[reportArgumentType]  a callable or the name of one; uvicorn's own type is narrower
+        factory=is_factory,
+        host=host,
+        port=port,
+        workers=workers,
+        loop="uvloop",
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_worker_healthcheck=_START_SECONDS,
+    )

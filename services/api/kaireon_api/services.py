@@ -1,0 +1,50 @@
+"""What handlers need, built once in `kaireon_api.app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from kaireon_api.auth import Authenticator
+from kaireon_api.decisioning.engine import Engine
+from kaireon_api.documentation import Documentation
+from kaireon_api.readiness import Readiness
+from kaireon_api.settings import Settings
+from kaireon_application.learning.score_rows import ModelScoring
+from kaireon_application.platform.jobs import Jobs
+from kaireon_runtime.metrics import Metrics
+from kaireon_storage.broker.announcer import BrokerAnnouncer
+from kaireon_storage.postgres.api_keys import PostgresApiKeys
+from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
+from kaireon_storage.postgres.entities import PostgresEntities
+from kaireon_storage.postgres.model_versions import PostgresModelVersions
+from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
+from kaireon_storage.postgres.tenants import PostgresTenants
+from kaireon_storage.redis.customer_cache import RedisCustomerCache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything handlers need: each area adds the fields it uses."""
+
+    settings: Settings
+    metrics: Metrics
+    readiness: Readiness
+    documentation: Documentation
+    database: Database
+    redis: Redis
+    authenticator: Authenticator
+    engine: Engine
+    api_keys: PostgresApiKeys
+    tenants: PostgresTenants
+    entities: PostgresEntities
+    schemas: PostgresSchemas
+    schema_rows: PostgresSchemaRows
+    customer_cache: RedisCustomerCache
+    model_versions: PostgresModelVersions
+    model_scoring: ModelScoring
+    jobs: Jobs
+    announcer: BrokerAnnouncer
+    dead_letters: PostgresDeadLetterBox
