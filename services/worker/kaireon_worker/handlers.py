@@ -1,0 +1,15 @@
+"""Every type of job that this worker does, in one explicit table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kaireon_application.platform.job import JobHandler
+from kaireon_worker.queues.retrain import retrain_handlers
+from kaireon_worker.queues.seed import seed_handlers
+from kaireon_worker.settings import Settings
+
+
+def build_handlers(settings: Settings) -> Mapping[str, JobHandler]:
+    """Return the handler of each job type; what a handler opens, it opens per job."""
+    return {**seed_handlers(settings), **retrain_handlers(settings)}

@@ -1,0 +1,51 @@
+"""`retrain-jobs`: train models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kaireon_application.errors import MlWorkerNotConfigured
+from kaireon_application.learning.measure_scorecard import ScorecardMeasurement
+from kaireon_application.learning.train_model import JOB_TYPE, train_model
+from kaireon_application.learning.training import ReportProgress, TrainedModel, Trainer, TrainingPlan
+from kaireon_application.learning.training_rows import SchemaTrainingRows
+from kaireon_application.platform.job import JobHandler, JobRun
+from kaireon_core.learning.definitions import ModelType
+from kaireon_storage.ml_worker import MlWorker
+from kaireon_storage.postgres.entities import PostgresEntities
+from kaireon_storage.postgres.model_versions import PostgresModelVersions
+from kaireon_storage.postgres.schema_tables import PostgresSchemaRows
+from kaireon_worker.services import Services, open_services
+from kaireon_worker.settings import Settings
+
+
+class _NoMlWorker:
+    """Stands where the ML worker would be: the API was told of one and this worker was not."""
+
+    async def train(self, plan: TrainingPlan, report: ReportProgress) -> TrainedModel:  # noqa: ARG002 - a port
+        raise MlWorkerNotConfigured
+
+
+def retrain_handlers(settings: Settings) -> Mapping[str, JobHandler]:
+    """Return the handlers of this queue's job types."""
+
+    async def train(run: JobRun) -> dict[str, Any]:
+        async with open_services(settings) as services:
+            entities = PostgresEntities(services.database)
+            versions = PostgresModelVersions(services.database)
+            return await train_model(run, entities, versions, _trainers(services))
+
+    return {JOB_TYPE: train}
+
+
+def _trainers(services: Services) -> dict[ModelType, Trainer]:
+    settings = services.settings
+    token = settings.ml_worker_token.get_secret_value() if settings.ml_worker_token is not None else None
+    entities = PostgresEntities(services.database)
+    return {
+        ModelType.SCORECARD: ScorecardMeasurement(SchemaTrainingRows(entities, PostgresSchemaRows(services.database))),
+        ModelType.GRADIENT_BOOSTED: (
+            MlWorker(settings.ml_worker_url, token) if settings.ml_worker_url is not None else _NoMlWorker()
+        ),
+    }

@@ -1,0 +1,17 @@
+"""The settings of the worker tier."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+
+from kaireon_runtime.settings import DatabaseSettings, MlWorkerSettings, Port, RedisSettings
+
+
+class Settings(DatabaseSettings, RedisSettings, MlWorkerSettings):
+    """Everything the worker reads from its environment; each field is the variable of the same name in capitals."""
+
+    worker_concurrency: int = Field(default=2, ge=1, le=64)
+    """How many jobs run at once in this process."""
+    worker_metrics_port: Port | None = None
+    """Where `GET /metrics` is answered; nowhere when it is not set."""
+    ml_worker_token: SecretStr | None = None
