@@ -1,0 +1,41 @@
+# Kaireon: everything that is done in a clone. Needs Python >= 3.11 and a package index, nothing else.
+
+PYTHON ?= python3
+BIN := .venv/bin
+BOOTSTRAP := $(PYTHON) services/cli/kaireon_cli/bootstrap.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run reset test lint format bench
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+setup: ## Install everything that uv.lock names into .venv, development tools included
+	@$(BOOTSTRAP) all
+
+run: ## Start the whole suite with sample data, here, without Docker; Ctrl-C ends it
+	@$(BOOTSTRAP) run
+	@exec $(BIN)/kaireon run --until-parent-ends
+
+reset: ## Erase what running has made: databases, keys, secrets
+	@$(BOOTSTRAP) run
+	@exec $(BIN)/kaireon reset
+
+test: setup ## Run every test, on real servers started for it (TESTS=path narrows it)
+	@exec $(BIN)/pytest $(TESTS)
+
+lint: setup ## Check style, types, layers, dependencies and migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/deptry tests perf
+	@set -e; for member in libs/* services/*; do echo "deptry $$member"; (cd "$$member" && "$(CURDIR)/$(BIN)/deptry" .); done
+	$(BIN)/squawk --config libs/storage/squawk.toml libs/storage/kaireon_storage/migrations/*.sql
+
+format: setup ## Rewrite the sources in the one style
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: setup ## Measure a floor and /recommend against the running stack (make run)
+	@exec $(BIN)/python -m perf.bench

@@ -1,0 +1,101 @@
+"""Where the command finds the product: the environment, else the stack that runs in this clone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from kaireon_application.errors import KaireonError
+from kaireon_application.platform.jobs import Jobs
+from kaireon_cli.clone import Clone, find_clone
+from kaireon_cli.run_file import read_run_file
+from kaireon_cli.settings import CommandSettings
+from kaireon_runtime.settings import load
+from kaireon_storage.broker.address import parse_broker_url
+from kaireon_storage.broker.announcer import BrokerAnnouncer
+from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.jobs import PostgresJobBook
+
+_DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+_PEPPER_FILE = "api-key-pepper"
+
+
+class NotConnected(KaireonError):
+    """DATABASE_URL is not set, and nothing runs in this clone; set it, or start `make run`."""
+
+    code = "NOT_CONNECTED"
+
+
+class NoPepper(KaireonError):
+    """API_KEY_PEPPER is not set, and this clone has made none; set it to the one that the API has."""
+
+    code = "NO_PEPPER"
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """The URLs of one installation, and the pepper of its API keys where it is known."""
+
+    database_url: str
+    migration_url: str
+    redis_url: str
+    broker_url: str
+    pepper: str | None
+
+    def require_pepper(self) -> str:
+        """Return the pepper. Raises `NoPepper`."""
+        if self.pepper is None:
+            raise NoPepper
+        return self.pepper
+
+
+def find_connection() -> Connection:
+    """Return where the product is. Raises `NotConnected`; exits with code 2 for settings that cannot be."""
+    settings, clone = load(CommandSettings), find_clone()
+    given = settings.api_key_pepper
+    pepper = given.get_secret_value() if given is not None else _kept_pepper(clone)
+    if settings.database_url is not None:
+        return Connection(
+            database_url=settings.database_url,
+            migration_url=settings.database_direct_url or settings.database_url,
+            redis_url=settings.redis_url or _DEFAULT_REDIS_URL,
+            broker_url=settings.celery_broker_url or settings.redis_url or _DEFAULT_REDIS_URL,
+            pepper=pepper,
+        )
+    running = read_run_file(clone.run_file)
+    if running is None:
+        raise NotConnected
+    return Connection(
+        database_url=running.database_url,
+        migration_url=running.database_url,
+        redis_url=running.redis_url,
+        broker_url=settings.celery_broker_url or running.redis_url,
+        pepper=pepper,
+    )
+
+
+def _kept_pepper(clone: Clone) -> str | None:
+    file = clone.secrets / _PEPPER_FILE
+    return file.read_text().strip() if file.is_file() else None
+
+
+@asynccontextmanager
+async def opened_database(connection: Connection) -> AsyncGenerator[Database]:
+    """Open a small pool for one command."""
+    database = Database(connection.database_url, max_connections=2, application_name="kaireon-cli")
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def opened_jobs(connection: Connection, database: Database) -> AsyncGenerator[Jobs]:
+    """Open the way to queue jobs."""
+    announcer = BrokerAnnouncer(parse_broker_url(connection.broker_url))
+    try:
+        yield Jobs(PostgresJobBook(database), announcer)
+    finally:
+        await announcer.close()

@@ -1,0 +1,28 @@
+"""What the command and the supervisor read from their environment."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+
+from kaireon_runtime.settings import Port, ProcessSettings
+
+
+class CommandSettings(ProcessSettings):
+    """Where the product is; without DATABASE_URL that is the stack started by `make run` in this clone."""
+
+    database_url: str | None = Field(default=None, repr=False)
+    database_direct_url: str | None = Field(default=None, repr=False)
+    redis_url: str | None = Field(default=None, repr=False)
+    celery_broker_url: str | None = Field(default=None, repr=False)
+    api_key_pepper: SecretStr | None = Field(default=None, min_length=32)
+
+
+class RunSettings(CommandSettings):
+    """What `make run` can be told; everything else in its environment is for the tiers."""
+
+    api_host: str = "127.0.0.1"
+    api_port: Port = 3000
+    ml_worker_port: Port = 8000
+    ml_worker_url: str | None = None
+    cron_secret: SecretStr | None = None
+    event_stream: str = "kaireon:events"
