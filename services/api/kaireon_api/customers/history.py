@@ -13,6 +13,7 @@ from kaireon_api.decisioning.decision_id import NO_ID, decision_id
 from kaireon_api.operation import READ_ERRORS, Call, Operation, Reply, Role
 from kaireon_application.catalog.entities import ListPosition
 from kaireon_application.catalog.forms import Pagination
+from kaireon_application.catalog.instant import parse_instant
 from kaireon_application.customers.history import (
     HistoryQuery,
     Interaction,
@@ -24,7 +25,6 @@ from kaireon_application.customers.suppression import held_by_policies
 from kaireon_application.decisioning.snapshot import TenantSnapshot
 from kaireon_application.errors import InvalidInput
 from kaireon_application.platform.cursor import Offset, decode_cursor, encode_cursor
-from kaireon_core.decisioning.calendar import instant_ms
 
 Reference = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -155,10 +155,10 @@ def _id(snapshot: TenantSnapshot, collection: str, reference: str | None) -> UUI
 def _instant(text: str | None) -> datetime | None:
     if text is None:
         return None
-    at_ms = instant_ms(text)
-    if at_ms is None:
+    instant = parse_instant(text)
+    if instant is None:
         raise InvalidInput.at("query.since", "must be an ISO 8601 instant such as 2026-01-31T12:00:00Z")
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
+    return instant
 
 
 OPERATIONS: tuple[Operation, ...] = (
