@@ -87,6 +87,26 @@ async def test_a_lone_item_does_not_wait_for_company() -> None:
     assert runs.groups == [[("A", "x", 1)]]
 
 
+@given(pauses=st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=1, max_size=4), max_runs=st.integers(1, 2))
+def test_nobody_is_forgotten_whenever_they_come(pauses: list[list[int]], max_runs: int) -> None:
+    async def at_once(items: Sequence[Item]) -> list[int]:
+        return [number for *_, number in items]
+
+    async def caller(grouped: Grouped[Item, int], name: str, before: list[int]) -> list[int]:
+        answers = list[int]()
+        for number, steps in enumerate(before):
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            answers.append(await grouped(("A", name, number)))
+        return answers
+
+    async def scenario() -> list[list[int]]:
+        grouped = Grouped(at_once, max_runs=max_runs)
+        return await asyncio.gather(*(caller(grouped, str(name), before) for name, before in enumerate(pauses)))
+
+    assert asyncio.run(scenario()) == [list(range(len(before))) for before in pauses]
+
+
 async def test_what_is_away_is_asked_once_for_all() -> None:
     calls: list[int] = []
 

@@ -47,16 +47,14 @@ class Grouped(Generic[Item, Result]):
         self._max_size = max_size
         self._max_runs = max_runs
         self._waiting: deque[_Waiting[Item, Result]] = deque()
-        self._runs: set[asyncio.Task[None]] = set()
+        self._runs: set[asyncio.Task[None] | None] = set()
 
     async def __call__(self, item: Item) -> Result:
         """Return the result of this item. Raises what running it alone raises, `Unavailable` when it takes too long."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(item, future))
         if len(self._runs) < self._max_runs:
-            run = asyncio.create_task(self._drain())
-            self._runs.add(run)
-            run.add_done_callback(self._runs.discard)
+            self._runs.add(asyncio.create_task(self._drain()))
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await future
@@ -65,10 +63,14 @@ class Grouped(Generic[Item, Result]):
             raise Unavailable(message) from None
 
     async def _drain(self) -> None:
-        while self._waiting:
-            group = self._take()
-            if group:
-                await self._run_group(group)
+        try:
+            while self._waiting:
+                group = self._take()
+                if group:
+                    await self._run_group(group)
+        finally:
+            # At once, not by a callback: a caller that comes before the callback would find a run that takes nobody.
+            self._runs.remove(asyncio.current_task())
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         """Take the oldest item and those behind it that may run with it; the others keep their order."""
