@@ -14,6 +14,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,8 +52,7 @@ def is_of_offer(name: str) -> bool:
     return split_name(name)[0] == "offer"
 
 
-@dataclass(frozen=True, slots=True)
-class CustomerFacts:
+class CustomerFacts(msgspec.Struct, frozen=True):
     """What is known about one customer now, by namespace (`customer` is already overlaid by the request)."""
 
     customer: Attributes

@@ -7,10 +7,11 @@ the handler finds: 404 for a reference inside the body; 409; 422.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from collections.abc import Iterable
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -57,7 +58,7 @@ class Dispatcher:
         started_at = time.perf_counter()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         given_id = headers.get("x-request-id", "")
-        request_id = given_id if _REQUEST_ID.fullmatch(given_id) else uuid4().hex
+        request_id = given_id if _REQUEST_ID.fullmatch(given_id) else os.urandom(16).hex()
         try:
             reply, route = await self._reply(scope, receive, headers, request_id)
         except ClientGone:

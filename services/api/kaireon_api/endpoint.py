@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -18,8 +17,7 @@ from kaireon_api.services import Services
 from kaireon_application.errors import InvalidInput
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A request whose caller is known and whose head is within its limits."""
 
     services: Services
@@ -103,7 +101,7 @@ class Endpoint:
         if not request.is_alias:
             await self.operation.find(call)
         elif (id := _id_in(request.query_string)) is not None:
-            await self.operation.find(replace(call, path={"id": id}))
+            await self.operation.find(msgspec.structs.replace(call, path={"id": id}))
 
 
 def _id_in(query_string: bytes) -> str | None:

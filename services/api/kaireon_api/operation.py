@@ -40,8 +40,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call(Generic[Body]):
+class Call(msgspec.Struct, Generic[Body], frozen=True, kw_only=True):
     """One request that passed every check: decoded, authorized, within its limits."""
 
     services: Services
@@ -62,13 +61,12 @@ class Call(Generic[Body]):
         return self.principal.tenant_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What a handler answers; `content` is encoded as JSON unless it is bytes already."""
 
     content: Any = None
     status: int = 200
-    headers: dict[str, str] = field(default_factory=dict[str, str])
+    headers: dict[str, str] = {}
     media_type: str = "application/json"
 
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from kaireon_application.decisioning.answer import build_answer
 from kaireon_application.decisioning.changes import DecisionChange
 from kaireon_application.decisioning.customer_facts import build_customer_facts, segments_of
@@ -20,8 +22,7 @@ from kaireon_core.decisioning.request import DecisionRequest, Routing
 CommitDecisions = Callable[[Sequence[DecisionChange]], Awaitable[Sequence[bool]]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A planned request: which flow decides, and for whom; `is_fresh` when cached facts turned out to be stale."""
 
     snapshot: TenantSnapshot

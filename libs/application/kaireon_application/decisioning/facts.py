@@ -55,8 +55,7 @@ def _added(totals: list[ContactRow], contacts: Sequence[ContactRow]) -> list[Con
     return list(merged.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerRecord:
+class CustomerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored about one customer: the enriched rows by `Enrichment.row_key`, and the history."""
 
     rows: dict[str, dict[str, Any] | None]

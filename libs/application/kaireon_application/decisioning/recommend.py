@@ -6,7 +6,9 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from kaireon_application.decisioning.choose_flow import choose_flow
 from kaireon_application.decisioning.decide_together import Asked, CommitDecisions, DecideTogether

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import zstandard
 
 from kaireon_application.customers.schema_table import SchemaTable
 from kaireon_application.decisioning.items import ItemWriter
@@ -179,7 +179,7 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
         zone=snapshot.zone,
         max_offers=snapshot.settings.max_offers_per_decision,
     )
-    legend = zlib.compress(msgspec.json.encode(_legend(compiled)), _LEGEND_COMPRESSION)
+    legend = zstandard.compress(msgspec.json.encode(_legend(compiled)), _LEGEND_COMPRESSION)
     return LiveFlow(
         published=published,
         compiled=compiled,
@@ -221,4 +221,4 @@ def _entry(offer: Document, creative: Document | None) -> CandidateEntry:
 
 def decode_legend(content: bytes) -> Legend:
     """Return a stored legend."""
-    return msgspec.json.decode(zlib.decompress(content), type=Legend)
+    return msgspec.json.decode(zstandard.decompress(content), type=Legend)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Collection
 from typing import Protocol
+
+import zstandard
 
 from kaireon_application.decisioning.snapshot import Configuration, LiveFlow, TenantSnapshot, build_snapshot
 from kaireon_application.errors import Unavailable
@@ -86,7 +87,7 @@ class Snapshots:
         """Store what traces of this flow will refer to, once per process."""
         tenant_id = snapshot.configuration.tenant_id
         if not snapshot.is_stored:
-            content = await asyncio.to_thread(zlib.compress, snapshot.content, 1)
+            content = await asyncio.to_thread(zstandard.compress, snapshot.content, 1)
             await self._source.store(tenant_id, snapshot.hash, "snapshot", content)
             snapshot.is_stored = True
         if not live.is_stored:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from kaireon_application.errors import Unavailable
 
@@ -26,7 +26,8 @@ class _Waiting(Generic[Item, Result]):
 class Grouped(Generic[Item, Result]):
     """Collects the items of concurrent callers and runs them together; each caller gets its own result.
 
-    A lone item is run at once: a group is what has arrived while the runs before it were busy. `partition` says which
+    A lone item is run at once: a group is what has arrived while the runs before it were busy, and a run beside others
+    starts with a group as large as the one before, since small ones cost more than they save. `partition` says which
     items may share a run; two items may not when `exclusive` names something in both. When a run fails with an
     exception its members are run one by one, so that nobody fails for another's fault; `Unavailable` is everybody's.
     """
@@ -48,19 +49,24 @@ class Grouped(Generic[Item, Result]):
         self._max_runs = max_runs
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._runs: set[asyncio.Task[None] | None] = set()
+        self._latest_size = 0
 
     async def __call__(self, item: Item) -> Result:
         """Return the result of this item. Raises what running it alone raises, `Unavailable` when it takes too long."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append(_Waiting(item, future))
-        if len(self._runs) < self._max_runs:
+        if self._may_start():
             self._runs.add(asyncio.create_task(self._drain()))
+        patience = loop.call_later(PATIENCE_SECONDS, _settle, future, Unavailable("this takes too long now; try again"))
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await future
-        except TimeoutError:
-            message = "this takes too long now; try again"
-            raise Unavailable(message) from None
+            return await future
+        finally:
+            patience.cancel()
+
+    def _may_start(self) -> bool:
+        """Whether to run beside the others: only with as many as in the group before, since a group has its price."""
+        return not self._runs or (len(self._runs) < self._max_runs and len(self._waiting) >= self._latest_size)
 
     async def _drain(self) -> None:
         try:
@@ -90,6 +96,7 @@ class Grouped(Generic[Item, Result]):
         return taken
 
     async def _run_group(self, group: list[_Waiting[Item, Result]]) -> None:
+        self._latest_size = len(group)
         try:
             results = await self._run([waiting.item for waiting in group])
         except Unavailable as error:
@@ -110,6 +117,6 @@ class Grouped(Generic[Item, Result]):
                 waiting.future.set_result(result)
 
 
-def _settle(future: asyncio.Future[Result], error: Exception) -> None:
+def _settle(future: asyncio.Future[Any], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)

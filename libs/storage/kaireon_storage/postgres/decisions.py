@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import psycopg
 
 from kaireon_application.customers.outcome_target import Recommended
-from kaireon_application.decisioning.changes import (
-    DecisionChange,
-    EventRow,
-    IdempotencyRow,
-    InteractionRow,
-    ResponseChange,
-    SummaryRow,
-    SuppressionRow,
-    TraceRow,
-)
+from kaireon_application.decisioning.changes import DecisionChange, ResponseChange
 from kaireon_application.decisioning.decide_together import CommitDecisions
 from kaireon_application.errors import Busy, IdempotencyInProgress, IdempotencyTaken, Unavailable
 from kaireon_application.platform.identity import instant_of
@@ -32,14 +22,12 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
     from kaireon_storage.postgres.database import Database
+    from kaireon_storage.postgres.round_trip import BoundStatement
 
 _MAX_HOLDS = 2
 _REFUSED = (psycopg.IntegrityError, psycopg.InternalError, psycopg.ProgrammingError)
 
 T = TypeVar("T")
-# Arrays by name: text in text form, byte strings in binary form.
-Parameters: TypeAlias = Mapping[str, str | bytes]
-Numbered: TypeAlias = list[tuple[int, T]]
 
 
 class PostgresDecisions:
@@ -48,8 +36,6 @@ class PostgresDecisions:
     def __init__(self, database: Database) -> None:
         """Write through this database."""
         self._database = database
-        self._commit_decisions = positional("decisions", "commit_decisions")
-        self._commit_responses = positional("decisions", "commit_responses")
         self._idempotent_answer = positional("decisions", "idempotent_answer")
         self._recommended_at = positional("decisions", "recommended_at")
         # Whoever holds a row needs a second connection to decide: the pool must never be full of holders.
@@ -60,10 +46,8 @@ class PostgresDecisions:
 
         Raises `IdempotencyTaken` when one of their keys was used before; then none of them is written.
         """
-        tenant_id = changes[0].tenant_id
-        statement = self._commit_decisions.bind(_decision_parameters(tenant_id, changes))
         with _refusals_told():
-            (result,) = await self._database.round_trip(tenant_id, [statement])
+            (result,) = await self._database.round_trip(changes[0].tenant_id, [_decision_statement(changes)])
         return _won(result, len(changes))
 
     @asynccontextmanager
@@ -73,9 +57,8 @@ class PostgresDecisions:
             await queries("decisions").hold_customer(connection, tenant_id=tenant_id, customer_id=customer_id)
 
             async def commit(changes: Sequence[DecisionChange]) -> list[bool]:
-                statement = self._commit_decisions.bind(_decision_parameters(tenant_id, changes))
                 with _refusals_told():
-                    (result,) = await self._database.within(connection, [statement])
+                    (result,) = await self._database.within(connection, [_decision_statement(changes)])
                 return _won(result, len(changes))
 
             yield commit
@@ -85,19 +68,9 @@ class PostgresDecisions:
 
         Raises `IdempotencyInProgress` when another transaction holds one of the keys for too long.
         """
-        tenant_id = changes[0].tenant_id
-        parameters = {
-            "tenant_id": tenant_id,
-            "customer_ids": text_array(change.customer_id for change in changes),
-            **_keys([(0, change.idempotency) for change in changes]),
-            **_interactions(_numbered(changes, lambda change: [change.interaction])),
-            **_summaries(_numbered(changes, lambda change: [change.summary])),
-            **_suppressions(_numbered(changes, lambda change: change.suppressions)),
-            **_events(_numbered(changes, lambda change: [change.event])),
-        }
         try:
             with _refusals_told():
-                (result,) = await self._database.round_trip(tenant_id, [self._commit_responses.bind(parameters)])
+                (result,) = await self._database.round_trip(changes[0].tenant_id, [_response_statement(changes)])
         except Busy as error:
             raise IdempotencyInProgress from error
         return _won(result, len(changes))
@@ -144,113 +117,100 @@ def _refusals_told() -> Generator[None]:
         raise Unavailable(message) from error
 
 
-def _decision_parameters(tenant_id: str, changes: Sequence[DecisionChange]) -> Parameters:
-    return {
-        "tenant_id": tenant_id,
-        "customer_ids": text_array(change.customer_id for change in changes),
-        "expected_versions": array(change.expected_version for change in changes),
-        "sequence_counts": array(change.sequence_count for change in changes),
-        **_interactions(_numbered(changes, lambda change: change.interactions)),
-        **_summaries(_numbered(changes, lambda change: change.summaries)),
-        **_suppressions(_numbered(changes, lambda change: change.suppressions)),
-        **_traces(_numbered(changes, lambda change: [] if change.trace is None else [change.trace])),
-        **_keys(_numbered(changes, lambda change: [] if change.idempotency is None else [change.idempotency])),
-        **_events(_numbered(changes, lambda change: change.events)),
-    }
-
-
 def _won(result: PGresult, count: int) -> list[bool]:
     """Return for each change, in order, whether its number came back."""
     winners = {int(result.get_value(row, 0) or 0) for row in range(result.ntuples)}
     return [number in winners for number in range(1, count + 1)]
 
 
-def _numbered(changes: Sequence[Any], rows: Callable[[Any], Iterable[T]]) -> Numbered[T]:
+# What a change writes, by the WITH query that writes it; queries without rows are left out of the statement.
+Rows: TypeAlias = "dict[str, list[tuple[int, Any]]]"
+
+
+def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
+    tenant_id = changes[0].tenant_id
+    head = {
+        "tenant_id": tenant_id,
+        "customer_ids": text_array(change.customer_id for change in changes),
+        "expected_versions": array(change.expected_version for change in changes),
+        "sequence_counts": array(change.sequence_count for change in changes),
+    }
+    rows: Rows = {
+        "new_interaction": _numbered(changes, lambda change: change.interactions),
+        "new_summary": _numbered(changes, lambda change: change.summaries),
+        "new_suppression": _numbered(changes, lambda change: change.suppressions),
+        "new_trace": _numbered(changes, lambda change: [] if change.trace is None else [change.trace]),
+        "new_key": _numbered(changes, lambda change: [] if change.idempotency is None else [change.idempotency]),
+        "new_event": _numbered(changes, lambda change: change.events),
+    }
+    return _bind("commit_decisions", head, rows)
+
+
+def _response_statement(changes: Sequence[ResponseChange]) -> BoundStatement:
+    head = {
+        "tenant_id": changes[0].tenant_id,
+        "customer_ids": text_array(change.customer_id for change in changes),
+    }
+    rows: Rows = {
+        "claimed": _numbered(changes, lambda change: [change.idempotency]),
+        "new_interaction": _numbered(changes, lambda change: [change.interaction]),
+        "new_summary": _numbered(changes, lambda change: [change.summary]),
+        "new_suppression": _numbered(changes, lambda change: change.suppressions),
+        "new_event": _numbered(changes, lambda change: [change.event]),
+    }
+    return _bind("commit_responses", head, rows)
+
+
+def _numbered(changes: Sequence[T], rows: Callable[[T], Iterable[Any]]) -> list[tuple[int, Any]]:
     """Return the rows of all changes, each with the number of its change, counted from 1."""
-    return list(
-        chain.from_iterable(((number, row) for row in rows(change)) for number, change in enumerate(changes, 1))
-    )
+    return [(number, row) for number, change in enumerate(changes, 1) for row in rows(change)]
 
 
-def _interactions(rows: Numbered[InteractionRow]) -> Parameters:
-    return {
-        "i_numbers": array(number for number, _ in rows),
-        "i_ids": array(row.id for _, row in rows),
-        "i_occurred_at_ms": array(row.occurred_at_ms for _, row in rows),
-        "i_kinds": array(row.kind for _, row in rows),
-        "i_outcome_keys": text_array(row.outcome_key for _, row in rows),
-        "i_classifications": array(row.classification for _, row in rows),
-        "i_directions": array(row.direction for _, row in rows),
-        "i_offer_ids": array(row.offer_id for _, row in rows),
-        "i_creative_ids": array(row.creative_id for _, row in rows),
-        "i_channel_ids": array(row.channel_id for _, row in rows),
-        "i_placement_ids": array(row.placement_id for _, row in rows),
-        "i_recommendation_ids": array(row.recommendation_id for _, row in rows),
-        "i_ranks": array(row.rank for _, row in rows),
-        "i_scores": array(row.score for _, row in rows),
-        "i_conversion_values": array(row.conversion_value for _, row in rows),
-        "i_details": text_array(None if row.details is None else row.details.decode() for _, row in rows),
-    }
+def _bind(name: str, head: dict[str, str], rows: Rows) -> BoundStatement:
+    """Return the statement with a column of the rows for every parameter `<prefix>_<field>`."""
+    statement = positional("decisions", name, frozenset(query for query, given in rows.items() if not given))
+    of_prefix = {_PREFIXES[query]: given for query, given in rows.items()}
+    values: dict[str, str | bytes] = dict(head)
+    for parameter in statement.names:
+        if parameter not in head:
+            prefix, _, field = parameter.partition("_")
+            values[parameter] = _column(parameter, field, of_prefix[prefix])
+    return statement.bind(values)
 
 
-def _summaries(rows: Numbered[SummaryRow]) -> Parameters:
-    return {
-        "s_numbers": array(number for number, _ in rows),
-        "s_days": array(row.day for _, row in rows),
-        "s_offer_ids": array(row.offer_id for _, row in rows),
-        "s_creative_ids": array(row.creative_id for _, row in rows),
-        "s_channel_ids": array(row.channel_id for _, row in rows),
-        "s_impressions": array(row.impressions for _, row in rows),
-        "s_positive": array(row.positive for _, row in rows),
-        "s_negative": array(row.negative for _, row in rows),
-        "s_neutral": array(row.neutral for _, row in rows),
-        "s_converts": array(row.converts for _, row in rows),
-        "s_values": array(row.value for _, row in rows),
-        "s_last_contact_ms": array(row.last_contact_ms for _, row in rows),
-        "s_outcome_keys": text_array(row.outcome_key for _, row in rows),
-        "s_directions": array(row.direction for _, row in rows),
-    }
+def _column(parameter: str, field: str, rows: list[tuple[int, Any]]) -> str | bytes:
+    if field == "number":
+        return array(number for number, _ in rows)
+    return _FORMS.get(parameter, array)([getattr(row, field) for _, row in rows])
 
 
-def _traces(rows: Numbered[TraceRow]) -> Parameters:
-    return {
-        "t_numbers": array(number for number, _ in rows),
-        "t_recommendation_ids": array(row.recommendation_id for _, row in rows),
-        "t_decided_at_ms": array(row.decided_at_ms for _, row in rows),
-        "t_flow_ids": array(row.flow_id for _, row in rows),
-        "t_flow_versions": array(row.flow_version for _, row in rows),
-        "t_legend_hashes": bytes_array(row.legend_hash for _, row in rows),
-        "t_snapshot_hashes": bytes_array(row.snapshot_hash for _, row in rows),
-        "t_contents": bytes_array(row.content for _, row in rows),
-    }
+_PREFIXES = {
+    "new_interaction": "i",
+    "new_summary": "s",
+    "new_suppression": "x",
+    "new_trace": "t",
+    "new_key": "k",
+    "claimed": "k",
+    "new_event": "e",
+}
 
 
-def _keys(rows: Numbered[IdempotencyRow]) -> Parameters:
-    return {
-        "k_numbers": array(number for number, _ in rows),
-        "k_keys": text_array(row.key for _, row in rows),
-        "k_body_hashes": bytes_array(row.body_hash for _, row in rows),
-        "k_answers": text_array(row.answer.decode() for _, row in rows),
-    }
+def _json_array(values: Iterable[bytes | None]) -> str:
+    return text_array(None if value is None else value.decode() for value in values)
 
 
-def _events(rows: Numbered[EventRow]) -> Parameters:
-    return {
-        "e_numbers": array(number for number, _ in rows),
-        "e_ids": array(row.id for _, row in rows),
-        "e_types": array(row.type for _, row in rows),
-        "e_payloads": text_array(row.payload.decode() for _, row in rows),
-        "e_sequence_offsets": array(row.sequence_offset for _, row in rows),
-    }
-
-
-def _suppressions(rows: Numbered[SuppressionRow]) -> Parameters:
-    return {
-        "x_numbers": array(number for number, _ in rows),
-        "x_policy_ids": array(row.policy_id for _, row in rows),
-        "x_scopes": array(row.scope for _, row in rows),
-        "x_scope_ids": text_array(row.scope_id for _, row in rows),
-        "x_policy_types": array(row.policy_type for _, row in rows),
-        "x_reasons": text_array(row.reason for _, row in rows),
-        "x_expires_at_ms": array(row.expires_at_ms for _, row in rows),
-    }
+# How a column travels; those not named here hold ids, numbers and keys of ours.
+_FORMS: dict[str, Callable[[Iterable[Any]], str | bytes]] = {
+    "i_outcome_key": text_array,
+    "i_details": _json_array,
+    "s_outcome_key": text_array,
+    "x_scope_id": text_array,
+    "x_reason": text_array,
+    "t_legend_hash": bytes_array,
+    "t_snapshot_hash": bytes_array,
+    "t_content": bytes_array,
+    "k_key": text_array,
+    "k_body_hash": bytes_array,
+    "k_answer": _json_array,
+    "e_payload": _json_array,
+}

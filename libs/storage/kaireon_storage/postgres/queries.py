@@ -25,6 +25,7 @@ def queries(noun: str) -> Any:
 
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+_WITH_QUERY = re.compile(r"^\), (\w+) AS \(", re.MULTILINE)
 
 
 class PositionalQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +40,24 @@ class PositionalQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @cache
-def positional(noun: str, name: str) -> PositionalQuery:
-    """Return a statement for `RoundTrips`."""
+def positional(noun: str, name: str, without: frozenset[str] = frozenset()) -> PositionalQuery:
+    """Return a statement for `RoundTrips`, without the WITH queries of these names (never its first one)."""
     names = dict[str, int]()
 
     def number(match: re.Match[str]) -> str:
         return f"${names.setdefault(match[1], len(names) + 1)}"
 
     sql: str = getattr(queries(noun), name).sql
-    text = _PLACEHOLDER.sub(number, sql).replace("%%", "%")
+    text = _PLACEHOLDER.sub(number, _without(sql, without)).replace("%%", "%")
     return PositionalQuery(text=text.encode(), names=tuple(names))
+
+
+def _without(sql: str, names: frozenset[str]) -> str:
+    """Return a statement without some of its WITH queries; each begins on a line of its own, `), name AS (`."""
+    if not names:
+        return sql
+    body, _, tail = sql.rpartition("\n)\n")
+    head, *parts = _WITH_QUERY.split(body + "\n")
+    queries = zip(parts[::2], parts[1::2], strict=True)
+    kept = (f"), {name} AS ({query}" for name, query in queries if name not in names)
+    return f"{head}{''.join(kept)})\n{tail}"

@@ -56,7 +56,7 @@ class PostgresServer(msgspec.Struct, frozen=True, kw_only=True):
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": "",
-            "shared_buffers": "128MB",
+            "shared_buffers": "512MB",
             "max_connections": "200",
             "wal_level": "logical",
             "timezone": "UTC",

@@ -22,14 +22,14 @@ WITH change AS (
         channel_id, placement_id, recommendation_id, rank, score, details
     )
     SELECT
-        :tenant_id::uuid, given.id, to_timestamp(given.occurred_at_ms / 1000.0), winner.customer_id, given.kind,
+        :tenant_id::uuid, given.id, to_timestamp(given.occurred_at_ms / 1000), winner.customer_id, given.kind,
         given.outcome_key, given.classification, given.direction, given.offer_id, given.creative_id, given.channel_id,
         given.placement_id, given.recommendation_id, given.rank, given.score, given.details::jsonb
     FROM unnest(
-        :i_numbers::bigint[], :i_ids::uuid[], :i_occurred_at_ms::bigint[], :i_kinds::text[], :i_outcome_keys::text[],
-        :i_classifications::text[], :i_directions::text[], :i_offer_ids::uuid[], :i_creative_ids::uuid[],
-        :i_channel_ids::uuid[], :i_placement_ids::uuid[], :i_recommendation_ids::uuid[], :i_ranks::smallint[],
-        :i_scores::double precision[], :i_details::text[]
+        :i_number::bigint[], :i_id::uuid[], :i_occurred_at_ms::double precision[], :i_kind::text[],
+        :i_outcome_key::text[], :i_classification::text[], :i_direction::text[], :i_offer_id::uuid[],
+        :i_creative_id::uuid[], :i_channel_id::uuid[], :i_placement_id::uuid[], :i_recommendation_id::uuid[],
+        :i_rank::smallint[], :i_score::double precision[], :i_details::text[]
     ) AS given (
         number, id, occurred_at_ms, kind, outcome_key, classification, direction, offer_id, creative_id, channel_id,
         placement_id, recommendation_id, rank, score, details
@@ -46,10 +46,10 @@ WITH change AS (
         coalesce(given.creative_id, '00000000-0000-0000-0000-000000000000'),
         coalesce(given.channel_id, '00000000-0000-0000-0000-000000000000'),
         period.type, CASE period.type WHEN 'daily' THEN given.day ELSE 'alltime' END, 1,
-        to_timestamp(given.last_contact_ms / 1000.0), 'impression', 'outbound'
+        to_timestamp(given.last_contact_ms / 1000), 'impression', 'outbound'
     FROM unnest(
-        :s_numbers::bigint[], :s_days::text[], :s_offer_ids::uuid[], :s_creative_ids::uuid[], :s_channel_ids::uuid[],
-        :s_last_contact_ms::bigint[]
+        :s_number::bigint[], :s_day::text[], :s_offer_id::uuid[], :s_creative_id::uuid[], :s_channel_id::uuid[],
+        :s_last_contact_ms::double precision[]
     ) AS given (number, day, offer_id, creative_id, channel_id, last_contact_ms)
     JOIN winner USING (number)
     CROSS JOIN (VALUES ('daily'), ('alltime')) AS period (type)
@@ -64,10 +64,10 @@ WITH change AS (
     )
     SELECT
         :tenant_id::uuid, winner.customer_id, given.policy_id, given.scope, given.scope_id, given.policy_type,
-        given.reason, to_timestamp(given.expires_at_ms / 1000.0)
+        given.reason, to_timestamp(given.expires_at_ms / 1000)
     FROM unnest(
-        :x_numbers::bigint[], :x_policy_ids::uuid[], :x_scopes::text[], :x_scope_ids::text[], :x_policy_types::text[],
-        :x_reasons::text[], :x_expires_at_ms::bigint[]
+        :x_number::bigint[], :x_policy_id::uuid[], :x_scope::text[], :x_scope_id::text[], :x_policy_type::text[],
+        :x_reason::text[], :x_expires_at_ms::double precision[]
     ) AS given (number, policy_id, scope, scope_id, policy_type, reason, expires_at_ms)
     JOIN winner USING (number)
     ON CONFLICT (tenant_id, customer_id, policy_id, scope, scope_id) DO UPDATE
@@ -80,11 +80,11 @@ WITH change AS (
         content
     )
     SELECT
-        :tenant_id::uuid, given.recommendation_id, to_timestamp(given.decided_at_ms / 1000.0), winner.customer_id,
+        :tenant_id::uuid, given.recommendation_id, to_timestamp(given.decided_at_ms / 1000), winner.customer_id,
         given.flow_id, given.flow_version, given.legend_hash, given.snapshot_hash, given.content
     FROM unnest(
-        :t_numbers::bigint[], :t_recommendation_ids::uuid[], :t_decided_at_ms::bigint[], :t_flow_ids::uuid[],
-        :t_flow_versions::integer[], :t_legend_hashes::bytea[], :t_snapshot_hashes::bytea[], :t_contents::bytea[]
+        :t_number::bigint[], :t_recommendation_id::uuid[], :t_decided_at_ms::double precision[], :t_flow_id::uuid[],
+        :t_flow_version::integer[], :t_legend_hash::bytea[], :t_snapshot_hash::bytea[], :t_content::bytea[]
     ) AS given (
         number, recommendation_id, decided_at_ms, flow_id, flow_version, legend_hash, snapshot_hash, content
     )
@@ -92,7 +92,7 @@ WITH change AS (
 ), new_key AS (
     INSERT INTO idempotency_keys (tenant_id, key, body_hash, response)
     SELECT :tenant_id::uuid, given.key, given.body_hash, given.response
-    FROM unnest(:k_numbers::bigint[], :k_keys::text[], :k_body_hashes::bytea[], :k_answers::text[])
+    FROM unnest(:k_number::bigint[], :k_key::text[], :k_body_hash::bytea[], :k_answer::text[])
         AS given (number, key, body_hash, response)
     JOIN winner USING (number)
 ), new_event AS (
@@ -104,7 +104,7 @@ WITH change AS (
             ELSE given.payload::jsonb || jsonb_build_object('sequence', winner.sequence + given.sequence_offset)
         END
     FROM unnest(
-        :e_numbers::bigint[], :e_ids::uuid[], :e_types::text[], :e_payloads::text[], :e_sequence_offsets::bigint[]
+        :e_number::bigint[], :e_id::uuid[], :e_type::text[], :e_payload::text[], :e_sequence_offset::bigint[]
     ) WITH ORDINALITY AS given (number, id, type, payload, sequence_offset, place)
     JOIN winner USING (number)
     ORDER BY given.place
@@ -115,7 +115,7 @@ SELECT number FROM winner;
 -- Everything that responses to one tenant write, for those idempotency keys that were not used before.
 WITH response AS (
     SELECT customer_id, key, body_hash, answer, number
-    FROM unnest(:customer_ids::text[], :k_keys::text[], :k_body_hashes::bytea[], :k_answers::text[])
+    FROM unnest(:customer_ids::text[], :k_key::text[], :k_body_hash::bytea[], :k_answer::text[])
         WITH ORDINALITY AS given (customer_id, key, body_hash, answer, number)
 ), claimed AS (
     INSERT INTO idempotency_keys (tenant_id, key, body_hash, response)
@@ -138,14 +138,14 @@ WITH response AS (
         channel_id, placement_id, recommendation_id, rank, conversion_value, details
     )
     SELECT
-        :tenant_id::uuid, given.id, to_timestamp(given.occurred_at_ms / 1000.0), winner.customer_id, given.kind,
+        :tenant_id::uuid, given.id, to_timestamp(given.occurred_at_ms / 1000), winner.customer_id, given.kind,
         given.outcome_key, given.classification, given.direction, given.offer_id, given.creative_id, given.channel_id,
         given.placement_id, given.recommendation_id, given.rank, given.conversion_value, given.details::jsonb
     FROM unnest(
-        :i_numbers::bigint[], :i_ids::uuid[], :i_occurred_at_ms::bigint[], :i_kinds::text[], :i_outcome_keys::text[],
-        :i_classifications::text[], :i_directions::text[], :i_offer_ids::uuid[], :i_creative_ids::uuid[],
-        :i_channel_ids::uuid[], :i_placement_ids::uuid[], :i_recommendation_ids::uuid[], :i_ranks::smallint[],
-        :i_conversion_values::double precision[], :i_details::text[]
+        :i_number::bigint[], :i_id::uuid[], :i_occurred_at_ms::double precision[], :i_kind::text[],
+        :i_outcome_key::text[], :i_classification::text[], :i_direction::text[], :i_offer_id::uuid[],
+        :i_creative_id::uuid[], :i_channel_id::uuid[], :i_placement_id::uuid[], :i_recommendation_id::uuid[],
+        :i_rank::smallint[], :i_conversion_value::double precision[], :i_details::text[]
     ) AS given (
         number, id, occurred_at_ms, kind, outcome_key, classification, direction, offer_id, creative_id, channel_id,
         placement_id, recommendation_id, rank, conversion_value, details
@@ -163,12 +163,12 @@ WITH response AS (
         coalesce(given.channel_id, '00000000-0000-0000-0000-000000000000'),
         period.type, CASE period.type WHEN 'daily' THEN given.day ELSE 'alltime' END,
         given.impressions, given.positive, given.negative, given.neutral, given.converts, given.value,
-        to_timestamp(given.last_contact_ms / 1000.0), given.outcome_key, given.direction
+        to_timestamp(given.last_contact_ms / 1000), given.outcome_key, given.direction
     FROM unnest(
-        :s_numbers::bigint[], :s_days::text[], :s_offer_ids::uuid[], :s_creative_ids::uuid[], :s_channel_ids::uuid[],
+        :s_number::bigint[], :s_day::text[], :s_offer_id::uuid[], :s_creative_id::uuid[], :s_channel_id::uuid[],
         :s_impressions::integer[], :s_positive::integer[], :s_negative::integer[], :s_neutral::integer[],
-        :s_converts::integer[], :s_values::double precision[], :s_last_contact_ms::bigint[], :s_outcome_keys::text[],
-        :s_directions::text[]
+        :s_converts::integer[], :s_value::double precision[], :s_last_contact_ms::double precision[],
+        :s_outcome_key::text[], :s_direction::text[]
     ) AS given (
         number, day, offer_id, creative_id, channel_id, impressions, positive, negative, neutral, converts, value,
         last_contact_ms, outcome_key, direction
@@ -191,10 +191,10 @@ WITH response AS (
     )
     SELECT
         :tenant_id::uuid, winner.customer_id, given.policy_id, given.scope, given.scope_id, given.policy_type,
-        given.reason, to_timestamp(given.expires_at_ms / 1000.0)
+        given.reason, to_timestamp(given.expires_at_ms / 1000)
     FROM unnest(
-        :x_numbers::bigint[], :x_policy_ids::uuid[], :x_scopes::text[], :x_scope_ids::text[], :x_policy_types::text[],
-        :x_reasons::text[], :x_expires_at_ms::bigint[]
+        :x_number::bigint[], :x_policy_id::uuid[], :x_scope::text[], :x_scope_id::text[], :x_policy_type::text[],
+        :x_reason::text[], :x_expires_at_ms::double precision[]
     ) AS given (number, policy_id, scope, scope_id, policy_type, reason, expires_at_ms)
     JOIN winner USING (number)
     ON CONFLICT (tenant_id, customer_id, policy_id, scope, scope_id) DO UPDATE
@@ -206,7 +206,7 @@ WITH response AS (
     SELECT
         given.id, :tenant_id::uuid, given.type, winner.customer_id,
         given.payload::jsonb || jsonb_build_object('sequence', winner.sequence)
-    FROM unnest(:e_numbers::bigint[], :e_ids::uuid[], :e_types::text[], :e_payloads::text[])
+    FROM unnest(:e_number::bigint[], :e_id::uuid[], :e_type::text[], :e_payload::text[])
         AS given (number, id, type, payload)
     JOIN winner USING (number)
     ORDER BY given.number
@@ -235,7 +235,7 @@ SELECT customer_id, offer_id::text, creative_id::text, channel_id::text,
     (extract(epoch FROM occurred_at) * 1000)::bigint AS at_ms
 FROM interactions
 WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
-    AND occurred_at >= to_timestamp(:since_ms / 1000.0) AND outcome_key = 'impression'
+    AND occurred_at >= to_timestamp(:since_ms::double precision / 1000) AND outcome_key = 'impression'
 ORDER BY customer_id, occurred_at;
 
 -- name: contact_totals
@@ -251,7 +251,7 @@ WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
 SELECT offer_id::text, creative_id::text, channel_id::text, placement_id::text
 FROM interactions
 WHERE tenant_id = :tenant_id AND customer_id = :customer_id
-    AND occurred_at = to_timestamp(:decided_at_ms / 1000.0)
+    AND occurred_at = to_timestamp(:decided_at_ms::double precision / 1000)
     AND recommendation_id = :decision_id AND kind = 'recommendation' AND rank = :rank;
 
 -- name: hold_customer!

@@ -78,7 +78,7 @@ LEFT JOIN entities AS flow ON flow.tenant_id = t.tenant_id AND flow.kind = 'deci
 WHERE t.tenant_id = :tenant_id
     AND (:customer_id::text IS NULL OR t.customer_id = :customer_id)
     AND (:recommendation_id::uuid IS NULL OR t.recommendation_id = :recommendation_id)
-    AND (:decided_at_ms::bigint IS NULL OR t.decided_at = to_timestamp(:decided_at_ms / 1000.0))
+    AND (:decided_at_ms::bigint IS NULL OR t.decided_at = to_timestamp(:decided_at_ms::double precision / 1000))
     AND (:after_at::timestamptz IS NULL OR (t.decided_at, t.recommendation_id) < (:after_at, :after_id::uuid))
 ORDER BY t.decided_at DESC, t.recommendation_id DESC
 LIMIT :limit OFFSET :offset;
@@ -90,7 +90,7 @@ FROM decision_traces AS t
 WHERE t.tenant_id = :tenant_id
     AND (:customer_id::text IS NULL OR t.customer_id = :customer_id)
     AND (:recommendation_id::uuid IS NULL OR t.recommendation_id = :recommendation_id)
-    AND (:decided_at_ms::bigint IS NULL OR t.decided_at = to_timestamp(:decided_at_ms / 1000.0));
+    AND (:decided_at_ms::bigint IS NULL OR t.decided_at = to_timestamp(:decided_at_ms::double precision / 1000));
 
 -- name: get_snapshot^
 -- Content-addressed bytes.
