@@ -114,18 +114,17 @@ class Table:
 
 
 def _values(facts: Sequence[CustomerFacts], name: str) -> list[object]:
-    read = _reader(name)
-    return [read(row) for row in facts]
+    return _reader(name)(facts)
 
 
 @cache
-def _reader(name: str) -> Callable[[CustomerFacts], object]:
-    """Return what reads this name of one customer; a name without inner dots is one look into one dict."""
+def _reader(name: str) -> Callable[[Sequence[CustomerFacts]], list[object]]:
+    """Return what reads this name of customers; a name without inner dots is one look into one dict each."""
     namespace, field = split_name(name)
     attributes: Callable[[CustomerFacts], Attributes] = attrgetter(namespace)
     if "." in field:
-        return lambda row: lookup(attributes(row), field)
-    return lambda row: attributes(row).get(field)
+        return lambda facts: [lookup(attributes(row), field) for row in facts]
+    return lambda facts: [attributes(row).get(field) for row in facts]
 
 
 def lookup(attributes: Attributes, field: str) -> object:

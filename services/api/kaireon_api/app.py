@@ -25,6 +25,7 @@ from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_application.platform.jobs import Jobs
 from kaireon_runtime.lifecycle import end_with_parent
 from kaireon_runtime.logs import configure_logs
+from kaireon_runtime.memory import settle
 from kaireon_runtime.metrics import Metrics
 from kaireon_runtime.settings import load
 from kaireon_storage.boosting import TreesLoader
@@ -50,7 +51,7 @@ class Api:
     def __init__(self, services: Services) -> None:
         self.services = services
         self._dispatcher = Dispatcher(services, OPERATIONS)
-        self._lifespan = Router(lifespan=lambda _: opened(services))
+        self._lifespan = Router(lifespan=lambda _: _served(services))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the life of the process."""
@@ -114,6 +115,14 @@ def _redis(url: str) -> Redis:
         # Once more at once, for a connection that a restarted server has dropped; never a second wait.
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
+
+
+@asynccontextmanager
+async def _served(services: Services) -> AsyncGenerator[None]:
+    """Be the only one of its process: what is loaded by now stays until the end."""
+    async with opened(services):
+        settle()
+        yield
 
 
 @asynccontextmanager

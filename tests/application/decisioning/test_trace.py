@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaireon_application.decisioning.trace import TraceContent, decode_trace, encode_trace, floats_of, reasons_of
+from kaireon_application.decisioning.trace import TraceContent, decode_trace, encode_trace, reasons_of, scores_of
 
 FLOATS = st.lists(st.floats(allow_nan=False), max_size=30)
 
@@ -33,4 +34,26 @@ def test_a_trace_is_read_as_it_was_written(scores: list[float], codes: list[int]
 
     assert read == content
     assert reasons_of(read).tolist() == codes
-    assert floats_of(read.scores, np.ones(len(scores), np.bool_)).tolist() == scores
+    assert scores_of(read, np.ones(len(scores), np.bool_)).tolist() == scores
+
+
+def test_scores_that_are_left_out_are_propensity_times_fit() -> None:
+    content = TraceContent(
+        engine_version="1",
+        snapshot_hash=b"",
+        reasons=np.zeros(3, np.int16).tobytes(),
+        scores=None,
+        propensities=np.array([0.1, 0.3]).tobytes(),
+        fits=np.array([1.0, 0.7]).tobytes(),
+        bare=None,
+        picks=[],
+        is_degraded=False,
+        request={},
+        facts={},
+        duration_ms=0.0,
+        durations_ms={},
+    )
+
+    assert scores_of(content, np.array([True, False, True])).tolist() == pytest.approx(
+        [0.1, np.nan, 0.3 * 0.7], rel=0, nan_ok=True
+    )

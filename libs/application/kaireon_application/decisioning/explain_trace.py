@@ -13,7 +13,7 @@ import numpy as np
 from kaireon_application.catalog.entities import ListPosition
 from kaireon_application.decisioning.record_decision import PUBLIC_PREFIX
 from kaireon_application.decisioning.snapshot import CandidateEntry, Legend
-from kaireon_application.decisioning.trace import TraceContent, floats_of, reasons_of
+from kaireon_application.decisioning.trace import TraceContent, floats_of, reasons_of, scores_of
 from kaireon_application.decisioning.wire import ExperimentAssignment, FunnelStage
 from kaireon_core.decisioning.reasons import KEPT, Reason, Reasons, funnel, is_scored
 
@@ -192,7 +192,7 @@ def detail(trace: StoredTrace) -> TraceDetail:
 def _common(trace: StoredTrace) -> dict[str, Any]:
     content = trace.content
     spans, reasons = tuple(trace.legend.spans), reasons_of(content)
-    scores = floats_of(content.scores, is_scored(spans, reasons))
+    scores = scores_of(content, is_scored(spans, reasons))
     counts = funnel(spans, reasons)
     top = content.picks[0] if content.picks else None
     top_offer = None
@@ -244,10 +244,8 @@ def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
     """Return every candidate that reached scoring, the chosen ones first, then by score."""
     content, legend = trace.content, trace.legend
     scored = is_scored(tuple(legend.spans), reasons)
-    scores = floats_of(content.scores, scored)
-    propensities = scores if content.is_propensity else None
-    if content.propensities is not None:
-        propensities = floats_of(content.propensities, scored)
+    scores = scores_of(content, scored)
+    propensities = None if content.propensities is None else floats_of(content.propensities, scored)
     fits = np.ones(len(scores)) if content.fits is None else floats_of(content.fits, scored)
     rank_of = {candidate: rank for rank, candidate in enumerate(content.picks, 1)}
     rows = np.flatnonzero(scored).tolist()

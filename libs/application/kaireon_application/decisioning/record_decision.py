@@ -263,15 +263,12 @@ def _trace_content(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCus
     decisions, index = decided.decisions, decided.index
     reasons = decisions.reasons[index]
     scored = is_scored(live.compiled.spans, reasons)
-    # Without fit multipliers the scores are the propensities: one column says both.
-    is_propensity = decisions.propensity is not None and decisions.fit is None
     return TraceContent(
         engine_version=kaireon_core.__version__,
         snapshot_hash=snapshot.hash,
         reasons=reasons.tobytes(),
-        scores=_column(decisions.score, index, scored),
-        propensities=None if is_propensity else _column(decisions.propensity, index, scored),
-        is_propensity=is_propensity,
+        scores=_column(decisions.score, index, scored) if decisions.propensity is None else None,
+        propensities=_column(decisions.propensity, index, scored),
         fits=_column(decisions.fit, index, scored),
         bare=None if decisions.bare is None else decisions.bare.tobytes(),
         picks=decided.picks,

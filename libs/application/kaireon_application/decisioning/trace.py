@@ -19,7 +19,8 @@ class TraceContent(msgspec.Struct, frozen=True, kw_only=True):
     """What a trace stores.
 
     `reasons`, int16, runs over the candidates of its legend; `scores`, `propensities` and `fits`, float64, over those
-    that were scored (`is_scored` of the core's reasons). With `is_propensity` the scores are the propensities.
+    that were scored (`is_scored` of the core's reasons). `fits` is None where nothing fitted badly; `scores` is None
+    where they are propensity times fit.
 
     `request` and `facts` are the inputs; `picks` the chosen candidates in rank order; `durations_ms` per stage when
     they were measured. `engine_version` and `snapshot_hash` say what decided.
@@ -28,9 +29,8 @@ class TraceContent(msgspec.Struct, frozen=True, kw_only=True):
     engine_version: str
     snapshot_hash: bytes
     reasons: bytes
-    scores: bytes
+    scores: bytes | None
     propensities: bytes | None
-    is_propensity: bool = False
     fits: bytes | None
     bare: bytes | None
     picks: list[int]
@@ -59,6 +59,15 @@ def decode_trace(stored: bytes) -> TraceContent:
 def reasons_of(content: TraceContent) -> Reasons:
     """Return the reason codes, shape (C,)."""
     return np.frombuffer(content.reasons, np.int16)
+
+
+def scores_of(content: TraceContent, scored: Mask) -> Floats:
+    """Return the scores over all candidates, shape (C,), NaN where they were not scored."""
+    if content.scores is not None:
+        return floats_of(content.scores, scored)
+    assert content.propensities is not None  # noqa: S101 - scores are left out where they follow from these
+    propensities = floats_of(content.propensities, scored)
+    return propensities if content.fits is None else propensities * floats_of(content.fits, scored)
 
 
 def floats_of(column: bytes, scored: Mask) -> Floats:

@@ -71,23 +71,16 @@ class Encoder:
 
     def encode(self, column: Column) -> Floats:
         """Return one number per row: NaN for a numeric null, a code for a category."""
-        if len(column) == 1:
-            # A decision is about one customer: no array operation pays off for one value.
-            return np.array([self._encode_one(column.objects[0])])
         if self._wanted is None:
             return np.where(column.kinds == Kind.NUMBER, column.numbers, np.nan)
-        codes, wanted = self._codes, self._wanted
-        values = column.objects.tolist()
-        return np.array([codes.get(v, NULL_CODE) if type(v) is wanted else NULL_CODE for v in values], np.float64)
+        return np.array(self.encode_values(column.objects.tolist()), np.float64)
 
-    def encode_values(self, values: Iterable[object]) -> list[float]:
+    def encode_values(self, values: Iterable[Any]) -> list[float]:
         """Return one number per value: what `encode` makes of their column."""
-        return [self._encode_one(value) for value in values]
-
-    def _encode_one(self, value: Any) -> float:
-        if self._wanted is None:
-            return float(value) if type(value) in _NUMBER_TYPES else np.nan
-        return self._codes.get(value, NULL_CODE) if type(value) is self._wanted else NULL_CODE
+        codes, wanted = self._codes, self._wanted
+        if wanted is None:
+            return [float(value) if type(value) in _NUMBER_TYPES else np.nan for value in values]
+        return [codes.get(value, NULL_CODE) if type(value) is wanted else NULL_CODE for value in values]
 
 
 _NUMBER_TYPES = (int, float)
