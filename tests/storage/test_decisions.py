@@ -57,6 +57,8 @@ def decision(tenant: Tenant, customer_id: str = "c1", version: int = 0, key: str
         tenant_id=str(tenant.tenant_id),
         customer_id=customer_id,
         expected_version=version,
+        decision_id=decision_id,
+        decided_at_ms=NOW_MS,
         interactions=[interaction("recommendation", recommendation_id=decision_id, rank=1, score=0.5), shown],
         summaries=[summary(impressions=1, last_contact_ms=NOW_MS)],
         events=[
@@ -64,8 +66,6 @@ def decision(tenant: Tenant, customer_id: str = "c1", version: int = 0, key: str
             EventRow(id=shown.id, type="interaction.recorded.v1", payload=b"{}", sequence_offset=1),
         ],
         trace=TraceRow(
-            recommendation_id=decision_id,
-            decided_at_ms=NOW_MS,
             flow_id=OFFER,
             flow_version=1,
             legend_hash=b"\x00\xff",
@@ -189,8 +189,7 @@ async def test_what_was_recommended_is_found_by_its_customer_and_rank_only(
 ) -> None:
     change = decision(tenant, TRICKY)
     await decisions.commit_decisions([change])
-    assert change.trace is not None
-    decision_id = change.trace.recommendation_id
+    decision_id = change.decision_id
     shown = Recommended(offer_id=OFFER, creative_id=CREATIVE, channel_id=None, placement_id=None)
     asked = (
         (TRICKY, decision_id, 1, shown),

@@ -53,6 +53,8 @@ async def contact(database: Database, tenant: Tenant, customer_id: str, version:
         tenant_id=str(tenant.tenant_id),
         customer_id=customer_id,
         expected_version=version,
+        decision_id=id_,
+        decided_at_ms=at_ms,
         interactions=[row],
         summaries=[summary],
         events=[],

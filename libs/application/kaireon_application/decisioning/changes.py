@@ -55,8 +55,6 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
 class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
     """A decision trace; see `kaireon_application.decisioning.trace` for what `content` holds."""
 
-    recommendation_id: str
-    decided_at_ms: int
     flow_id: str
     flow_version: int
     legend_hash: bytes
@@ -84,11 +82,17 @@ class IdempotencyRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What one decision writes, if the customer is still at `expected_version` (0: never seen)."""
+    """What one decision writes, if the customer is still at `expected_version` (0: never seen).
+
+    Its interactions are recommendations and impressions, all of this decision at this instant; `details` is theirs.
+    """
 
     tenant_id: str
     customer_id: str
     expected_version: int
+    decision_id: str
+    decided_at_ms: int
+    details: bytes | None = None
     interactions: list[InteractionRow]
     summaries: list[SummaryRow]
     events: list[EventRow]

@@ -62,10 +62,10 @@ class DecidedCustomer:
     ids: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
-        """Draw all ids at once: the decision, its event, two interactions per offer (whose events have their ids)."""
-        self.ids = new_ids(self.request.now_ms, 2 + 2 * len(self.picks))
+        """Draw all ids at once: the decision, its event, and its recommendations."""
+        self.ids = new_ids(self.request.now_ms, 2 + len(self.picks))
 
-    @property
+    @cached_property
     def picks(self) -> list[int]:
         """The chosen candidates in rank order."""
         return self.decisions.picks[self.index].tolist()
@@ -119,14 +119,20 @@ def build_change(
     now_ms = decided.request.now_ms
     at = datetime.fromtimestamp(now_ms / 1000, UTC)
     picks = decided.picks
-    ids = iter(decided.ids[2:])
     is_shown = [
         live.items.is_implicit(candidate, is_bare=is_bare)
         for candidate, is_bare in zip(picks, decided.bare, strict=True)
     ]
     shown = [item for item, implicit in zip(answer.decisions, is_shown, strict=True) if implicit]
-    recommended = [_interaction(next(ids), decided, item, "recommendation") for item in answer.decisions]
-    impressions = [_interaction(next(ids), decided, item, IMPRESSION) for item in shown]
+    recommended = [
+        _interaction(id_, decided, item, "recommendation")
+        for id_, item in zip(decided.ids[2:], answer.decisions, strict=True)
+    ]
+    # An impression's event has its id.
+    impressions = [
+        _interaction(id_, decided, item, IMPRESSION)
+        for id_, item in zip(new_ids(now_ms, len(shown)), shown, strict=True)
+    ]
     day = at.astimezone(snapshot.zone).date().isoformat()
     tenant_id = snapshot.configuration.tenant_id
     events = [_decision_made(decided, snapshot, live, answer, at)]
@@ -135,6 +141,9 @@ def build_change(
         tenant_id=tenant_id,
         customer_id=decided.customer_id,
         expected_version=decided.record.history.version,
+        decision_id=decided.decision_id,
+        decided_at_ms=now_ms,
+        details=_encode({"context": decided.facts.context}) if decided.facts.context else None,
         interactions=recommended + impressions,
         summaries=[_summary(row, day) for row in impressions],
         events=events,
@@ -165,7 +174,6 @@ def _interaction(id_: str, decided: DecidedCustomer, item: DecisionItem, kind: s
         recommendation_id=decided.decision_id,
         rank=item.rank,
         score=item.score,
-        details=_encode({"context": decided.facts.context}) if decided.facts.context else None,
     )
 
 
@@ -249,8 +257,6 @@ def _is_traced(snapshot: TenantSnapshot, decided: DecidedCustomer) -> bool:
 
 def _trace(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceRow:
     return TraceRow(
-        recommendation_id=decided.decision_id,
-        decided_at_ms=decided.request.now_ms,
         flow_id=live.published.id,
         flow_version=live.published.version,
         legend_hash=live.legend_hash,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import psycopg
@@ -124,7 +126,8 @@ def _won(result: PGresult, count: int) -> list[bool]:
 
 
 # What a change writes, by the WITH query that writes it; queries without rows are left out of the statement.
-Rows: TypeAlias = "dict[str, list[tuple[int, Any]]]"
+Rows: TypeAlias = dict[str, tuple[list[int], list[Any]]]
+Form: TypeAlias = Callable[[Iterable[Any]], "str | bytes"]
 
 
 def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
@@ -134,6 +137,9 @@ def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
         "customer_ids": text_array(change.customer_id for change in changes),
         "expected_versions": array(change.expected_version for change in changes),
         "sequence_counts": array(change.sequence_count for change in changes),
+        "decision_ids": array(change.decision_id for change in changes),
+        "decided_at_ms": array(change.decided_at_ms for change in changes),
+        "details": _json_array(change.details for change in changes),
     }
     rows: Rows = {
         "new_interaction": _numbered(changes, lambda change: change.interactions),
@@ -161,27 +167,35 @@ def _response_statement(changes: Sequence[ResponseChange]) -> BoundStatement:
     return _bind("commit_responses", head, rows)
 
 
-def _numbered(changes: Sequence[T], rows: Callable[[T], Iterable[Any]]) -> list[tuple[int, Any]]:
-    """Return the rows of all changes, each with the number of its change, counted from 1."""
-    return [(number, row) for number, change in enumerate(changes, 1) for row in rows(change)]
+def _numbered(changes: Sequence[T], rows: Callable[[T], Sequence[Any]]) -> tuple[list[int], list[Any]]:
+    """Return the rows of all changes after the numbers, counted from 1, of the changes that they belong to."""
+    numbers, found = list[int](), list[Any]()
+    for number, change in enumerate(changes, 1):
+        mine = rows(change)
+        numbers += [number] * len(mine)
+        found += mine
+    return numbers, found
 
 
 def _bind(name: str, head: dict[str, str], rows: Rows) -> BoundStatement:
     """Return the statement with a column of the rows for every parameter `<prefix>_<field>`."""
-    statement = positional("decisions", name, frozenset(query for query, given in rows.items() if not given))
+    statement = positional("decisions", name, frozenset(query for query, (numbers, _) in rows.items() if not numbers))
     of_prefix = {_PREFIXES[query]: given for query, given in rows.items()}
-    values: dict[str, str | bytes] = dict(head)
-    for parameter in statement.names:
-        if parameter not in head:
-            prefix, _, field = parameter.partition("_")
-            values[parameter] = _column(parameter, field, of_prefix[prefix])
-    return statement.bind(values)
+    values = [head[parameter] if parameter in head else _column(parameter, of_prefix) for parameter in statement.names]
+    return statement.text, values
 
 
-def _column(parameter: str, field: str, rows: list[tuple[int, Any]]) -> str | bytes:
-    if field == "number":
-        return array(number for number, _ in rows)
-    return _FORMS.get(parameter, array)([getattr(row, field) for _, row in rows])
+def _column(parameter: str, of_prefix: Mapping[str, tuple[list[int], list[Any]]]) -> str | bytes:
+    prefix, read, form = _reader(parameter)
+    numbers, rows = of_prefix[prefix]
+    return array(numbers) if read is None else form(map(read, rows))
+
+
+@cache
+def _reader(parameter: str) -> tuple[str, Callable[[Any], Any] | None, Form]:
+    """Return the prefix of a parameter, what reads its field of a row (None: the row's number), and its form."""
+    prefix, _, field = parameter.partition("_")
+    return prefix, None if field == "number" else attrgetter(field), _FORMS.get(parameter, array)
 
 
 _PREFIXES = {
@@ -200,7 +214,7 @@ def _json_array(values: Iterable[bytes | None]) -> str:
 
 
 # How a column travels; those not named here hold ids, numbers and keys of ours.
-_FORMS: dict[str, Callable[[Iterable[Any]], str | bytes]] = {
+_FORMS: dict[str, Form] = {
     "i_outcome_key": text_array,
     "i_details": _json_array,
     "s_outcome_key": text_array,

@@ -1,9 +1,13 @@
 -- name: commit_decisions
 -- Everything that the decisions of one tenant write, for those customers that are still at the expected version.
 WITH change AS (
-    SELECT customer_id, expected_version, sequence_count, number
-    FROM unnest(:customer_ids::text[], :expected_versions::bigint[], :sequence_counts::bigint[])
-        WITH ORDINALITY AS given (customer_id, expected_version, sequence_count, number)
+    SELECT customer_id, expected_version, sequence_count, decision_id, decided_at_ms, details, number
+    FROM unnest(
+        :customer_ids::text[], :expected_versions::bigint[], :sequence_counts::bigint[], :decision_ids::uuid[],
+        :decided_at_ms::double precision[], :details::text[]
+    ) WITH ORDINALITY AS given (
+        customer_id, expected_version, sequence_count, decision_id, decided_at_ms, details, number
+    )
 ), won AS (
     INSERT INTO customers AS customer (tenant_id, customer_id, version, sequence)
     SELECT :tenant_id::uuid, customer_id, expected_version + 1, sequence_count
@@ -14,7 +18,8 @@ WITH change AS (
         WHERE customer.version = excluded.version - 1
     RETURNING customer_id, sequence
 ), winner AS (
-    SELECT change.number, change.customer_id, won.sequence - change.sequence_count AS sequence
+    SELECT change.number, change.customer_id, won.sequence - change.sequence_count AS sequence, change.decision_id,
+        to_timestamp(change.decided_at_ms / 1000) AS decided_at, change.details::jsonb AS details
     FROM change JOIN won USING (customer_id)
 ), new_interaction AS (
     INSERT INTO interactions (
@@ -22,18 +27,16 @@ WITH change AS (
         channel_id, placement_id, recommendation_id, rank, score, details
     )
     SELECT
-        :tenant_id::uuid, given.id, to_timestamp(given.occurred_at_ms / 1000), winner.customer_id, given.kind,
-        given.outcome_key, given.classification, given.direction, given.offer_id, given.creative_id, given.channel_id,
-        given.placement_id, given.recommendation_id, given.rank, given.score, given.details::jsonb
+        :tenant_id::uuid, given.id, winner.decided_at, winner.customer_id, given.kind,
+        CASE given.kind WHEN 'impression' THEN 'impression' END,
+        CASE given.kind WHEN 'impression' THEN 'neutral' END,
+        CASE given.kind WHEN 'impression' THEN 'outbound' END,
+        given.offer_id, given.creative_id, given.channel_id, given.placement_id, winner.decision_id, given.rank,
+        given.score, winner.details
     FROM unnest(
-        :i_number::bigint[], :i_id::uuid[], :i_occurred_at_ms::double precision[], :i_kind::text[],
-        :i_outcome_key::text[], :i_classification::text[], :i_direction::text[], :i_offer_id::uuid[],
-        :i_creative_id::uuid[], :i_channel_id::uuid[], :i_placement_id::uuid[], :i_recommendation_id::uuid[],
-        :i_rank::smallint[], :i_score::double precision[], :i_details::text[]
-    ) AS given (
-        number, id, occurred_at_ms, kind, outcome_key, classification, direction, offer_id, creative_id, channel_id,
-        placement_id, recommendation_id, rank, score, details
-    )
+        :i_number::bigint[], :i_id::uuid[], :i_kind::text[], :i_offer_id::uuid[], :i_creative_id::uuid[],
+        :i_channel_id::uuid[], :i_placement_id::uuid[], :i_rank::smallint[], :i_score::double precision[]
+    ) AS given (number, id, kind, offer_id, creative_id, channel_id, placement_id, rank, score)
     JOIN winner USING (number)
 ), new_summary AS (
     INSERT INTO interaction_summaries AS summary (
@@ -46,11 +49,10 @@ WITH change AS (
         coalesce(given.creative_id, '00000000-0000-0000-0000-000000000000'),
         coalesce(given.channel_id, '00000000-0000-0000-0000-000000000000'),
         period.type, CASE period.type WHEN 'daily' THEN given.day ELSE 'alltime' END, 1,
-        to_timestamp(given.last_contact_ms / 1000), 'impression', 'outbound'
+        winner.decided_at, 'impression', 'outbound'
     FROM unnest(
-        :s_number::bigint[], :s_day::text[], :s_offer_id::uuid[], :s_creative_id::uuid[], :s_channel_id::uuid[],
-        :s_last_contact_ms::double precision[]
-    ) AS given (number, day, offer_id, creative_id, channel_id, last_contact_ms)
+        :s_number::bigint[], :s_day::text[], :s_offer_id::uuid[], :s_creative_id::uuid[], :s_channel_id::uuid[]
+    ) AS given (number, day, offer_id, creative_id, channel_id)
     JOIN winner USING (number)
     CROSS JOIN (VALUES ('daily'), ('alltime')) AS period (type)
     ON CONFLICT (tenant_id, customer_id, period_type, period_key, offer_id, creative_id, channel_id) DO UPDATE
@@ -80,14 +82,12 @@ WITH change AS (
         content
     )
     SELECT
-        :tenant_id::uuid, given.recommendation_id, to_timestamp(given.decided_at_ms / 1000), winner.customer_id,
-        given.flow_id, given.flow_version, given.legend_hash, given.snapshot_hash, given.content
+        :tenant_id::uuid, winner.decision_id, winner.decided_at, winner.customer_id, given.flow_id,
+        given.flow_version, given.legend_hash, given.snapshot_hash, given.content
     FROM unnest(
-        :t_number::bigint[], :t_recommendation_id::uuid[], :t_decided_at_ms::double precision[], :t_flow_id::uuid[],
-        :t_flow_version::integer[], :t_legend_hash::bytea[], :t_snapshot_hash::bytea[], :t_content::bytea[]
-    ) AS given (
-        number, recommendation_id, decided_at_ms, flow_id, flow_version, legend_hash, snapshot_hash, content
-    )
+        :t_number::bigint[], :t_flow_id::uuid[], :t_flow_version::integer[], :t_legend_hash::bytea[],
+        :t_snapshot_hash::bytea[], :t_content::bytea[]
+    ) AS given (number, flow_id, flow_version, legend_hash, snapshot_hash, content)
     JOIN winner USING (number)
 ), new_key AS (
     INSERT INTO idempotency_keys (tenant_id, key, body_hash, response)
