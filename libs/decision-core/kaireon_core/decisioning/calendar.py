@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-HOUR_MS = 3_600_000
+_MINUTE_MS = 60_000
+HOUR_MS = 60 * _MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 # A calendar month never lasts longer than this, a change of summer time included.
 LONGEST_MONTH_MS = 31 * DAY_MS + 2 * HOUR_MS
@@ -25,7 +27,13 @@ class Period(StrEnum):
 
 def period_start_ms(period: Period, now_ms: int, zone: ZoneInfo) -> int:
     """Return when the day, week (from Monday) or month that holds `now_ms` began in this zone."""
-    local = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone)
+    return _period_start_ms(period, now_ms // _MINUTE_MS, zone)
+
+
+@lru_cache(maxsize=1024)
+def _period_start_ms(period: Period, minute: int, zone: ZoneInfo) -> int:
+    """Every day since 1972 begins on a whole minute in every zone, so decisions within a minute share the answer."""
+    local = datetime.fromtimestamp(minute * 60, UTC).astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     if period is Period.WEEK:
         midnight -= timedelta(days=midnight.weekday())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaireon_core.catalog.document import Document
-from kaireon_core.column import Mask
+from kaireon_core.column import Mask, any_in
 from kaireon_core.decisioning.calendar import DAY_MS, HOUR_MS, LONGEST_MONTH_MS, Period
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.contacts import ContactRows
@@ -121,7 +121,7 @@ def _compile_frequency_cap(config: dict[str, Any], scope: _Scope, add_reason: Ad
         for window in windows:
             counts = _counts(state, scope, window)
             is_reached = counts >= window.maximum
-            if is_reached.any():
+            if any_in(is_reached):
                 state.drop(covered & is_reached, window.code)
             if not scope.per_offer:
                 remaining = (window.maximum - counts)[:, 0]

@@ -37,12 +37,12 @@ class Filler:
     def _capped(self, state: State, picks: list[Indices]) -> list[int]:
         """Return the customers whose best candidates touch a binding cap; only these must be walked."""
         binding = set[int]()
+        most = max(map(len, picks), default=0)
         for cap in state.shared_caps:
-            covered = np.broadcast_to(cap.covered, state.alive.shape)
-            for customer in np.flatnonzero(cap.remaining < max(map(len, picks), default=0)):
-                taken = int(covered[customer, picks[customer]].sum())
+            for customer in np.flatnonzero(cap.remaining < most).tolist():
+                taken = np.count_nonzero(cap.covered[cap.row(customer), picks[customer]])
                 if taken > cap.remaining[customer]:
-                    binding.add(int(customer))
+                    binding.add(customer)
         return sorted(binding)
 
     def _walk(self, state: State, customer: int, ranked: Indices, limit: int) -> Indices:
@@ -63,7 +63,7 @@ class Filler:
 
 
 def _covers(cap: SharedCap, customer: int, candidate: int) -> bool:
-    return bool(cap.covered[customer if cap.covered.shape[0] > 1 else 0, candidate])
+    return bool(cap.covered[cap.row(customer), candidate])
 
 
 def compile_fill(legend: LegendBuilder) -> Filler:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kaireon_core.column import Mask
+from kaireon_core.column import Mask, any_in
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.flow import MatchCreatives
 from kaireon_core.decisioning.reasons import LegendBuilder
@@ -90,7 +90,7 @@ def compile_match_creatives(node: MatchCreatives, candidates: Candidates, legend
         kept = np.zeros(1, np.bool_)
         if not node.config.require_creative:
             kept = matcher.bare(~(matcher.inactive | excluded | wrong_channel | wrong_placement))
-            if kept.any():
+            if any_in(kept):
                 state.keep_bare(kept)
         for wrong, code in (
             (without_creative, codes.no_creative),
@@ -99,7 +99,7 @@ def compile_match_creatives(node: MatchCreatives, candidates: Candidates, legend
             (wrong_channel, codes.channel),
             (wrong_placement, codes.placement),
         ):
-            if wrong.any():
+            if any_in(wrong):
                 state.drop(wrong & ~kept, code)
 
     return Stage(name="match_creatives", apply=apply)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from kaireon_core.catalog.document import Document
-from kaireon_core.column import Mask, Operator, Test, compile_test
+from kaireon_core.column import Mask, Operator, Test, any_in, compile_test
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.conditions import compile_condition
 from kaireon_core.decisioning.coverage import Coverage, build_coverage
@@ -39,12 +39,12 @@ class _Rule:
 
     def apply(self, state: State) -> None:
         failing = self.failing(state)
-        if not failing.any():
+        if not any_in(failing):
             return
         failing = self.covered(state) & failing
         if self.code is not None:
             state.drop(failing, self.code)
-        elif failing.any():
+        elif any_in(failing):
             multiplier = np.where(failing, self.multiplier, 1.0)
             state.fit = multiplier if state.fit is None else state.fit * multiplier
 
@@ -122,7 +122,7 @@ def _fails(config: dict[str, Any]) -> Test:
     test = compile_test(operator, config.get("value"))
     if operator in _ABSENCE_TESTS:
         return lambda column: ~test(column)
-    return lambda column: ~test(column) & ~column.is_null
+    return lambda column: column.is_present & ~test(column)
 
 
 def _segment_required(config: dict[str, Any], _candidates: Candidates) -> Failing:

@@ -42,7 +42,8 @@ class Ranker:
         """Return the ranking; candidates beaten by another creative of their offer are dropped."""
         customer, candidate = np.nonzero(state.alive)
         assert state.score is not None  # noqa: S101 - compile puts a score stage before every ranking
-        score = np.broadcast_to(state.score, state.alive.shape)[customer, candidate]
+        # Of a score that all customers share there is one row.
+        score = state.score[customer if len(state.score) > 1 else 0, candidate]
         order = np.lexsort((self.candidates.tie_rank[candidate], -np.round(score, _DECIMALS), customer))
         customer, candidate = customer[order], candidate[order]
         offers = len(self.candidates.catalogue.offers)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaireon_core.catalog.document import Document
-from kaireon_core.column import Floats, Mask
+from kaireon_core.column import Floats, Mask, any_in
 from kaireon_core.decisioning.calendar import Period, period_start_ms
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.contacts import Contacts
@@ -35,6 +35,10 @@ class SharedCap:
     remaining: NDArray[np.int64]
     code: int
 
+    def row(self, customer: int) -> int:
+        """Return the row of `covered` that speaks of a customer."""
+        return customer if len(self.covered) > 1 else 0
+
 
 @dataclass(slots=True, kw_only=True)
 class State:
@@ -55,19 +59,15 @@ class State:
     score: Floats | None = None
     is_degraded: bool = False
     shared_caps: list[SharedCap] = field(default_factory=list[SharedCap])
-    _period_starts: dict[Period, int] = field(default_factory=dict[Period, int])
 
     def period_start_ms(self, period: Period) -> int:
         """Return when the day, week or month of this decision began."""
-        start = self._period_starts.get(period)
-        if start is None:
-            start = self._period_starts[period] = period_start_ms(period, self.request.now_ms, self.zone)
-        return start
+        return period_start_ms(period, self.request.now_ms, self.zone)
 
     def drop(self, failing: Mask, code: int) -> None:
         """Drop the candidates that are alive where `failing` (broadcastable to (B, C)), for this reason."""
         dropped = self.alive & failing
-        if dropped.any():
+        if any_in(dropped):
             self.reasons[dropped] = code
             self.alive &= ~dropped
 
