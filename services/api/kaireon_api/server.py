@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from types import FrameType
-from typing import cast
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,8 +21,48 @@ _UNREADABLE = (
 )
 
 
+class Pairing:
+    """A transport that sends two writes of one turn of the event loop as one packet.
+
+    uvicorn writes the head of an answer and its body apart, and uvloop sends each at once: two system calls here, and
+    two wake-ups of the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._later = asyncio.get_running_loop().call_soon
+        self._held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        """Be the transport in everything else."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Hold the first of two until the second comes, or the turn ends."""
+        if self._held:
+            self._transport.write(self._held + data)
+            self._held = b""
+        else:
+            self._held = data
+            self._later(self._release)
+
+    def close(self) -> None:
+        """Close once everything is sent."""
+        self._release()
+        self._transport.close()
+
+    def _release(self) -> None:
+        if self._held:
+            self._transport.write(self._held)
+            self._held = b""
+
+
 class Protocol(HttpToolsProtocol):
-    """Answers what is no HTTP in the form of every other error."""
+    """Pairs what is written, and answers what is no HTTP in the form of every other error."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Write through `Pairing`."""
+        super().connection_made(cast("asyncio.Transport", Pairing(transport)))
 
     def send_400_response(self, msg: str) -> None:
         """Answer and close the connection: where the next request would begin is not known."""
