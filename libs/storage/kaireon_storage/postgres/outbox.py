@@ -60,11 +60,9 @@ class PostgresOutbox:
         )
         read = [row async for row in rows]
         taken = Counter(row.pop("lane") for row in read)
-        has_more = (
-            len(lanes) == limits.lanes
-            or max(taken.values(), default=0) >= per_lane
-            or sum(row["size_bytes"] for row in read) >= limits.total_bytes
-        )
+        # Lanes that were left out have their turn soon: only a backlog is worth a claim at once.
+        is_backlog = max(taken.values(), default=0) >= per_lane
+        has_more = is_backlog or sum(row["size_bytes"] for row in read) >= limits.total_bytes
         return PostgresClaim(self._sql, connection, [OutboxEvent(**row) for row in read], has_more=has_more)
 
     async def backlog(self) -> OutboxBacklog:
