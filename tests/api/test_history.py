@@ -71,20 +71,34 @@ async def test_the_history_is_filtered(shop: Shop, other_shop: Shop) -> None:
     assert [row["interactionType"] for row in await history(shop)][-1] == "click"
 
 
-async def test_the_history_is_paged_without_gaps(shop: Shop) -> None:
-    await asyncio.gather(*(shop.respond(f"k{number}", creativeId="gold-web") for number in range(7)))
-
-    found: list[str] = []
-    page = await shop.get("interaction-history", customerId="c1", limit=3)
+async def pages(shop: Shop, limit: int, **filters: Any) -> list[str]:
+    """Return the ids of all rows, page by page."""
+    found = list[str]()
+    cursor: dict[str, str] = {}
     while True:
-        assert page["pagination"]["total"] == 7
+        page = await shop.get("interaction-history", limit=limit, **cursor, **filters)
         found += [row["id"] for row in page["data"]]
+        assert len(page["data"]) <= limit
         if page["pagination"]["nextCursor"] is None:
-            break
-        parameters = {"limit": 3, "cursor": page["pagination"]["nextCursor"]}
-        page = await shop.get("interaction-history", customerId="c1", **parameters)
+            assert len(found) == page["pagination"]["total"]
+            return found
+        cursor = {"cursor": page["pagination"]["nextCursor"]}
 
-    assert len(set(found)) == len(found) == 7
+
+async def test_the_history_is_paged_without_gaps(shop: Shop) -> None:
+    # Together, so that many of them have the same instant.
+    await asyncio.gather(
+        *(shop.respond(f"k{number}", creativeId="gold-web") for number in range(7)),
+        *(shop.recommend(f"c{number % 3}", channel="web") for number in range(6)),
+        *(shop.recommend(f"c{number}", channel="email", limit=2) for number in range(5)),
+    )
+
+    gold = (await shop.get("offers/gold"))["id"]
+    for filters, count in (({}, 7 + 6 * 6 + 5 * 2), ({"type": "recommendation"}, 28), ({"offerId": gold}, 7 + 12 + 5)):
+        whole = await pages(shop, 200, **filters)
+        assert len(set(whole)) == len(whole) == count, filters
+        for limit in (1, 2, 7):
+            assert await pages(shop, limit, **filters) == whole, (filters, limit)
 
 
 WRONG = ({"limit": 0}, {"limit": 201}, {"limit": "x"}, {"cursor": "?"}, {"cursor": "bm9wZQ"})

@@ -274,9 +274,9 @@ async def aged_decision(shop: Shop, public_id: str, days: float) -> str:
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     id_ = new_ids(round(at.timestamp() * 1000), 1)[0]
     await shop.run(
-        "INSERT INTO interactions (tenant_id, id, occurred_at, customer_id, kind, offer_id, recommendation_id, rank)"
-        " SELECT tenant_id, gen_random_uuid(), %(at)s, customer_id, kind, offer_id, %(id)s, rank FROM interactions"
-        " WHERE tenant_id = %(tenant_id)s AND recommendation_id = %(old)s AND kind = 'recommendation'",
+        "INSERT INTO decision_traces (tenant_id, recommendation_id, decided_at, customer_id, flow_id, flow_version,"
+        " offer_ids) SELECT tenant_id, %(id)s, %(at)s, customer_id, flow_id, flow_version, offer_ids"
+        " FROM decision_traces WHERE tenant_id = %(tenant_id)s AND recommendation_id = %(old)s",
         at=at,
         id=id_,
         old=public_id.removeprefix("rec_"),

@@ -16,6 +16,7 @@ from kaireon_application.decisioning.changes import (
     EventRow,
     IdempotencyRow,
     InteractionRow,
+    RecommendedItems,
     ResponseChange,
     SummaryRow,
     SuppressionRow,
@@ -59,20 +60,22 @@ def decision(tenant: Tenant, customer_id: str = "c1", version: int = 0, key: str
         expected_version=version,
         decision_id=decision_id,
         decided_at_ms=NOW_MS,
-        interactions=[interaction("recommendation", recommendation_id=decision_id, rank=1, score=0.5), shown],
+        flow_id=OFFER,
+        flow_version=1,
+        recommended=RecommendedItems(
+            offer_ids=[OFFER], creative_ids=[CREATIVE], channel_ids=[None], placement_ids=[None], scores=[0.5]
+        ),
+        impressions=[shown],
         summaries=[summary(impressions=1, last_contact_ms=NOW_MS)],
         events=[
             EventRow(id=event_id, type="decision.made.v1", payload=b'{"a": "b"}'),
             EventRow(id=shown.id, type="interaction.recorded.v1", payload=b"{}", sequence_offset=1),
         ],
         trace=TraceRow(
-            flow_id=OFFER,
-            flow_version=1,
             legend_hash=b"\x00\xff",
             snapshot_hash=b"",
             content=bytes(range(256)),
         ),
-        sequence_count=1,
         idempotency=None if key is None else IdempotencyRow(key=key, body_hash=b"\x01", answer=b'{"a":1}'),
     )
 
@@ -124,7 +127,7 @@ async def test_of_simultaneous_commits_over_one_version_one_wins(
     won = await asyncio.gather(*(decisions.commit_decisions([decision(tenant)]) for _ in range(8)))
 
     assert sorted(won) == [[False]] * 7 + [[True]]
-    assert len(await rows(database, "interactions")) == 2
+    assert len(await rows(database, "interactions")) == 1
     assert [row["impressions"] for row in await rows(database, "interaction_summaries")] == [1, 1]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kaireon_application.decisioning.changes import DecisionChange, InteractionRow, SummaryRow
+from kaireon_application.decisioning.changes import DecisionChange, InteractionRow, RecommendedItems, SummaryRow
 from kaireon_application.decisioning.facts import History
 from kaireon_application.platform.identity import new_ids
 from kaireon_core.decisioning.compile import Enrichment, Needs
@@ -55,11 +55,13 @@ async def contact(database: Database, tenant: Tenant, customer_id: str, version:
         expected_version=version,
         decision_id=id_,
         decided_at_ms=at_ms,
-        interactions=[row],
+        flow_id=id_,
+        flow_version=1,
+        recommended=RecommendedItems(),
+        impressions=[row],
         summaries=[summary],
         events=[],
         trace=None,
-        sequence_count=1,
     )
     assert await PostgresDecisions(database).commit_decisions([change]) == [True]
 

@@ -6,7 +6,7 @@ import msgspec
 
 
 class InteractionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the interaction history; `kind` is recommendation, impression or outcome; instants in ms."""
+    """One row of the interaction history; `kind` is impression or outcome; instants in ms."""
 
     id: str
     occurred_at_ms: int
@@ -52,11 +52,19 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     sequence_offset: int | None = None
 
 
-class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision trace; see `kaireon_application.decisioning.trace` for what `content` holds."""
+class RecommendedItems(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision recommends, by rank."""
 
-    flow_id: str
-    flow_version: int
+    offer_ids: list[str] = []
+    creative_ids: list[str | None] = []
+    channel_ids: list[str | None] = []
+    placement_ids: list[str | None] = []
+    scores: list[float] = []
+
+
+class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How a decision came about; see `kaireon_application.decisioning.trace` for what `content` holds."""
+
     legend_hash: bytes
     snapshot_hash: bytes
     content: bytes
@@ -84,7 +92,7 @@ class IdempotencyRow(msgspec.Struct, frozen=True, kw_only=True):
 class DecisionChange(msgspec.Struct, frozen=True, kw_only=True):
     """What one decision writes, if the customer is still at `expected_version` (0: never seen).
 
-    Its interactions are recommendations and impressions, all of this decision at this instant; `details` is theirs.
+    Its impressions are of this decision and its instant, and `details` (JSON) is theirs too.
     """
 
     tenant_id: str
@@ -92,13 +100,14 @@ class DecisionChange(msgspec.Struct, frozen=True, kw_only=True):
     expected_version: int
     decision_id: str
     decided_at_ms: int
+    flow_id: str
+    flow_version: int
+    recommended: RecommendedItems
     details: bytes | None = None
-    interactions: list[InteractionRow]
+    impressions: list[InteractionRow]
     summaries: list[SummaryRow]
     events: list[EventRow]
     trace: TraceRow | None
-    # How many of the interactions take a sequence number.
-    sequence_count: int
     suppressions: list[SuppressionRow] = []
     idempotency: IdempotencyRow | None = None
 

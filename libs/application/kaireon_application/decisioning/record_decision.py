@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,6 +18,7 @@ from kaireon_application.decisioning.changes import (
     EventRow,
     IdempotencyRow,
     InteractionRow,
+    RecommendedItems,
     SummaryRow,
     TraceRow,
 )
@@ -62,8 +64,8 @@ class DecidedCustomer:
     ids: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
-        """Draw all ids at once: the decision, its event, and its recommendations."""
-        self.ids = new_ids(self.request.now_ms, 2 + len(self.picks))
+        """Draw the ids of the decision and of its event."""
+        self.ids = new_ids(self.request.now_ms, 2)
 
     @cached_property
     def picks(self) -> list[int]:
@@ -124,14 +126,9 @@ def build_change(
         for candidate, is_bare in zip(picks, decided.bare, strict=True)
     ]
     shown = [item for item, implicit in zip(answer.decisions, is_shown, strict=True) if implicit]
-    recommended = [
-        _interaction(id_, decided, item, "recommendation")
-        for id_, item in zip(decided.ids[2:], answer.decisions, strict=True)
-    ]
     # An impression's event has its id.
     impressions = [
-        _interaction(id_, decided, item, IMPRESSION)
-        for id_, item in zip(new_ids(now_ms, len(shown)), shown, strict=True)
+        _impression(id_, decided, item) for id_, item in zip(new_ids(now_ms, len(shown)), shown, strict=True)
     ]
     day = at.astimezone(snapshot.zone).date().isoformat()
     tenant_id = snapshot.configuration.tenant_id
@@ -144,11 +141,13 @@ def build_change(
         decision_id=decided.decision_id,
         decided_at_ms=now_ms,
         details=_encode({"context": decided.facts.context}) if decided.facts.context else None,
-        interactions=recommended + impressions,
+        flow_id=live.published.id,
+        flow_version=live.published.version,
+        recommended=_recommended(answer.decisions),
+        impressions=impressions,
         summaries=[_summary(row, day) for row in impressions],
         events=events,
         trace=_trace(snapshot, live, decided) if _is_traced(snapshot, decided) else None,
-        sequence_count=len(impressions),
         suppressions=suppressions_after(impressions, snapshot),
         idempotency=None
         if idempotency is None
@@ -158,15 +157,24 @@ def build_change(
     return change, contacts
 
 
-def _interaction(id_: str, decided: DecidedCustomer, item: DecisionItem, kind: str) -> InteractionRow:
-    is_impression = kind == IMPRESSION
+def _recommended(items: Sequence[DecisionItem]) -> RecommendedItems:
+    return RecommendedItems(
+        offer_ids=[item.offer_id for item in items],
+        creative_ids=[item.creative_id for item in items],
+        channel_ids=[item.channel_id for item in items],
+        placement_ids=[item.placement_id for item in items],
+        scores=[item.score for item in items],
+    )
+
+
+def _impression(id_: str, decided: DecidedCustomer, item: DecisionItem) -> InteractionRow:
     return InteractionRow(
         id=id_,
         occurred_at_ms=decided.request.now_ms,
-        kind=kind,
-        outcome_key=IMPRESSION if is_impression else None,
-        classification="neutral" if is_impression else None,
-        direction="outbound" if is_impression else None,
+        kind=IMPRESSION,
+        outcome_key=IMPRESSION,
+        classification="neutral",
+        direction="outbound",
         offer_id=item.offer_id,
         creative_id=item.creative_id,
         channel_id=item.channel_id,
@@ -257,8 +265,6 @@ def _is_traced(snapshot: TenantSnapshot, decided: DecidedCustomer) -> bool:
 
 def _trace(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceRow:
     return TraceRow(
-        flow_id=live.published.id,
-        flow_version=live.published.version,
         legend_hash=live.legend_hash,
         snapshot_hash=snapshot.hash,
         content=encode_trace(_trace_content(snapshot, live, decided)),

@@ -15,9 +15,7 @@ CREATE TABLE customers (
 );
 CALL kaireon_protect('customers');
 
--- What was recommended, shown and answered. kind: recommendation | impression | outcome.
--- A recommendation id is a UUIDv7: its rows carry the instant that the id carries, so they are found by
--- (tenant, customer, instant) without an index of their own.
+-- What was shown and answered. kind: impression | outcome.
 CREATE TABLE interactions (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -40,7 +38,7 @@ CREATE TABLE interactions (
     PRIMARY KEY (tenant_id, occurred_at, id)
 ) PARTITION BY RANGE (occurred_at);
 CREATE INDEX interactions_customer ON interactions (tenant_id, customer_id, occurred_at DESC);
-CREATE INDEX interactions_recommendation ON interactions (tenant_id, recommendation_id) WHERE kind <> 'recommendation';
+CREATE INDEX interactions_recommendation ON interactions (tenant_id, recommendation_id);
 CREATE TABLE interactions_default PARTITION OF interactions DEFAULT;
 CALL kaireon_protect('interactions');
 
@@ -95,7 +93,9 @@ CREATE TABLE snapshots (
 );
 CALL kaireon_protect('snapshots');
 
--- One row per traced decision; `content` is columnar (reasons, scores) and compressed.
+-- One row per decision: what was recommended, one array element per rank, and how that came about: `content`, columnar
+-- (reasons, scores) and compressed, null with its hashes unless the decision was traced.
+-- A recommendation id is a UUIDv7 that carries the instant of the decision: with it one partition is enough to look at.
 CREATE TABLE decision_traces (
     tenant_id uuid NOT NULL,
     recommendation_id uuid NOT NULL,
@@ -103,9 +103,15 @@ CREATE TABLE decision_traces (
     customer_id text NOT NULL,
     flow_id uuid NOT NULL,
     flow_version integer NOT NULL,
-    legend_hash bytea NOT NULL,
-    snapshot_hash bytea NOT NULL,
-    content bytea NOT NULL,
+    offer_ids uuid[] NOT NULL DEFAULT '{}',
+    creative_ids uuid[] NOT NULL DEFAULT '{}',
+    channel_ids uuid[] NOT NULL DEFAULT '{}',
+    placement_ids uuid[] NOT NULL DEFAULT '{}',
+    scores double precision[] NOT NULL DEFAULT '{}',
+    details jsonb,
+    legend_hash bytea,
+    snapshot_hash bytea,
+    content bytea,
     PRIMARY KEY (tenant_id, decided_at, recommendation_id)
 ) PARTITION BY RANGE (decided_at);
 CREATE INDEX decision_traces_customer ON decision_traces (tenant_id, customer_id, decided_at DESC);

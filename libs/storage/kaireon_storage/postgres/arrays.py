@@ -6,6 +6,9 @@ import struct
 from collections.abc import Iterable
 
 _BYTEA_OID = 17
+_INT = struct.Struct(">i")
+# A length of its own kind.
+_NULL = _INT.pack(-1)
 
 
 def array(values: Iterable[object]) -> str:
@@ -18,13 +21,14 @@ def text_array(values: Iterable[str | None]) -> str:
     return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
 
 
-def bytes_array(values: Iterable[bytes]) -> bytes:
+def bytes_array(values: Iterable[bytes | None]) -> bytes:
     """Return a `bytea[]` in Postgres' binary form: as text every byte would travel as two."""
     items = list(values)
-    dimensions = (1, 0, _BYTEA_OID, len(items), 1) if items else (0, 0, _BYTEA_OID)
+    has_nulls = None in items
+    dimensions = (1, has_nulls, _BYTEA_OID, len(items), 1) if items else (0, 0, _BYTEA_OID)
     parts = [struct.pack(f">{len(dimensions)}i", *dimensions)]
     for item in items:
-        parts += (struct.pack(">i", len(item)), item)
+        parts += (_NULL,) if item is None else (_INT.pack(len(item)), item)
     return b"".join(parts)
 
 

@@ -131,21 +131,30 @@ Form: TypeAlias = Callable[[Iterable[Any]], "str | bytes"]
 
 
 def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
-    tenant_id = changes[0].tenant_id
+    traces = [change.trace for change in changes]
     head = {
-        "tenant_id": tenant_id,
+        "tenant_id": changes[0].tenant_id,
         "customer_ids": text_array(change.customer_id for change in changes),
         "expected_versions": array(change.expected_version for change in changes),
-        "sequence_counts": array(change.sequence_count for change in changes),
+        "sequence_counts": array(len(change.impressions) for change in changes),
         "decision_ids": array(change.decision_id for change in changes),
         "decided_at_ms": array(change.decided_at_ms for change in changes),
+        "flow_ids": array(change.flow_id for change in changes),
+        "flow_versions": array(change.flow_version for change in changes),
+        "offer_ids": _nested_array(change.recommended.offer_ids for change in changes),
+        "creative_ids": _nested_array(change.recommended.creative_ids for change in changes),
+        "channel_ids": _nested_array(change.recommended.channel_ids for change in changes),
+        "placement_ids": _nested_array(change.recommended.placement_ids for change in changes),
+        "scores": _nested_array(change.recommended.scores for change in changes),
         "details": _json_array(change.details for change in changes),
+        "legend_hashes": bytes_array(trace.legend_hash if trace else None for trace in traces),
+        "snapshot_hashes": bytes_array(trace.snapshot_hash if trace else None for trace in traces),
+        "contents": bytes_array(trace.content if trace else None for trace in traces),
     }
     rows: Rows = {
-        "new_interaction": _numbered(changes, lambda change: change.interactions),
+        "new_impression": _numbered(changes, lambda change: change.impressions),
         "new_summary": _numbered(changes, lambda change: change.summaries),
         "new_suppression": _numbered(changes, lambda change: change.suppressions),
-        "new_trace": _numbered(changes, lambda change: [] if change.trace is None else [change.trace]),
         "new_key": _numbered(changes, lambda change: [] if change.idempotency is None else [change.idempotency]),
         "new_event": _numbered(changes, lambda change: change.events),
     }
@@ -177,7 +186,7 @@ def _numbered(changes: Sequence[T], rows: Callable[[T], Sequence[Any]]) -> tuple
     return numbers, found
 
 
-def _bind(name: str, head: dict[str, str], rows: Rows) -> BoundStatement:
+def _bind(name: str, head: Mapping[str, str | bytes], rows: Rows) -> BoundStatement:
     """Return the statement with a column of the rows for every parameter `<prefix>_<field>`."""
     statement = positional("decisions", name, frozenset(query for query, (numbers, _) in rows.items() if not numbers))
     of_prefix = {_PREFIXES[query]: given for query, given in rows.items()}
@@ -199,14 +208,19 @@ def _reader(parameter: str) -> tuple[str, Callable[[Any], Any] | None, Form]:
 
 
 _PREFIXES = {
+    "new_impression": "i",
     "new_interaction": "i",
     "new_summary": "s",
     "new_suppression": "x",
-    "new_trace": "t",
     "new_key": "k",
     "claimed": "k",
     "new_event": "e",
 }
+
+
+def _nested_array(rows: Iterable[Iterable[object]]) -> str:
+    """Return a `text[]` of array literals: unnest would take arrays of arrays apart altogether."""
+    return "{" + ",".join([f'"{array(row)}"' for row in rows]) + "}"
 
 
 def _json_array(values: Iterable[bytes | None]) -> str:
@@ -220,9 +234,6 @@ _FORMS: dict[str, Form] = {
     "s_outcome_key": text_array,
     "x_scope_id": text_array,
     "x_reason": text_array,
-    "t_legend_hash": bytes_array,
-    "t_snapshot_hash": bytes_array,
-    "t_content": bytes_array,
     "k_key": text_array,
     "k_body_hash": bytes_array,
     "k_answer": _json_array,

@@ -1,12 +1,16 @@
 -- name: commit_decisions
 -- Everything that the decisions of one tenant write, for those customers that are still at the expected version.
+-- What a decision recommends is given as array literals, one element per rank.
 WITH change AS (
-    SELECT customer_id, expected_version, sequence_count, decision_id, decided_at_ms, details, number
+    SELECT *
     FROM unnest(
         :customer_ids::text[], :expected_versions::bigint[], :sequence_counts::bigint[], :decision_ids::uuid[],
-        :decided_at_ms::double precision[], :details::text[]
+        :decided_at_ms::double precision[], :flow_ids::uuid[], :flow_versions::integer[], :offer_ids::text[],
+        :creative_ids::text[], :channel_ids::text[], :placement_ids::text[], :scores::text[], :details::text[],
+        :legend_hashes::bytea[], :snapshot_hashes::bytea[], :contents::bytea[]
     ) WITH ORDINALITY AS given (
-        customer_id, expected_version, sequence_count, decision_id, decided_at_ms, details, number
+        customer_id, expected_version, sequence_count, decision_id, decided_at_ms, flow_id, flow_version, offer_ids,
+        creative_ids, channel_ids, placement_ids, scores, details, legend_hash, snapshot_hash, content, number
     )
 ), won AS (
     INSERT INTO customers AS customer (tenant_id, customer_id, version, sequence)
@@ -18,25 +22,31 @@ WITH change AS (
         WHERE customer.version = excluded.version - 1
     RETURNING customer_id, sequence
 ), winner AS (
-    SELECT change.number, change.customer_id, won.sequence - change.sequence_count AS sequence, change.decision_id,
-        to_timestamp(change.decided_at_ms / 1000) AS decided_at, change.details::jsonb AS details
+    SELECT change.*, won.sequence - change.sequence_count AS sequence, to_timestamp(decided_at_ms / 1000) AS decided_at
     FROM change JOIN won USING (customer_id)
-), new_interaction AS (
+), new_trace AS (
+    INSERT INTO decision_traces (
+        tenant_id, recommendation_id, decided_at, customer_id, flow_id, flow_version, offer_ids, creative_ids,
+        channel_ids, placement_ids, scores, details, legend_hash, snapshot_hash, content
+    )
+    SELECT
+        :tenant_id::uuid, decision_id, decided_at, customer_id, flow_id, flow_version, offer_ids::uuid[],
+        creative_ids::uuid[], channel_ids::uuid[], placement_ids::uuid[], scores::double precision[], details::jsonb,
+        legend_hash, snapshot_hash, content
+    FROM winner
+), new_impression AS (
     INSERT INTO interactions (
         tenant_id, id, occurred_at, customer_id, kind, outcome_key, classification, direction, offer_id, creative_id,
         channel_id, placement_id, recommendation_id, rank, score, details
     )
     SELECT
-        :tenant_id::uuid, given.id, winner.decided_at, winner.customer_id, given.kind,
-        CASE given.kind WHEN 'impression' THEN 'impression' END,
-        CASE given.kind WHEN 'impression' THEN 'neutral' END,
-        CASE given.kind WHEN 'impression' THEN 'outbound' END,
-        given.offer_id, given.creative_id, given.channel_id, given.placement_id, winner.decision_id, given.rank,
-        given.score, winner.details
+        :tenant_id::uuid, given.id, winner.decided_at, winner.customer_id, 'impression', 'impression', 'neutral',
+        'outbound', given.offer_id, given.creative_id, given.channel_id, given.placement_id, winner.decision_id,
+        given.rank, given.score, winner.details::jsonb
     FROM unnest(
-        :i_number::bigint[], :i_id::uuid[], :i_kind::text[], :i_offer_id::uuid[], :i_creative_id::uuid[],
-        :i_channel_id::uuid[], :i_placement_id::uuid[], :i_rank::smallint[], :i_score::double precision[]
-    ) AS given (number, id, kind, offer_id, creative_id, channel_id, placement_id, rank, score)
+        :i_number::bigint[], :i_id::uuid[], :i_offer_id::uuid[], :i_creative_id::uuid[], :i_channel_id::uuid[],
+        :i_placement_id::uuid[], :i_rank::smallint[], :i_score::double precision[]
+    ) AS given (number, id, offer_id, creative_id, channel_id, placement_id, rank, score)
     JOIN winner USING (number)
 ), new_summary AS (
     INSERT INTO interaction_summaries AS summary (
@@ -76,19 +86,6 @@ WITH change AS (
         SET trigger_count = suppression.trigger_count + 1,
             reason = excluded.reason,
             expires_at = greatest(suppression.expires_at, excluded.expires_at)
-), new_trace AS (
-    INSERT INTO decision_traces (
-        tenant_id, recommendation_id, decided_at, customer_id, flow_id, flow_version, legend_hash, snapshot_hash,
-        content
-    )
-    SELECT
-        :tenant_id::uuid, winner.decision_id, winner.decided_at, winner.customer_id, given.flow_id,
-        given.flow_version, given.legend_hash, given.snapshot_hash, given.content
-    FROM unnest(
-        :t_number::bigint[], :t_flow_id::uuid[], :t_flow_version::integer[], :t_legend_hash::bytea[],
-        :t_snapshot_hash::bytea[], :t_content::bytea[]
-    ) AS given (number, flow_id, flow_version, legend_hash, snapshot_hash, content)
-    JOIN winner USING (number)
 ), new_key AS (
     INSERT INTO idempotency_keys (tenant_id, key, body_hash, response)
     SELECT :tenant_id::uuid, given.key, given.body_hash, given.response
@@ -248,11 +245,12 @@ WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
 
 -- name: recommended_at^
 -- What was recommended at a rank of a decision. The decision's instant is in its id, so the customer's index finds it.
-SELECT offer_id::text, creative_id::text, channel_id::text, placement_id::text
-FROM interactions
+SELECT offer_ids[:rank::integer], creative_ids[:rank::integer], channel_ids[:rank::integer],
+    placement_ids[:rank::integer]
+FROM decision_traces
 WHERE tenant_id = :tenant_id AND customer_id = :customer_id
-    AND occurred_at = to_timestamp(:decided_at_ms::double precision / 1000)
-    AND recommendation_id = :decision_id AND kind = 'recommendation' AND rank = :rank;
+    AND decided_at = to_timestamp(:decided_at_ms::double precision / 1000)
+    AND recommendation_id = :decision_id AND :rank::integer BETWEEN 1 AND cardinality(offer_ids);
 
 -- name: hold_customer!
 -- Lock a customer's row, made first where it is missing, so that nobody else can commit for the customer.
