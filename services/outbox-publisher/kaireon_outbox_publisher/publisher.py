@@ -20,7 +20,7 @@ from kaireon_runtime.metrics import Metrics
 _FIRST_BACKOFF_SECONDS = 0.1
 _LONGEST_BACKOFF_SECONDS = 2.0
 _HOUSEKEEPING_SECONDS = 10.0
-_GATHER_SECONDS = 0.02
+_GATHER_SECONDS = 0.05
 
 # What passes by itself: the server is away, or another transaction was in the way.
 _TRANSIENT = (Unavailable, SinkUnavailable, psycopg.OperationalError, OSError)

@@ -79,7 +79,7 @@ class ClaimLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How much one claim may take: `events` in all from `lanes` lanes, `total_bytes` of payloads in memory."""
 
     events: int = 500
-    lanes: int = 16
+    lanes: int = 32
     total_bytes: int = 8 * 1024 * 1024
     event_bytes: int = 1024 * 1024
 
