@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaireon_application.decisioning.trace import TraceContent, decode_trace, encode_trace, reasons_of, scores_of
+from kaireon_application.decisioning.trace import TraceCodec, TraceContent, reasons_of, scores_of
 
 FLOATS = st.lists(st.floats(allow_nan=False), max_size=30)
 
 
-@given(scores=FLOATS, codes=st.lists(st.integers(0, 2**15 - 1), max_size=30), text=st.text())
-def test_a_trace_is_read_as_it_was_written(scores: list[float], codes: list[int], text: str) -> None:
+@given(scores=FLOATS, codes=st.lists(st.integers(0, 2**15 - 1), max_size=30), text=st.text(), words=st.binary())
+def test_a_trace_is_read_as_it_was_written(scores: list[float], codes: list[int], text: str, words: bytes) -> None:
     content = TraceContent(
         engine_version="1",
         snapshot_hash=b"\x00\xff",
@@ -30,7 +30,7 @@ def test_a_trace_is_read_as_it_was_written(scores: list[float], codes: list[int]
         durations_ms={"rank": 0.25},
     )
 
-    read = decode_trace(encode_trace(content))
+    read = TraceCodec(words).decode(TraceCodec(words).encode(content))
 
     assert read == content
     assert reasons_of(read).tolist() == codes

@@ -24,7 +24,7 @@ from kaireon_application.decisioning.changes import (
 )
 from kaireon_application.decisioning.facts import ContactRow, CustomerRecord
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
-from kaireon_application.decisioning.trace import TraceContent, encode_trace
+from kaireon_application.decisioning.trace import TraceContent
 from kaireon_application.decisioning.wire import DecisionItem, Recommendation
 from kaireon_application.platform.event_schemas import DECISION_MADE, INTERACTION_RECORDED
 from kaireon_application.platform.identity import new_ids
@@ -267,7 +267,7 @@ def _trace(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -
     return TraceRow(
         legend_hash=live.legend_hash,
         snapshot_hash=snapshot.hash,
-        content=encode_trace(_trace_content(snapshot, live, decided)),
+        content=live.traces.encode(_trace_content(snapshot, live, decided)),
     )
 
 

@@ -13,6 +13,7 @@ import zstandard
 
 from kaireon_application.customers.schema_table import SchemaTable
 from kaireon_application.decisioning.items import ItemWriter
+from kaireon_application.decisioning.trace import TraceCodec
 from kaireon_application.decisioning.wire import DecisionMeta
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.compile import CompiledFlow, ScoringModel, compile_flow
@@ -85,13 +86,22 @@ class CandidateEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Legend(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What the columns of a trace mean: the candidates and reasons of a compiled flow, stored once by content."""
+    """What the columns of a trace mean: the candidates and reasons of a compiled flow, stored once by content.
 
+    `fields` are the names that the facts of a customer may have.
+    """
+
+    fields: list[str]
     candidates: list[CandidateEntry]
     reasons: list[Reason]
     spans: list[StageSpan]
     model_type: str | None
     model_key: str | None
+
+    def codec(self) -> TraceCodec:
+        """Return what reads and writes the traces of this legend."""
+        ids = [(one.offer_id, one.creative_id, one.channel_id) for one in self.candidates]
+        return TraceCodec(msgspec.msgpack.encode((self.fields, ids)))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,6 +115,7 @@ class LiveFlow:
     channel_types: frozenset[str]
     legend: bytes
     legend_hash: bytes
+    traces: TraceCodec
     is_stored: bool = False
 
 
@@ -179,7 +190,8 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
         zone=snapshot.zone,
         max_offers=snapshot.settings.max_offers_per_decision,
     )
-    legend = zstandard.compress(msgspec.json.encode(_legend(compiled)), _LEGEND_COMPRESSION)
+    legend = _legend(compiled, snapshot.configuration.schema_tables)
+    content = zstandard.compress(msgspec.json.encode(legend), _LEGEND_COMPRESSION)
     return LiveFlow(
         published=published,
         compiled=compiled,
@@ -188,16 +200,19 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
         channel_types=frozenset(
             str(channel.body.get("channelType")) for channel in snapshot.configuration.catalogue.channels
         ),
-        legend=legend,
-        legend_hash=hashlib.sha256(legend).digest(),
+        legend=content,
+        legend_hash=hashlib.sha256(content).digest(),
+        traces=legend.codec(),
     )
 
 
-def _legend(compiled: CompiledFlow) -> Legend:
+def _legend(compiled: CompiledFlow, tables: Mapping[str, SchemaTable]) -> Legend:
     candidates = compiled.candidates
     offers, creatives = candidates.catalogue.offers, candidates.catalogue.creatives
     rows: Iterable[tuple[int, int]] = zip(candidates.offer.tolist(), candidates.creative.tolist(), strict=True)
+    enriched = [tables[one.schema_id] for one in compiled.needs.enrichments if one.schema_id in tables]
     return Legend(
+        fields=[column.name for table in enriched for column in table.columns],
         candidates=[_entry(offers[offer], creatives[creative] if creative >= 0 else None) for offer, creative in rows],
         reasons=list(compiled.reasons),
         spans=list(compiled.spans),

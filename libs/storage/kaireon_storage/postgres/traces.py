@@ -8,7 +8,7 @@ from uuid import UUID
 from kaireon_application.catalog.entities import ListPosition
 from kaireon_application.decisioning.explain_trace import StoredTrace, TracePage, TraceQuery
 from kaireon_application.decisioning.snapshot import Legend, decode_legend
-from kaireon_application.decisioning.trace import decode_trace
+from kaireon_application.decisioning.trace import TraceCodec
 from kaireon_application.platform.identity import instant_of
 from kaireon_storage.postgres.database import Connection, Database, Row
 from kaireon_storage.postgres.queries import queries
@@ -46,8 +46,9 @@ class PostgresTraces:
             counted = await self._sql.count_traces(connection, **chosen)
             shown, has_more = rows[: query.limit], len(rows) > query.limit
             legends = await self._legends(connection, tenant_id, shown)
+            codecs = {hash_: legend.codec() for hash_, legend in legends.items()}
         last = ListPosition(rank=0, at=shown[-1]["decided_at"], id=shown[-1]["recommendation_id"]) if has_more else None
-        traces = [_trace(row, legends[row["legend_hash"]]) for row in shown]
+        traces = [_trace(row, legends[row["legend_hash"]], codecs[row["legend_hash"]]) for row in shown]
         return TracePage(traces=traces, total=counted["total"], next_position=last)
 
     async def _legends(self, connection: Connection, tenant_id: UUID, rows: list[Row]) -> dict[bytes, Legend]:
@@ -61,7 +62,7 @@ class PostgresTraces:
         return legends
 
 
-def _trace(row: Row, legend: Legend) -> StoredTrace:
+def _trace(row: Row, legend: Legend, codec: TraceCodec) -> StoredTrace:
     return StoredTrace(
         recommendation_id=row["recommendation_id"],
         decided_at=row["decided_at"],
@@ -69,6 +70,6 @@ def _trace(row: Row, legend: Legend) -> StoredTrace:
         flow_id=row["flow_id"],
         flow_key=row["flow_key"],
         flow_version=row["flow_version"],
-        content=decode_trace(row["content"]),
+        content=codec.decode(row["content"]),
         legend=legend,
     )
