@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from kaireon_application.customers.outcome_form import OutcomeForm
-from kaireon_application.decisioning.record_decision import PUBLIC_PREFIX
+from kaireon_application.decisioning.decided_customer import PUBLIC_PREFIX
 from kaireon_application.decisioning.snapshot import TenantSnapshot
 from kaireon_application.errors import InvalidInput, NotFound
 from kaireon_application.platform.identity import instant_of

@@ -20,8 +20,9 @@ from kaireon_application.decisioning.changes import (
     ResponseChange,
     SummaryRow,
 )
+from kaireon_application.decisioning.decided_customer import PUBLIC_PREFIX
 from kaireon_application.decisioning.facts import FactCache, history_key
-from kaireon_application.decisioning.record_decision import IMPRESSION, PUBLIC_PREFIX, interaction_payload
+from kaireon_application.decisioning.record_decision import IMPRESSION, interaction_payload
 from kaireon_application.decisioning.snapshot import TenantSnapshot
 from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.errors import IdempotencyMismatch, InvalidInput, NotFound

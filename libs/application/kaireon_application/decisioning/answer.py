@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kaireon_application.decisioning.record_decision import DecidedCustomer
+from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.wire import DecisionMeta, FunnelStage, Recommendation, RecommendRequest, StagesMs
 

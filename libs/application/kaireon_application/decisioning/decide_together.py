@@ -11,8 +11,9 @@ import msgspec
 from kaireon_application.decisioning.answer import build_answer
 from kaireon_application.decisioning.changes import DecisionChange
 from kaireon_application.decisioning.customer_facts import build_customer_facts, segments_of
+from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.facts import CustomerRecord, FactLoader, History, contacts_of
-from kaireon_application.decisioning.record_decision import DecidedCustomer, IdempotencyDraft, build_change
+from kaireon_application.decisioning.record_decision import IdempotencyDraft, build_change
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
 from kaireon_core.decisioning.decide import Facts, decide

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from kaireon_application.catalog.entities import ListPosition
-from kaireon_application.decisioning.record_decision import PUBLIC_PREFIX
+from kaireon_application.decisioning.decided_customer import PUBLIC_PREFIX
 from kaireon_application.decisioning.snapshot import CandidateEntry, Legend
 from kaireon_application.decisioning.trace import TraceContent, floats_of, reasons_of, scores_of
 from kaireon_application.decisioning.wire import ExperimentAssignment, FunnelStage

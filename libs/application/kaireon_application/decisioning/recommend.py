@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from kaireon_application.decisioning.choose_flow import choose_flow
 from kaireon_application.decisioning.decide_together import Asked, CommitDecisions, DecideTogether
-from kaireon_application.decisioning.record_decision import DecidedCustomer, IdempotencyDraft
+from kaireon_application.decisioning.decided_customer import DecidedCustomer
+from kaireon_application.decisioning.record_decision import IdempotencyDraft
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.decisioning.wire import ANONYMOUS, Recommendation, RecommendRequest

@@ -1,17 +1,13 @@
-"""What a decision leaves behind: interactions, summaries, events and its trace, in one change."""
+"""What a decision leaves behind: its row, impressions, summaries and events, in one change."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import Any, overload
+from typing import Any
 
 import msgspec
-import numpy as np
 
-import kaireon_core
 from kaireon_application.customers.suppression import suppressions_after
 from kaireon_application.decisioning.changes import (
     DecisionChange,
@@ -20,21 +16,15 @@ from kaireon_application.decisioning.changes import (
     InteractionRow,
     RecommendedItems,
     SummaryRow,
-    TraceRow,
 )
-from kaireon_application.decisioning.facts import ContactRow, CustomerRecord
+from kaireon_application.decisioning.decided_customer import DecidedCustomer
+from kaireon_application.decisioning.facts import ContactRow
+from kaireon_application.decisioning.record_trace import trace_of
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
-from kaireon_application.decisioning.trace import TraceContent
 from kaireon_application.decisioning.wire import DecisionItem, Recommendation
 from kaireon_application.platform.event_schemas import DECISION_MADE, INTERACTION_RECORDED
 from kaireon_application.platform.identity import new_ids
-from kaireon_core.column import Floats, Mask
-from kaireon_core.decisioning.decide import Decisions
-from kaireon_core.decisioning.reasons import is_scored
-from kaireon_core.decisioning.request import DecisionRequest
-from kaireon_core.table import CustomerFacts
 
-PUBLIC_PREFIX = "rec_"
 IMPRESSION = "impression"
 _encode = msgspec.json.Encoder().encode
 
@@ -44,70 +34,6 @@ class IdempotencyDraft(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     body_hash: bytes
-
-
-@dataclass(kw_only=True)
-class DecidedCustomer:
-    """A decision for one customer, before it is written down."""
-
-    customer_id: str
-    record: CustomerRecord
-    facts: CustomerFacts
-    segments: frozenset[str]
-    request: DecisionRequest
-    decisions: Decisions
-    # Which of the customers of `decisions` this is.
-    index: int
-    load_ms: float
-    enrichment_ms: float
-    duration_ms: float = 0.0
-    ids: list[str] = field(default_factory=list[str])
-
-    def __post_init__(self) -> None:
-        """Draw the ids of the decision and of its event."""
-        self.ids = new_ids(self.request.now_ms, 2)
-
-    @cached_property
-    def picks(self) -> list[int]:
-        """The chosen candidates in rank order."""
-        return self.decisions.picks[self.index].tolist()
-
-    @property
-    def decision_id(self) -> str:
-        """The UUID of the recommendation id."""
-        return self.ids[0]
-
-    @property
-    def recommendation_id(self) -> str:
-        """The public id."""
-        return PUBLIC_PREFIX + self.ids[0]
-
-    @cached_property
-    def bare(self) -> list[bool]:
-        """Which of the chosen candidates stand for their offer alone."""
-        mask = self.decisions.bare
-        return [False if mask is None else bool(mask[candidate]) for candidate in self.picks]
-
-    def items(self, live: LiveFlow) -> list[DecisionItem]:
-        """Return the offers as they are answered."""
-        scores = _row(self.decisions.score, self.index)
-        propensities = None if self.decisions.propensity is None else _row(self.decisions.propensity, self.index)
-        return [
-            live.items.write(
-                candidate,
-                self.facts,
-                rank=rank,
-                score=float(scores[candidate]),
-                propensity=None if propensities is None else float(propensities[candidate]),
-                is_bare=is_bare,
-            )
-            for rank, (candidate, is_bare) in enumerate(zip(self.picks, self.bare, strict=True), 1)
-        ]
-
-
-def _row(values: Floats, customer: int) -> Floats:
-    """Return one customer's values, (C,), also where all customers share them."""
-    return values[customer if len(values) > 1 else 0]
 
 
 def build_change(
@@ -147,7 +73,7 @@ def build_change(
         impressions=impressions,
         summaries=[_summary(row, day) for row in impressions],
         events=events,
-        trace=_trace(snapshot, live, decided) if _is_traced(snapshot, decided) else None,
+        trace=trace_of(snapshot, live, decided),
         suppressions=suppressions_after(impressions, snapshot),
         idempotency=None
         if idempotency is None
@@ -254,64 +180,3 @@ def interaction_payload(
         "direction": row.direction,
         "conversionValue": row.conversion_value,
     }
-
-
-def _is_traced(snapshot: TenantSnapshot, decided: DecidedCustomer) -> bool:
-    """Sample by the random part of the decision's id: no second draw, and the same answer for the same decision."""
-    settings = snapshot.settings
-    draw = int(decided.decision_id[-8:], 16) / 0x1_0000_0000
-    return settings.decision_trace_enabled and draw < settings.decision_trace_sample_rate
-
-
-def _trace(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceRow:
-    return TraceRow(
-        legend_hash=live.legend_hash,
-        snapshot_hash=snapshot.hash,
-        content=live.traces.encode(_trace_content(snapshot, live, decided)),
-    )
-
-
-def _trace_content(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceContent:
-    decisions, index = decided.decisions, decided.index
-    reasons = decisions.reasons[index]
-    scored = is_scored(live.compiled.spans, reasons)
-    return TraceContent(
-        engine_version=kaireon_core.__version__,
-        snapshot_hash=snapshot.hash,
-        reasons=reasons.tobytes(),
-        scores=_column(decisions.score, index, scored) if decisions.propensity is None else None,
-        propensities=_column(decisions.propensity, index, scored),
-        fits=_column(decisions.fit, index, scored),
-        bare=None if decisions.bare is None else decisions.bare.tobytes(),
-        picks=decided.picks,
-        is_degraded=decisions.is_degraded,
-        request={
-            "nowMs": decided.request.now_ms,
-            "limit": decided.request.limit,
-            "excludeOffers": sorted(decided.request.excluded_offers),
-            "excludeCreatives": sorted(decided.request.excluded_creatives),
-            **decided.facts.request,
-        },
-        facts={
-            "customer": decided.facts.customer,
-            "attributes": decided.facts.attributes,
-            "context": decided.facts.context,
-            "segments": sorted(decided.segments),
-            "contacts": decided.record.history.recent,
-            "contactTotals": decided.record.history.totals,
-        },
-        duration_ms=decided.duration_ms,
-        durations_ms=decisions.stages_ms,
-    )
-
-
-@overload
-def _column(values: Floats, customer: int, scored: Mask) -> bytes: ...
-@overload
-def _column(values: Floats | None, customer: int, scored: Mask) -> bytes | None: ...
-def _column(values: Floats | None, customer: int, scored: Mask) -> bytes | None:
-    """Return one customer's values for the scored candidates, also where all customers or candidates share them."""
-    if values is None:
-        return None
-    row = _row(values, customer)
-    return (row[scored] if len(row) == len(scored) else np.repeat(row, scored.sum())).tobytes()

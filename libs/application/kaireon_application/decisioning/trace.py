@@ -11,8 +11,7 @@ import zstandard
 from kaireon_core.column import Floats, Mask
 from kaireon_core.decisioning.reasons import Reasons
 
-# A fast level: with the words of the legend a trace of 100 candidates becomes a third, small enough for Postgres to keep
-# it in its row.
+# A fast level: with the words of the legend a trace of 100 candidates shrinks to a third, and stays in its row.
 _LEVEL = -1
 
 

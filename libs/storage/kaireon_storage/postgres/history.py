@@ -17,7 +17,7 @@ from kaireon_application.customers.history import (
     SummaryQuery,
     Suppression,
 )
-from kaireon_application.decisioning.record_decision import PUBLIC_PREFIX
+from kaireon_application.decisioning.decided_customer import PUBLIC_PREFIX
 from kaireon_storage.postgres.database import Database, Row
 from kaireon_storage.postgres.queries import queries
 

@@ -1,0 +1,81 @@
+"""A decision for one customer, before it is written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from kaireon_application.decisioning.facts import CustomerRecord
+from kaireon_application.decisioning.snapshot import LiveFlow
+from kaireon_application.decisioning.wire import DecisionItem
+from kaireon_application.platform.identity import new_ids
+from kaireon_core.column import Floats
+from kaireon_core.decisioning.decide import Decisions
+from kaireon_core.decisioning.request import DecisionRequest
+from kaireon_core.table import CustomerFacts
+
+PUBLIC_PREFIX = "rec_"
+
+
+@dataclass(kw_only=True)
+class DecidedCustomer:
+    """What was decided for one customer of a group, and from which facts."""
+
+    customer_id: str
+    record: CustomerRecord
+    facts: CustomerFacts
+    segments: frozenset[str]
+    request: DecisionRequest
+    decisions: Decisions
+    # Which of the customers of `decisions` this is.
+    index: int
+    load_ms: float
+    enrichment_ms: float
+    duration_ms: float = 0.0
+    ids: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        """Draw the ids of the decision and of its event."""
+        self.ids = new_ids(self.request.now_ms, 2)
+
+    @cached_property
+    def picks(self) -> list[int]:
+        """The chosen candidates in rank order."""
+        return self.decisions.picks[self.index].tolist()
+
+    @property
+    def decision_id(self) -> str:
+        """The UUID of the recommendation id."""
+        return self.ids[0]
+
+    @property
+    def recommendation_id(self) -> str:
+        """The public id."""
+        return PUBLIC_PREFIX + self.ids[0]
+
+    @cached_property
+    def bare(self) -> list[bool]:
+        """Which of the chosen candidates stand for their offer alone."""
+        mask = self.decisions.bare
+        return [False if mask is None else bool(mask[candidate]) for candidate in self.picks]
+
+    def items(self, live: LiveFlow) -> list[DecisionItem]:
+        """Return the offers as they are answered."""
+        scores = row_of(self.decisions.score, self.index)
+        propensities = None if self.decisions.propensity is None else row_of(self.decisions.propensity, self.index)
+        return [
+            live.items.write(
+                candidate,
+                self.facts,
+                rank=rank,
+                score=float(scores[candidate]),
+                propensity=None if propensities is None else float(propensities[candidate]),
+                is_bare=is_bare,
+            )
+            for rank, (candidate, is_bare) in enumerate(zip(self.picks, self.bare, strict=True), 1)
+        ]
+
+
+def row_of(values: Floats, customer: int) -> Floats:
+    """Return one customer's values, (C,), also where all customers share them."""
+    return values[customer if len(values) > 1 else 0]

@@ -1,0 +1,73 @@
+"""What is kept of how a decision came about."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import kaireon_core
+from kaireon_application.decisioning.changes import TraceRow
+from kaireon_application.decisioning.decided_customer import DecidedCustomer, row_of
+from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
+from kaireon_application.decisioning.trace import TraceContent
+from kaireon_core.column import Floats, Mask
+from kaireon_core.decisioning.reasons import is_scored
+
+
+def trace_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceRow | None:
+    """Return the trace of a decision, None for one that the tenant's sampling leaves out."""
+    if not _is_traced(snapshot, decided):
+        return None
+    return TraceRow(
+        legend_hash=live.legend_hash,
+        snapshot_hash=snapshot.hash,
+        content=live.traces.encode(_content(snapshot, live, decided)),
+    )
+
+
+def _is_traced(snapshot: TenantSnapshot, decided: DecidedCustomer) -> bool:
+    """Sample by the random part of the decision's id: no second draw, and the same answer for the same decision."""
+    settings = snapshot.settings
+    draw = int(decided.decision_id[-8:], 16) / 0x1_0000_0000
+    return settings.decision_trace_enabled and draw < settings.decision_trace_sample_rate
+
+
+def _content(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceContent:
+    decisions, index = decided.decisions, decided.index
+    reasons = decisions.reasons[index]
+    scored = is_scored(live.compiled.spans, reasons)
+    return TraceContent(
+        engine_version=kaireon_core.__version__,
+        snapshot_hash=snapshot.hash,
+        reasons=reasons.tobytes(),
+        scores=_column(decisions.score, index, scored) if decisions.propensity is None else None,
+        propensities=_column(decisions.propensity, index, scored),
+        fits=_column(decisions.fit, index, scored),
+        bare=None if decisions.bare is None else decisions.bare.tobytes(),
+        picks=decided.picks,
+        is_degraded=decisions.is_degraded,
+        request={
+            "nowMs": decided.request.now_ms,
+            "limit": decided.request.limit,
+            "excludeOffers": sorted(decided.request.excluded_offers),
+            "excludeCreatives": sorted(decided.request.excluded_creatives),
+            **decided.facts.request,
+        },
+        facts={
+            "customer": decided.facts.customer,
+            "attributes": decided.facts.attributes,
+            "context": decided.facts.context,
+            "segments": sorted(decided.segments),
+            "contacts": decided.record.history.recent,
+            "contactTotals": decided.record.history.totals,
+        },
+        duration_ms=decided.duration_ms,
+        durations_ms=decisions.stages_ms,
+    )
+
+
+def _column(values: Floats | None, customer: int, scored: Mask) -> bytes | None:
+    """Return one customer's values for the scored candidates, also where all customers or candidates share them."""
+    if values is None:
+        return None
+    row = row_of(values, customer)
+    return (row[scored] if len(row) == len(scored) else np.repeat(row, scored.sum())).tobytes()
