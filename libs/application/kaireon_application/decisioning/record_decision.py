@@ -46,16 +46,7 @@ def build_change(
     """Return what to commit, and the contacts that it adds to the customer's history."""
     now_ms = decided.request.now_ms
     at = datetime.fromtimestamp(now_ms / 1000, UTC)
-    picks = decided.picks
-    is_shown = [
-        live.items.is_implicit(candidate, is_bare=is_bare)
-        for candidate, is_bare in zip(picks, decided.bare, strict=True)
-    ]
-    shown = [item for item, implicit in zip(answer.decisions, is_shown, strict=True) if implicit]
-    # An impression's event has its id.
-    impressions = [
-        _impression(id_, decided, item) for id_, item in zip(new_ids(now_ms, len(shown)), shown, strict=True)
-    ]
+    impressions = _impressions(live, decided, answer)
     day = at.astimezone(snapshot.zone).date().isoformat()
     tenant_id = snapshot.configuration.tenant_id
     events = [_decision_made(decided, snapshot, live, answer, at)]
@@ -91,6 +82,17 @@ def _recommended(items: Sequence[DecisionItem]) -> RecommendedItems:
         placement_ids=[item.placement_id for item in items],
         scores=[item.score for item in items],
     )
+
+
+def _impressions(live: LiveFlow, decided: DecidedCustomer, answer: Recommendation) -> list[InteractionRow]:
+    """Return a row for each offer on a channel that counts what it is given as shown; its event will have its id."""
+    shown = [
+        item
+        for item, candidate, is_bare in zip(answer.decisions, decided.picks, decided.bare, strict=True)
+        if live.items.is_implicit(candidate, is_bare=is_bare)
+    ]
+    ids = new_ids(decided.request.now_ms, len(shown))
+    return [_impression(id_, decided, item) for id_, item in zip(ids, shown, strict=True)]
 
 
 def _impression(id_: str, decided: DecidedCustomer, item: DecisionItem) -> InteractionRow:
