@@ -46,10 +46,10 @@ def _with_flow(handler: Handler) -> Handler:
         if content is None:
             return reply
         if "pagination" in content:
-            return replace(
+            return msgspec.structs.replace(
                 reply, content={**content, "data": await _routed(call.services, call.tenant_id, content["data"])}
             )
-        return replace(reply, content=(await _routed(call.services, call.tenant_id, [content]))[0])
+        return msgspec.structs.replace(reply, content=(await _routed(call.services, call.tenant_id, [content]))[0])
 
     return handle
 
