@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from hashlib import sha256
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from msgspec.structs import replace
 
 from kaireon_core.learning.compile import ModelNotReady
 from kaireon_core.learning.gradient_boosted import Trees
+from kaireon_core.learning.leaves import Leaf, LeafTable, Split
 
 if TYPE_CHECKING:
     from kaireon_core.column import Floats
@@ -64,4 +66,37 @@ def load_trees(text: str) -> Trees:
     def predict_contributions(matrix: Floats) -> Floats:
         return cast("Floats", booster.predict(np.ascontiguousarray(matrix), **contributions))  # pyright: ignore[reportArgumentType]
 
-    return Trees(predict_raw, predict_contributions)
+    return Trees(predict_raw, predict_contributions, _leaves(booster.dump_model()))
+
+
+def _leaves(dumped: dict[str, Any]) -> LeafTable | None:
+    """Return the ensemble by its leaves, None where LightGBM does more than add them up, or asks otherwise."""
+    if dumped["num_tree_per_iteration"] != 1 or dumped["average_output"]:
+        return None
+    try:
+        return LeafTable.of([_node(tree["tree_structure"]) for tree in dumped["tree_info"]])
+    except _UnknownQuestion:
+        return None
+
+
+class _UnknownQuestion(Exception):
+    """A split or a leaf of a kind that is left to LightGBM."""
+
+
+def _node(dumped: dict[str, Any]) -> Split | Leaf:
+    if "leaf_coeff" in dumped:
+        raise _UnknownQuestion
+    if "leaf_value" in dumped:
+        return Leaf(dumped["leaf_value"])
+    split = Split(feature=dumped["split_feature"], left=_node(dumped["left_child"]), right=_node(dumped["right_child"]))
+    match dumped["decision_type"], dumped["missing_type"]:
+        case "==", _:
+            return replace(split, categories=frozenset(map(int, dumped["threshold"].split("||"))))
+        case "<=", "NaN":
+            return replace(split, threshold=float(dumped["threshold"]), missing_goes_left=dumped["default_left"])
+        case "<=", "None":
+            # Training has seen nothing missing: LightGBM takes NaN for 0.
+            threshold = float(dumped["threshold"])
+            return replace(split, threshold=threshold, missing_goes_left=threshold >= 0)
+        case _:
+            raise _UnknownQuestion

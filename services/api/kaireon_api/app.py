@@ -25,8 +25,8 @@ from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_application.platform.jobs import Jobs
 from kaireon_runtime.lifecycle import end_with_parent
 from kaireon_runtime.logs import configure_logs
-from kaireon_runtime.memory import settle
 from kaireon_runtime.metrics import Metrics
+from kaireon_runtime.serving import settle
 from kaireon_runtime.settings import load
 from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.broker.address import parse_broker_url

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import lightgbm
@@ -89,6 +90,17 @@ def test_every_cell_scores_exactly_as_it_does_alone(
         for j, offer in enumerate(offers):
             assert together[i, j] == MODEL.score(table_of([customer], [offer])).values.item()
             assert together[i, j] == MODEL.score(RowTable([{**customer, **offer, "surplus": [1]}])).values.item()
+
+
+@settings(max_examples=50, deadline=None)
+@given(customers=st.lists(CUSTOMER, min_size=1, max_size=4), offers=st.lists(OFFER, min_size=1, max_size=4))
+def test_a_bound_model_scores_as_the_free_one(customers: list[dict[str, Any]], offers: list[dict[str, Any]]) -> None:
+    table, rows = table_of(customers, offers), np.arange(len(offers))[::-1]
+    free = np.broadcast_to(MODEL.score(table).values, (len(customers), len(offers)))[:, rows]
+    trees = GradientBoosted.compile(STATE, replace(load_trees(STATE.trees), leaves=None)).bound(table)
+
+    assert np.array_equal(trees.score_rows(table, rows), free)
+    assert MODEL.bound(table).score_rows(table, rows) == pytest.approx(free, abs=1e-11, rel=0)
 
 
 @settings(max_examples=50, deadline=None)

@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from kaireon_core.column import Floats
 from kaireon_core.learning.feature import Encoder, Feature
+from kaireon_core.learning.leaves import LeafPart, LeafTable
 from kaireon_core.learning.model import Contribution, CustomerFields, Explanation, Fields, Scores
 from kaireon_core.table import Axis
 
@@ -24,11 +25,13 @@ class Trees:
     """An ensemble as functions, single-threaded and deterministic, row by row.
 
     `raw`: (n, f) -> (n,) log-odds. `contributions`: (n, f) -> (n, f + 1) TreeSHAP values (Lundberg et al. 2020), the
-    last one the base value; each row sums to its raw value.
+    last one the base value; each row sums to its raw value. `leaves` is the ensemble by its leaves, None when it is too
+    large for that.
     """
 
     raw: Callable[[Floats], Floats]
     contributions: Callable[[Floats], Floats]
+    leaves: LeafTable | None = None
 
 
 class GradientBoostedState(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,19 +84,20 @@ class GradientBoosted:
         ]
         return Explanation(base, tuple(sorted(explained, key=lambda item: (-abs(item.contribution), item.field))))
 
-    def bound(self, candidates: Fields) -> BoundGradientBoosted:
-        """Return the ensemble with the candidates' features encoded once."""
+    def bound(self, candidates: Fields) -> BoundTrees | BoundLeaves:
+        """Return the ensemble with the candidates' features encoded once, and their leaves found where it has them."""
         encoded = self._encode(candidates)
         base = np.empty((candidates.candidates, len(encoded)))
         places = [place for place, (_, axis) in enumerate(encoded) if axis is Axis.CUSTOMER]
         for place, (values, axis) in enumerate(encoded):
             base[:, place] = values if axis is Axis.CANDIDATE else np.nan
-        return BoundGradientBoosted(
-            _trees=self._trees,
-            _base=base,
-            _places=np.array(places, np.int64),
-            _customer_features=tuple((self.fields[place], self._encoders[place]) for place in places),
-        )
+        customers = CustomerFeatures(tuple((self.fields[place], self._encoders[place]) for place in places))
+        leaves = self._trees.leaves
+        if leaves is None:
+            return BoundTrees(_trees=self._trees, _base=base, _places=np.array(places, np.int64), _customers=customers)
+        own = [place for place in range(len(encoded)) if place not in places]
+        values = leaves.part(own).reached(base[:, own]) * leaves.values
+        return BoundLeaves(_part=leaves.part(places), _values=values, _customers=customers)
 
     def _encode(self, table: Fields) -> list[tuple[Floats, Axis]]:
         found = [table.column(name) for name in self.fields]
@@ -101,17 +105,47 @@ class GradientBoosted:
 
 
 @dataclass(frozen=True, slots=True)
-class BoundGradientBoosted:
+class CustomerFeatures:
+    """The features of an ensemble that are about the customer."""
+
+    _encoders: tuple[tuple[str, Encoder], ...]
+
+    def encode(self, table: CustomerFields) -> Floats:
+        """Return their values, shape (B, features)."""
+        columns = [encoder.encode_values(table.values(name)) for name, encoder in self._encoders]
+        return np.array(columns, np.float64).reshape(len(columns), table.customers).T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundLeaves:
+    """An ensemble over fixed candidates: `_values` (C, L) are the values of the leaves that each can reach, else 0."""
+
+    _part: LeafPart
+    _values: Floats
+    _customers: CustomerFeatures
+
+    def score_rows(self, table: CustomerFields, rows: NDArray[np.int64]) -> Floats:
+        """Return the scores, shape (B, rows), the same whoever else is scored; `learning.leaves` has the formula."""
+        customers, values = self._customers.encode(table), self._values[rows].T
+        raw = np.empty((len(customers), len(rows)))
+        step = max(1, _CHUNK_CELLS // max(1, len(values)))
+        for start in range(0, len(customers), step):
+            raw[start : start + step] = self._part.reached(customers[start : start + step]) @ values
+        return expit(raw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundTrees:
     """An ensemble over fixed candidates: `_base` is their (C, features) matrix, `_places` where the customer's go."""
 
     _trees: Trees
     _base: Floats
     _places: NDArray[np.int64]
-    _customer_features: tuple[tuple[str, Encoder], ...]
+    _customers: CustomerFeatures
 
     def score_rows(self, table: CustomerFields, rows: NDArray[np.int64]) -> Floats:
         """Return the scores, shape (B, rows); equal to those of `GradientBoosted.score` to the last bit."""
-        customers = np.array([encoder.encode_values(table.values(name)) for name, encoder in self._customer_features])
+        customers = self._customers.encode(table)
         scores = np.empty((table.customers, len(rows)))
         base = self._base[rows]
         step = max(1, _CHUNK_CELLS // max(1, base.size))
@@ -119,7 +153,7 @@ class BoundGradientBoosted:
             end = min(table.customers, start + step)
             cells = np.repeat(base[None], end - start, axis=0)
             if len(self._places):
-                cells[:, :, self._places] = customers[:, start:end].T[:, None, :]
+                cells[:, :, self._places] = customers[start:end, None, :]
             scores[start:end] = self._trees.raw(cells.reshape(-1, base.shape[1])).reshape(end - start, -1)
         return expit(scores)
 
