@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kaireon_storage.postgres.arrays import array, bytes_array, text_array
+from kaireon_storage.postgres.arrays import array, bytes_array, nested_array, text_array
 
 if TYPE_CHECKING:
     from kaireon_storage.postgres.database import Database
@@ -49,14 +49,24 @@ async def test_plain_values_are_read_back(database: Database, sql: LiteralString
     assert await read(database, sql, array([])) == []
 
 
+async def test_arrays_of_different_lengths_are_read_back(database: Database) -> None:
+    statement = "SELECT to_jsonb(ARRAY(SELECT to_jsonb(one::uuid[]) FROM unnest(%s::text[]) AS one)) AS found"
+    rows = [["019ab0c5-7d5e-7c3a-9a54-0f4d0f3f9a11", None], [], [None]]
+
+    assert await read(database, statement, nested_array(rows)) == rows
+    assert await read(database, statement, nested_array([])) == []
+
+
 @LAW
 @given(values=st.lists(st.none() | TEXT, max_size=20))
 def test_every_text_has_a_literal(values: list[str | None]) -> None:
     assert parsed(text_array(values)) == values
 
 
-@pytest.mark.parametrize("content", [[], [b""], [b"\x00\xff", b"{}", b'"\\', bytes(range(256))]])
-async def test_byte_strings_are_read_back(database: Database, content: list[bytes]) -> None:
+@pytest.mark.parametrize(
+    "content", [[], [b""], [None], [None, b"1", None], [b"\x00\xff", b"{}", b'"\\', bytes(range(256))]]
+)
+async def test_byte_strings_are_read_back(database: Database, content: list[bytes | None]) -> None:
     statement = (
         b"SELECT to_jsonb(ARRAY(SELECT encode(one, 'hex') FROM unnest($1::bytea[]) AS one))",
         [bytes_array(content)],
@@ -65,7 +75,7 @@ async def test_byte_strings_are_read_back(database: Database, content: list[byte
     (result,) = await database.round_trip(UUID(int=1), [statement])
 
     found = msgspec.json.decode(result.get_value(0, 0) or b"")
-    assert [bytes.fromhex(one) for one in found] == content
+    assert [None if one is None else bytes.fromhex(one) for one in found] == content
 
 
 def parsed(literal: str) -> list[str | None]:

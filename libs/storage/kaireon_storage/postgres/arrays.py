@@ -16,6 +16,11 @@ def array(values: Iterable[object]) -> str:
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
+def nested_array(rows: Iterable[Iterable[object]]) -> str:
+    """Return a `text[]` of what `array` makes of each: unnest would take an array of arrays apart altogether."""
+    return "{" + ",".join([f'"{array(row)}"' for row in rows]) + "}"
+
+
 def text_array(values: Iterable[str | None]) -> str:
     """Return `{...}` of any text."""
     return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"

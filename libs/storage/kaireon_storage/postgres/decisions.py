@@ -17,7 +17,7 @@ from kaireon_application.decisioning.decide_together import CommitDecisions
 from kaireon_application.errors import Busy, IdempotencyInProgress, IdempotencyTaken, Unavailable
 from kaireon_application.platform.identity import instant_of
 from kaireon_runtime.logs import logger
-from kaireon_storage.postgres.arrays import array, bytes_array, text_array
+from kaireon_storage.postgres.arrays import array, bytes_array, nested_array, text_array
 from kaireon_storage.postgres.queries import positional, queries
 
 if TYPE_CHECKING:
@@ -141,11 +141,11 @@ def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
         "decided_at_ms": array(change.decided_at_ms for change in changes),
         "flow_ids": array(change.flow_id for change in changes),
         "flow_versions": array(change.flow_version for change in changes),
-        "offer_ids": _nested_array(change.recommended.offer_ids for change in changes),
-        "creative_ids": _nested_array(change.recommended.creative_ids for change in changes),
-        "channel_ids": _nested_array(change.recommended.channel_ids for change in changes),
-        "placement_ids": _nested_array(change.recommended.placement_ids for change in changes),
-        "scores": _nested_array(change.recommended.scores for change in changes),
+        "offer_ids": nested_array(change.recommended.offer_ids for change in changes),
+        "creative_ids": nested_array(change.recommended.creative_ids for change in changes),
+        "channel_ids": nested_array(change.recommended.channel_ids for change in changes),
+        "placement_ids": nested_array(change.recommended.placement_ids for change in changes),
+        "scores": nested_array(change.recommended.scores for change in changes),
         "details": _json_array(change.details for change in changes),
         "legend_hashes": bytes_array(trace.legend_hash if trace else None for trace in traces),
         "snapshot_hashes": bytes_array(trace.snapshot_hash if trace else None for trace in traces),
@@ -216,11 +216,6 @@ _PREFIXES = {
     "claimed": "k",
     "new_event": "e",
 }
-
-
-def _nested_array(rows: Iterable[Iterable[object]]) -> str:
-    """Return a `text[]` of array literals: unnest would take arrays of arrays apart altogether."""
-    return "{" + ",".join([f'"{array(row)}"' for row in rows]) + "}"
 
 
 def _json_array(values: Iterable[bytes | None]) -> str:
