@@ -10,7 +10,6 @@ from kaireon_application.decisioning.decided_customer import DecidedCustomer, ro
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.trace import TraceContent
 from kaireon_core.column import Floats, Mask
-from kaireon_core.decisioning.reasons import is_scored
 
 
 def trace_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceRow | None:
@@ -20,7 +19,7 @@ def trace_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer)
     return TraceRow(
         legend_hash=live.legend_hash,
         snapshot_hash=snapshot.hash,
-        content=live.traces.encode(_content(snapshot, live, decided)),
+        content=live.traces.encode(_content(snapshot, decided)),
     )
 
 
@@ -31,14 +30,13 @@ def _is_traced(snapshot: TenantSnapshot, decided: DecidedCustomer) -> bool:
     return settings.decision_trace_enabled and draw < settings.decision_trace_sample_rate
 
 
-def _content(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceContent:
+def _content(snapshot: TenantSnapshot, decided: DecidedCustomer) -> TraceContent:
     decisions, index = decided.decisions, decided.index
-    reasons = decisions.reasons[index]
-    scored = is_scored(live.compiled.spans, reasons)
+    scored = decisions.scored[index]
     return TraceContent(
         engine_version=kaireon_core.__version__,
         snapshot_hash=snapshot.hash,
-        reasons=reasons.tobytes(),
+        reasons=decisions.reasons[index].tobytes(),
         scores=_column(decisions.score, index, scored) if decisions.propensity is None else None,
         propensities=_column(decisions.propensity, index, scored),
         fits=_column(decisions.fit, index, scored),

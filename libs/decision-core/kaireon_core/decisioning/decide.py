@@ -12,7 +12,7 @@ from kaireon_core.decisioning.compile import CompiledFlow
 from kaireon_core.decisioning.contacts import Contacts
 from kaireon_core.decisioning.coverage import Segments
 from kaireon_core.decisioning.rank import Indices
-from kaireon_core.decisioning.reasons import Reasons, StageCount, funnel
+from kaireon_core.decisioning.reasons import Reasons, StageCount, funnel, is_scored
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.decisioning.state import State, Ticks
 from kaireon_core.table import CustomerFacts, Table
@@ -32,12 +32,14 @@ class Decisions:
     """What was decided for B customers over C candidates.
 
     `picks` are each customer's candidates in rank order. `reasons` int16 (B, C) says why every other one is not among
-    them. `score` and `propensity` broadcast to (B, C); propensity is None where no model was asked.
+    them, `scored` (B, C) who reached the score stage. `score` and `propensity` broadcast to (B, C); propensity is None
+    where no model was asked.
     `stages_ms` is filled when a clock was given.
     """
 
     picks: list[Indices]
     reasons: Reasons
+    scored: Mask
     score: Floats
     propensity: Floats | None
     fit: Floats | None
@@ -64,6 +66,7 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
     return Decisions(
         picks=picks,
         reasons=state.reasons,
+        scored=is_scored(flow.spans, state.reasons),
         score=state.score,
         propensity=state.propensity,
         fit=state.fit,
