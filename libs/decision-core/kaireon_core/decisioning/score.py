@@ -61,7 +61,7 @@ def _propensity(config: ScoreConfig, candidates: Candidates, model: Model | None
                 else model.score(state.table.select(alive)).values
             )
             # A candidate that is alive for another customer only is not this customer's: its score stays unasked.
-            propensity[:, alive] = np.where(state.alive[:, alive], scored, DEFAULT_PROPENSITY)
+            propensity[:, alive] = np.where(state.alive.take(alive, axis=1), scored, DEFAULT_PROPENSITY)
         if floor:
             propensity = np.maximum(propensity, floor)
         state.propensity = propensity

@@ -126,7 +126,7 @@ class BoundLeaves:
 
     def score_rows(self, table: CustomerFields, rows: NDArray[np.int64]) -> Floats:
         """Return the scores, shape (B, rows), the same whoever else is scored; `learning.leaves` has the formula."""
-        customers, values = self._customers.encode(table), self._values[rows].T
+        customers, values = self._customers.encode(table), self._values.take(rows, axis=0).T
         raw = np.empty((len(customers), len(rows)))
         step = max(1, _CHUNK_CELLS // max(1, len(values)))
         for start in range(0, len(customers), step):

@@ -136,17 +136,17 @@ class LeafPart:
         if len(self._starts):
             kept = np.where(self._goes_left(rows), self._keep_left, self._keep_right)
             masks[:, self._asked_trees] = np.bitwise_and.reduceat(kept, self._starts, axis=1)
-        return (masks[:, self._leaf_trees] >> self._leaf_bits & np.uint64(1)).astype(np.float64)
+        return (masks.take(self._leaf_trees, axis=1) >> self._leaf_bits & np.uint64(1)).astype(np.float64)
 
     def _goes_left(self, rows: Floats) -> NDArray[np.bool_]:
         """Return the answers of the splits, tree by tree: shape (n, splits)."""
-        numbers, codes = rows[:, self._columns], rows[:, self._named_columns]
+        numbers, codes = rows.take(self._columns, axis=1), rows.take(self._named_columns, axis=1)
         ordered = np.where(np.isnan(numbers), self._missing, numbers <= self._thresholds)
         unknown = self._is_named.shape[1] - 1
         # NaN is neither: it is unknown too.
         known = np.where((codes >= 0) & (codes < unknown), codes, unknown).astype(np.int64)
         named = self._is_named[np.arange(known.shape[1]), known]
-        return np.concatenate((ordered, named), axis=1)[:, self._by_tree]
+        return np.concatenate((ordered, named), axis=1).take(self._by_tree, axis=1)
 
 
 def _place(
