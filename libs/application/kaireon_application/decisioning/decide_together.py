@@ -18,6 +18,14 @@ from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
 from kaireon_core.decisioning.decide import Facts, decide
 from kaireon_core.decisioning.request import DecisionRequest, Routing
+from kaireon_runtime.catalogue import (
+    DECISION_DELIVERY,
+    DECISION_LATENCY,
+    DECISIONS,
+    OFFERS_EVALUATED,
+    SCORING_FALLBACK,
+)
+from kaireon_runtime.metrics import Metrics
 
 # Commits changes of one tenant in one transaction; False for those whose customer moved on since `expected_version`.
 CommitDecisions = Callable[[Sequence[DecisionChange]], Awaitable[Sequence[bool]]]
@@ -62,6 +70,7 @@ class DecideTogether:
 
     facts: FactLoader
     now_ms: Callable[[], int]
+    metrics: Metrics
 
     async def __call__(self, asked: Sequence[Asked], commit: CommitDecisions) -> list[Recommendation | None]:
         """Return each one's answer once it is durable, None for a customer who moved on meanwhile."""
@@ -82,7 +91,26 @@ class DecideTogether:
             if has_won
         ]
         self.facts.remember_history(asked[0].tenant_id, histories)
+        self._observe([(one, answer) for one, answer, has_won in zip(asked, answers, won, strict=True) if has_won])
         return [answer if has_won else None for answer, has_won in zip(answers, won, strict=True)]
+
+    def _observe(self, committed: Sequence[tuple[Asked, Recommendation]]) -> None:
+        """Count what is durable now; those asked share their flow and channel."""
+        if not committed:
+            return
+        asked, metrics = committed[0][0], self.metrics
+        live, offered = asked.live, sum(answer.count > 0 for _, answer in committed)
+        evaluated = len(live.compiled.candidates) * len(committed)
+        metrics.add(DECISIONS, "offers", amount=offered)
+        metrics.add(DECISIONS, "empty", amount=len(committed) - offered)
+        metrics.add(DECISION_DELIVERY, amount=sum(answer.count for _, answer in committed))
+        metrics.add(OFFERS_EVALUATED, amount=evaluated)
+        channel = asked.request.channel if asked.request.channel in live.channel_types else None
+        now = time.perf_counter()
+        for one, _ in committed:
+            metrics.observe(DECISION_LATENCY, (now - one.started) * 1000, channel or "")
+        if committed[0][1].degraded_scoring is True:
+            metrics.add(SCORING_FALLBACK, live.compiled.model_key or "", amount=evaluated)
 
     async def decide(self, asked: Sequence[Asked]) -> list[DecidedCustomer]:
         """Load and decide, without writing anything."""

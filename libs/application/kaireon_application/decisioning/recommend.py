@@ -18,14 +18,7 @@ from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.decisioning.wire import ANONYMOUS, Recommendation, RecommendRequest
 from kaireon_application.errors import NotFound
-from kaireon_runtime.catalogue import (
-    DECISION_CONFLICTS,
-    DECISION_DELIVERY,
-    DECISION_LATENCY,
-    DECISIONS,
-    OFFERS_EVALUATED,
-    SCORING_FALLBACK,
-)
+from kaireon_runtime.catalogue import DECISION_CONFLICTS
 from kaireon_runtime.metrics import Metrics
 
 # After so many lost races for one customer a request stops racing and takes the customer's row.
@@ -61,7 +54,6 @@ class Recommend:
         answer = await self.together(asked)
         if answer is None:
             answer = await self._insist(replace(asked, is_fresh=True))
-        self._observe(asked, answer)
         return answer
 
     async def prepare(self, tenant_id: str, request: RecommendRequest) -> tuple[Asked, DecidedCustomer]:
@@ -103,16 +95,6 @@ class Recommend:
             message = "no decision flow is active: publish one, or set the status of one to active"
             raise NotFound(message)
         return snapshot, snapshot.live(chosen)
-
-    def _observe(self, asked: Asked, answer: Recommendation) -> None:
-        metrics, live = self.metrics, asked.live
-        metrics.add(DECISIONS, "offers" if answer.count else "empty")
-        metrics.add(DECISION_DELIVERY, amount=answer.count)
-        metrics.add(OFFERS_EVALUATED, amount=len(live.compiled.candidates))
-        channel = asked.request.channel if asked.request.channel in live.channel_types else None
-        metrics.observe(DECISION_LATENCY, (time.perf_counter() - asked.started) * 1000, channel or "")
-        if answer.degraded_scoring is True:
-            metrics.add(SCORING_FALLBACK, live.compiled.model_key or "", amount=len(live.compiled.candidates))
 
 
 def _customer_id(request: RecommendRequest, caller: str) -> str:

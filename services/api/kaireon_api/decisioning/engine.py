@@ -78,7 +78,7 @@ def build_engine(database: Database, redis: Redis, metrics: Metrics, trees: Tree
     decisions, flows = PostgresDecisions(database), PostgresFlows(database)
     cache, waker = RedisFactCache(redis, metrics), OutboxWaker(redis)
     facts = FactLoader(cache=cache, store=PostgresFacts(database), metrics=metrics)
-    decide = DecideTogether(facts=facts, now_ms=_now_ms)
+    decide = DecideTogether(facts=facts, now_ms=_now_ms, metrics=metrics)
     recommend = Recommend(
         snapshots=snapshots,
         decide=decide,
