@@ -31,20 +31,26 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranker:
-    """A compiled rank node; `max_candidates` bounds the answer."""
+    """A compiled rank node; `by_tie`, (C,), is the order of ties, and `max_candidates` bounds the answer."""
 
     candidates: Candidates
+    by_tie: Indices
     other_creative: int
     max_candidates: int | None
     max_per_category: int | None
 
     def rank(self, state: State) -> Ranked:
         """Return the ranking; candidates beaten by another creative of their offer are dropped."""
-        customer, candidate = np.nonzero(state.alive)
+        # From the start in the order of ties, so that stable sorts by score and by customer keep it.
+        customer, place = np.nonzero(state.alive.take(self.by_tie, axis=1))
+        candidate = self.by_tie[place]
         assert state.score is not None  # noqa: S101 - compile puts a score stage before every ranking
         # Of a score that all customers share there is one row.
         score = state.score[customer if len(state.score) > 1 else 0, candidate]
-        order = np.lexsort((self.candidates.tie_rank[candidate], -np.round(score, _DECIMALS), customer))
+        by_score = np.argsort(-np.round(score, _DECIMALS), kind="stable")
+        # Numbers of up to 16 bits are sorted in linear time.
+        numbers = customer.astype(np.min_scalar_type(state.table.customers))
+        order = by_score[np.argsort(numbers[by_score], kind="stable")]
         customer, candidate = customer[order], candidate[order]
         offers = len(self.candidates.catalogue.offers)
         is_best = _is_first(customer * offers + self.candidates.offer[candidate], state.table.customers * offers)
@@ -67,6 +73,7 @@ def compile_rank(node: Rank | None, candidates: Candidates, legend: LegendBuilde
     config = node.config if node else RankConfig()
     return Ranker(
         candidates=candidates,
+        by_tie=np.argsort(candidates.tie_rank),
         other_creative=legend.add("other_creative", "another creative of the same offer ranks higher"),
         max_candidates=config.max_candidates,
         max_per_category=(config.max_per_category or 1) if config.method == "diversity" else None,
