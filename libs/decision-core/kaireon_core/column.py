@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import re2
@@ -20,6 +20,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
 Objects: TypeAlias = NDArray[np.object_]
 Test: TypeAlias = Callable[["Column"], Mask]
+Matrix = TypeVar("Matrix", Mask, Floats)
 
 
 class Kind(IntEnum):
@@ -71,6 +72,11 @@ _NULL, _NUMBER = int(Kind.NULL), int(Kind.NUMBER)
 def any_in(mask: Mask) -> bool:
     """Return whether a mask holds anywhere; on a few hundred candidates `mask.any()` takes five times as long."""
     return bool(np.count_nonzero(mask))
+
+
+def row_of(matrix: Matrix, customer: int) -> Matrix:
+    """Return one customer's row of a (B, C) matrix, or of the (1, C) that all customers share."""
+    return matrix[customer if len(matrix) > 1 else 0]
 
 
 def kind_of(value: object) -> Kind:

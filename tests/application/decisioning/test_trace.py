@@ -6,28 +6,37 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kaireon_application.decisioning.trace import TraceCodec, TraceContent, reasons_of, scores_of
 
+CONTENT = TraceContent(
+    engine_version="1",
+    snapshot_hash=b"\x00\xff",
+    reasons=np.zeros(3, np.int16).tobytes(),
+    scores=None,
+    propensities=None,
+    fits=None,
+    bare=None,
+    picks=[],
+    is_degraded=True,
+    request={},
+    facts={},
+    duration_ms=1.5,
+    durations_ms={"rank": 0.25},
+)
 FLOATS = st.lists(st.floats(allow_nan=False), max_size=30)
 
 
 @given(scores=FLOATS, codes=st.lists(st.integers(0, 2**15 - 1), max_size=30), text=st.text(), words=st.binary())
 def test_a_trace_is_read_as_it_was_written(scores: list[float], codes: list[int], text: str, words: bytes) -> None:
-    content = TraceContent(
-        engine_version="1",
-        snapshot_hash=b"\x00\xff",
+    content = replace(
+        CONTENT,
         reasons=np.array(codes, np.int16).tobytes(),
         scores=np.array(scores, np.float64).tobytes(),
-        propensities=None,
-        fits=None,
-        bare=None,
         picks=[0, 2],
-        is_degraded=True,
         request={"limit": 3, "text": text},
         facts={"customer": {text: [1, 2.5, None, True]}},
-        duration_ms=1.5,
-        durations_ms={"rank": 0.25},
     )
 
     read = TraceCodec(words).decode(TraceCodec(words).encode(content))
@@ -38,21 +47,7 @@ def test_a_trace_is_read_as_it_was_written(scores: list[float], codes: list[int]
 
 
 def test_scores_that_are_left_out_are_propensity_times_fit() -> None:
-    content = TraceContent(
-        engine_version="1",
-        snapshot_hash=b"",
-        reasons=np.zeros(3, np.int16).tobytes(),
-        scores=None,
-        propensities=np.array([0.1, 0.3]).tobytes(),
-        fits=np.array([1.0, 0.7]).tobytes(),
-        bare=None,
-        picks=[],
-        is_degraded=False,
-        request={},
-        facts={},
-        duration_ms=0.0,
-        durations_ms={},
-    )
+    content = replace(CONTENT, propensities=np.array([0.1, 0.3]).tobytes(), fits=np.array([1.0, 0.7]).tobytes())
 
     assert scores_of(content, np.array([True, False, True])).tolist() == pytest.approx(
         [0.1, np.nan, 0.3 * 0.7], rel=0, nan_ok=True

@@ -9,7 +9,7 @@ from kaireon_application.decisioning.facts import CustomerRecord
 from kaireon_application.decisioning.snapshot import LiveFlow
 from kaireon_application.decisioning.wire import DecisionItem
 from kaireon_application.platform.identity import new_ids
-from kaireon_core.column import Floats
+from kaireon_core.column import row_of
 from kaireon_core.decisioning.decide import Decisions
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.table import CustomerFacts
@@ -74,8 +74,3 @@ class DecidedCustomer:
             )
             for rank, (candidate, is_bare) in enumerate(zip(self.picks, self.bare, strict=True), 1)
         ]
-
-
-def row_of(values: Floats, customer: int) -> Floats:
-    """Return one customer's values, (C,), also where all customers share them."""
-    return values[customer if len(values) > 1 else 0]

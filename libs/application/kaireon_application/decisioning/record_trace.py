@@ -6,10 +6,10 @@ import numpy as np
 
 import kaireon_core
 from kaireon_application.decisioning.changes import TraceRow
-from kaireon_application.decisioning.decided_customer import DecidedCustomer, row_of
+from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.trace import TraceContent
-from kaireon_core.column import Floats, Mask
+from kaireon_core.column import Floats, Mask, row_of
 
 
 def trace_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceRow | None:

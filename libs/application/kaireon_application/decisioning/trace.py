@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -53,10 +55,14 @@ class TraceCodec:
 
     def __init__(self, words: bytes) -> None:
         """Take what traces repeat, as it is encoded in them."""
-        dictionary = zstandard.ZstdCompressionDict(words, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-        dictionary.precompute_compress(level=_LEVEL)
-        self._compress = zstandard.ZstdCompressor(dict_data=dictionary).compress
-        self._decompress = zstandard.ZstdDecompressor(dict_data=dictionary).decompress
+        self._dictionary = zstandard.ZstdCompressionDict(words, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        self._decompress = zstandard.ZstdDecompressor(dict_data=self._dictionary).decompress
+
+    @cached_property
+    def _compress(self) -> Callable[[bytes], bytes]:
+        """Digest the dictionary for writing only where something is written: most codecs only read one page."""
+        self._dictionary.precompute_compress(level=_LEVEL)
+        return zstandard.ZstdCompressor(dict_data=self._dictionary).compress
 
     def encode(self, content: TraceContent) -> bytes:
         """Return the stored form."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kaireon_core.column import row_of
 from kaireon_core.decisioning.rank import Indices, Ranked
 from kaireon_core.decisioning.reasons import LegendBuilder, Reason
 from kaireon_core.decisioning.state import SharedCap, State
@@ -40,7 +41,7 @@ class Filler:
         most = max(map(len, picks), default=0)
         for cap in state.shared_caps:
             for customer in np.flatnonzero(cap.remaining < most).tolist():
-                taken = np.count_nonzero(cap.covered[cap.row(customer), picks[customer]])
+                taken = np.count_nonzero(row_of(cap.covered, customer)[picks[customer]])
                 if taken > cap.remaining[customer]:
                     binding.add(customer)
         return sorted(binding)
@@ -63,7 +64,7 @@ class Filler:
 
 
 def _covers(cap: SharedCap, customer: int, candidate: int) -> bool:
-    return bool(cap.covered[cap.row(customer), candidate])
+    return bool(row_of(cap.covered, customer)[candidate])
 
 
 def compile_fill(legend: LegendBuilder) -> Filler:

@@ -35,10 +35,6 @@ class SharedCap:
     remaining: NDArray[np.int64]
     code: int
 
-    def row(self, customer: int) -> int:
-        """Return the row of `covered` that speaks of a customer."""
-        return customer if len(self.covered) > 1 else 0
-
 
 @dataclass(slots=True, kw_only=True)
 class State:
