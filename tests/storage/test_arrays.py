@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kaireon_storage.postgres.arrays import array, bytes_array, nested_array, text_array
+from kaireon_storage.postgres.arrays import array, bytes_array, json_array, nested_array, text_array
 
 if TYPE_CHECKING:
     from kaireon_storage.postgres.database import Database
@@ -76,6 +76,16 @@ async def test_byte_strings_are_read_back(database: Database, content: list[byte
 
     found = msgspec.json.decode(result.get_value(0, 0) or b"")
     assert [None if one is None else bytes.fromhex(one) for one in found] == content
+
+
+@pytest.mark.parametrize("values", [[], [None], list(TRICKY), [None, {"a": ["é€😀", '"', "\\"]}, None]])
+async def test_json_is_read_back(database: Database, values: list[object]) -> None:
+    content = [None if value is None else msgspec.json.encode(value) for value in values]
+    statement = b"SELECT to_jsonb(ARRAY(SELECT one::jsonb FROM unnest($1::text[]) AS one))", [json_array(content)]
+
+    (result,) = await database.round_trip(UUID(int=1), [statement])
+
+    assert msgspec.json.decode(result.get_value(0, 0) or b"") == values
 
 
 def parsed(literal: str) -> list[str | None]:

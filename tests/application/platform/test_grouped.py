@@ -107,6 +107,26 @@ def test_nobody_is_forgotten_whenever_they_come(pauses: list[list[int]], max_run
     assert asyncio.run(scenario()) == [list(range(len(before))) for before in pauses]
 
 
+async def test_runs_beside_each_other_share_the_callers_evenly() -> None:
+    sizes = list[int]()
+
+    async def slowly(items: Sequence[Item]) -> list[int]:
+        sizes.append(len(items))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return [number for *_, number in items]
+
+    async def caller(grouped: Grouped[Item, int], name: str) -> None:
+        for number in range(50):
+            await grouped(("A", name, number))
+
+    grouped = Grouped(slowly, max_runs=2)
+    await asyncio.gather(*(caller(grouped, str(name)) for name in range(16)))
+
+    settled = sizes[10:-10]
+    assert settled == [8] * len(settled)
+
+
 async def test_what_is_away_is_asked_once_for_all() -> None:
     calls: list[int] = []
 

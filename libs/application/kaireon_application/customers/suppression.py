@@ -28,13 +28,13 @@ def suppressions_after(rows: Sequence[InteractionRow], snapshot: TenantSnapshot)
     One answer is one moment: what several of its impressions start is started once.
     """
     impressions = [row for row in rows if row.outcome_key == "impression"]
+    if not impressions:
+        return []
     policies = [
         policy
         for policy in snapshot.configuration.catalogue.contact_policies
         if policy.status == "active" and policy.body.get("ruleType") == "cooldown"
     ]
-    if not policies or not impressions:
-        return []
     started = [
         _cooldown(policy, row, scope, scope_id)
         for row in impressions

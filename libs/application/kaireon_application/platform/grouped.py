@@ -26,10 +26,10 @@ class _Waiting(Generic[Item, Result]):
 class Grouped(Generic[Item, Result]):
     """Collects the items of concurrent callers and runs them together; each caller gets its own result.
 
-    A lone item is run at once: a group is what has arrived while the runs before it were busy, and a run beside others
-    starts with a group as large as the one before, since small ones cost more than they save. `partition` says which
-    items may share a run; two items may not when `exclusive` names something in both. When a run fails with an
-    exception its members are run one by one, so that nobody fails for another's fault; `Unavailable` is everybody's.
+    A lone item is run at once; a group is what has arrived while the runs before it were busy. A run takes its share of
+    all callers, and starts beside another only with a full one: so the runs are of one size and take turns. `partition`
+    says which items may share a run; two items may not when `exclusive` names something in both. When a run fails with
+    an exception its members are run one by one, so that nobody fails for another's fault; `Unavailable` is everybody's.
     """
 
     def __init__(
@@ -49,28 +49,34 @@ class Grouped(Generic[Item, Result]):
         self._max_runs = max_runs
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._runs: set[asyncio.Task[None] | None] = set()
-        self._latest_size = 0
+        self._callers = 0
 
     async def __call__(self, item: Item) -> Result:
         """Return the result of this item. Raises what running it alone raises, `Unavailable` when it takes too long."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append(_Waiting(item, future))
-        if self._may_start():
+        self._callers += 1
+        if not self._runs or (len(self._runs) < self._max_runs and self._is_share_full()):
             self._runs.add(asyncio.create_task(self._drain()))
         patience = loop.call_later(PATIENCE_SECONDS, _settle, future, Unavailable("this takes too long now; try again"))
         try:
             return await future
         finally:
             patience.cancel()
+            self._callers -= 1
 
-    def _may_start(self) -> bool:
-        """Whether to run beside the others: only with as many as in the group before, since a group has its price."""
-        return not self._runs or (len(self._runs) < self._max_runs and len(self._waiting) >= self._latest_size)
+    def _share(self) -> int:
+        """Return how many items a run takes."""
+        return min(self._max_size, -(-self._callers // self._max_runs))
+
+    def _is_share_full(self) -> bool:
+        return len(self._waiting) >= self._share()
 
     async def _drain(self) -> None:
         try:
-            while self._waiting:
+            # The last run never leaves anybody behind.
+            while self._waiting and (len(self._runs) == 1 or self._is_share_full()):
                 group = self._take()
                 if group:
                     await self._run_group(group)
@@ -83,7 +89,8 @@ class Grouped(Generic[Item, Result]):
         partition = self._partition(self._waiting[0].item)
         taken, left = list[_Waiting[Item, Result]](), list[_Waiting[Item, Result]]()
         seen = set[Hashable]()
-        while self._waiting and len(taken) < self._max_size:
+        share = self._share()
+        while self._waiting and len(taken) < share:
             waiting = self._waiting.popleft()
             if waiting.future.done():
                 continue  # its caller has given up
@@ -96,7 +103,6 @@ class Grouped(Generic[Item, Result]):
         return taken
 
     async def _run_group(self, group: list[_Waiting[Item, Result]]) -> None:
-        self._latest_size = len(group)
         try:
             results = await self._run([waiting.item for waiting in group])
         except Unavailable as error:

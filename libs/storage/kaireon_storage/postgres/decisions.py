@@ -17,7 +17,7 @@ from kaireon_application.decisioning.decide_together import CommitDecisions
 from kaireon_application.errors import Busy, IdempotencyInProgress, IdempotencyTaken, Unavailable
 from kaireon_application.platform.identity import instant_of
 from kaireon_runtime.logs import logger
-from kaireon_storage.postgres.arrays import array, bytes_array, nested_array, text_array
+from kaireon_storage.postgres.arrays import array, bytes_array, json_array, nested_array, text_array
 from kaireon_storage.postgres.queries import positional, queries
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
         "channel_ids": nested_array(change.recommended.channel_ids for change in changes),
         "placement_ids": nested_array(change.recommended.placement_ids for change in changes),
         "scores": nested_array(change.recommended.scores for change in changes),
-        "details": _json_array(change.details for change in changes),
+        "details": json_array(change.details for change in changes),
         "legend_hashes": bytes_array(trace.legend_hash if trace else None for trace in traces),
         "snapshot_hashes": bytes_array(trace.snapshot_hash if trace else None for trace in traces),
         "contents": bytes_array(trace.content if trace else None for trace in traces),
@@ -218,19 +218,15 @@ _PREFIXES = {
 }
 
 
-def _json_array(values: Iterable[bytes | None]) -> str:
-    return text_array(None if value is None else value.decode() for value in values)
-
-
 # How a column travels; those not named here hold ids, numbers and keys of ours.
 _FORMS: dict[str, Form] = {
     "i_outcome_key": text_array,
-    "i_details": _json_array,
+    "i_details": json_array,
     "s_outcome_key": text_array,
     "x_scope_id": text_array,
     "x_reason": text_array,
     "k_key": text_array,
     "k_body_hash": bytes_array,
-    "k_answer": _json_array,
-    "e_payload": _json_array,
+    "k_answer": json_array,
+    "e_payload": json_array,
 }
