@@ -54,8 +54,8 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m perf.bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=4, help="rounds of each server at each concurrency")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a round")
+    parser.add_argument("--rounds", type=int, default=8, help="rounds of each server at each concurrency")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a round")
     parser.add_argument("--run-file", type=Path, default=stack.RUN_FILE, help="where the running stack is described")
     parser.add_argument("--store", action="store_true", help="keep the run in perf/baselines")
     return parser.parse_args()
@@ -77,8 +77,8 @@ def _bench(running: stack.Running, api: httpx.Client, arguments: argparse.Namesp
     stack.assert_traced(api, results["recommend", CROWDED][-1].sample)
     figures = {key: summarise(outcomes) for key, outcomes in results.items()}
     outcome = verdict(
-        headline(figures["floor", ALONE], figures["floor", CROWDED]),
-        headline(figures["recommend", ALONE], figures["recommend", CROWDED]),
+        headline(results["floor", ALONE], results["floor", CROWDED]),
+        headline(results["recommend", ALONE], results["recommend", CROWDED]),
     )
     _print_table(figures)
     if arguments.store:

@@ -43,6 +43,17 @@ _SILENCE_SECONDS = 4.0
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError)
 
 
+class _LatestFirst(AsyncConnectionPool[Connection]):
+    """Hands out the connection that came back last: what its server process needs is still in the processor's cache.
+
+    psycopg's own order takes each in turn; with few callers that is a tenth of a decision's time.
+    """
+
+    async def _get_ready_connection(self, timeout: float | None) -> Connection | None:
+        self._pool.rotate(1)
+        return await super()._get_ready_connection(timeout)
+
+
 class Database:
     """A pool of connections whose transactions always run under a role that row-level security binds.
 
@@ -53,7 +64,7 @@ class Database:
         """Describe the pool; nothing is opened before `open`."""
         self._round_trips = RoundTrips()
         self._checking: asyncio.Task[None] | None = None
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self._pool = _LatestFirst(
             url,
             connection_class=psycopg.AsyncConnection[Row],
             kwargs={
