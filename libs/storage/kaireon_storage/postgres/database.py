@@ -49,7 +49,10 @@ class _LatestFirst(AsyncConnectionPool[Connection]):
     psycopg's own order takes each in turn; with few callers that is a tenth of a decision's time.
     """
 
-    async def _get_ready_connection(self, timeout: float | None) -> Connection | None:
+    async def _get_ready_connection(
+        self,
+        timeout: float | None,  # noqa: ASYNC109 - psycopg names it
+    ) -> Connection | None:
         self._pool.rotate(1)
         return await super()._get_ready_connection(timeout)
 
