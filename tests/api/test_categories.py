@@ -34,18 +34,21 @@ async def test_custom_fields_are_checked(api: Clients) -> None:
         {"key": "apr", "type": "number", "defaultValue": 3.5},
         {"key": "apr"},
         {"key": "margin", "type": "computed", "outputType": "number"},
+        {"key": "net", "type": "computed", "formula": "price * (1 - "},
         {"key": "colour", "type": "colour"},
     ]
 
     wrong_type = await api.editor.post("/api/v1/categories", json={"name": "Cards", "customFields": fields})
-    wrong_sense = await api.editor.post("/api/v1/categories", json={"name": "Cards", "customFields": fields[:3]})
+    wrong_sense = await api.editor.post("/api/v1/categories", json={"name": "Cards", "customFields": fields[:4]})
     created = await api.editor.post("/api/v1/categories", json={"name": "Cards", "customFields": fields[:1]})
 
     assert wrong_type.status_code == 400
     assert [problem["path"] for problem in wrong_sense.json()["error"]["details"]] == [
         "$.customFields[1].key",
         "$.customFields[2].formula",
+        "$.customFields[3].formula",
     ]
+    assert "position 13" in wrong_sense.json()["error"]["details"][2]["message"]
     assert created.json()["customFields"][0] == {
         "key": "apr",
         "label": None,

@@ -264,3 +264,59 @@ async def test_a_flow_reads_the_customers_row_with_the_types_of_its_columns(shop
     assert (await shop.get(f"decision-traces/{unknown['recommendationId']}"))["facts"]["customer"] == {}
     why = await shop.get("customers/known/why-not/gold")
     assert why["verdict"] == "eligible"
+
+
+async def test_formulas_mask_score_and_describe(shop: Shop) -> None:
+    fields = [{"key": "headline", "type": "computed", "formula": "concat(key, ' for ', customer.name)"}]
+    await shop.create("categories", name="Cards", key="cards", customFields=fields)
+    await shop.api.editor.put("/api/v1/offers/gold", json={"categoryId": "cards"})
+    await shop.flow(
+        "formulas",
+        MATCH,
+        {"type": "extension_point", "config": {"hook": "pre_score", "formula": "priority > 40"}},
+        {"type": "score"},
+        {"type": "extension_point", "config": {"hook": "score_override", "formula": "1 - score"}},
+        {"type": "compute"},
+        {"type": "set_properties", "config": {"properties": {"source": "flow", "double": {"formula": "score * 2"}}}},
+    )
+
+    answer = await shop.recommend(decisionFlowKey="formulas", channel="email", attributes={"name": "Ada"}, debug=True)
+    trace = await shop.get(f"decision-traces/{answer['recommendationId']}")
+
+    assert [(item["offerKey"], round(item["score"], 12)) for item in answer["decisions"]] == [
+        ("silver", 0.4),
+        ("gold", 0.1),
+    ]
+    silver, gold = (item["personalization"] for item in answer["decisions"])
+    assert gold == {**gold, "source": "flow", "headline": "gold for Ada"}
+    assert (silver["source"], round(silver["double"], 12), silver.keys() & {"headline"}) == ("flow", 0.8, set())
+    assert [stage["stage"] for stage in answer["meta"]["funnel"] if stage["in"] > stage["out"]][-1:] == ["pre_score"]
+    assert [round(one["score"], 12) for one in trace["scoringResults"]] == [0.4, 0.1]
+
+
+async def test_names_inside_a_branch_are_checked_too(shop: Shop) -> None:
+    condition = {"conditions": [{"field": "age", "operator": "gte", "value": 18}]}
+    branch = [{"id": "rules", "type": "qualify", "config": {"mode": "selected", "ruleIds": ["gone"]}}]
+    config = {"condition": condition, "then": [], "else": branch}
+    await shop.flow("branched", {"type": "conditional", "config": config}, publish=False)
+
+    refused = await publish(shop, "branched")
+
+    assert refused.status_code == 400
+    (problem,) = refused.json()["error"]["details"]
+    assert problem["path"] == "$.draftConfig.nodes[1].config.else[0].config.ruleIds[0]"
+
+
+async def test_a_formula_with_a_fault_is_no_draft(shop: Shop) -> None:
+    node = {"type": "extension_point", "config": {"hook": "pre_score", "formula": "priority >"}}
+
+    refused = await shop.api.editor.post(
+        "/api/v1/decision-flows", json={"key": "bad", "name": "bad", "draftConfig": flow_config(node)}
+    )
+
+    assert refused.status_code == 400
+    (problem,) = refused.json()["error"]["details"]
+    assert problem == {
+        "path": "$.draftConfig.nodes[1].config.formula",
+        "message": "expected a value, found the end (at position 11)",
+    }

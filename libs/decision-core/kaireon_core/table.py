@@ -42,6 +42,11 @@ def split_name(name: str) -> tuple[str, str]:
     return "customer", name
 
 
+def is_bare(name: str) -> bool:
+    """Return whether a name has no namespace."""
+    return split_name(name) == ("customer", name)
+
+
 def axis_of(name: str) -> Axis:
     """Return along which axis the column of this name runs."""
     return Axis.CANDIDATE if split_name(name)[0] in CANDIDATE_NAMESPACES else Axis.CUSTOMER

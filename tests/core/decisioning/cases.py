@@ -14,7 +14,7 @@ from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.compile import CompiledFlow, ScoringModel, compile_flow
 from kaireon_core.decisioning.contacts import ContactRows, Contacts
 from kaireon_core.decisioning.decide import Decisions, Facts, decide
-from kaireon_core.decisioning.flow import FlowKind, parse_flow
+from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.decisioning.request import DecisionRequest, Routing
 from kaireon_core.learning.compile import compile_model
 from kaireon_core.table import CustomerFacts
@@ -36,6 +36,7 @@ _KINDS = (
     "qualification_rules",
     "contact_policies",
 )
+_AFTER_SCORE = ("rank", "post_rank", "response")
 _OWN = ("id", "key", "name", "status", "createdAt")
 
 
@@ -51,6 +52,8 @@ class Outcome:
     scores: dict[Row, float]
     funnel: list[tuple[str, int, int]]
     is_degraded: bool
+    # What the output nodes set for each pick.
+    properties: list[dict[str, Any]]
 
 
 def document(written: dict[str, Any]) -> Document:
@@ -154,13 +157,16 @@ def outcome(flow: CompiledFlow, decisions: Decisions, customer: int) -> Outcome:
     codes: list[int] = decisions.reasons[customer].tolist()
     reasons = {rows[at]: flow.reasons[code - 1] for at, code in enumerate(codes) if code}
     scores = np.broadcast_to(decisions.score, decisions.reasons.shape)[customer]
-    scored = [at for at, code in enumerate(codes) if not code or flow.reasons[code - 1].stage in ("rank", "response")]
+    scored = [at for at, code in enumerate(codes) if not code or flow.reasons[code - 1].stage in _AFTER_SCORE]
     return Outcome(
         picks=[_shown(flow, decisions, candidate) for candidate in decisions.picks[customer].tolist()],
         dropped={row: (reason.stage, reason.type, reason.entity_id) for row, reason in reasons.items()},
         scores={rows[at]: float(scores[at]) for at in scored},
         funnel=[(count.stage, count.in_, count.out) for count in decisions.funnel(flow, customer)],
         is_degraded=decisions.is_degraded,
+        properties=[{} for _ in decisions.picks[customer]]
+        if decisions.properties is None
+        else decisions.properties[customer],
     )
 
 

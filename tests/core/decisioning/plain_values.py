@@ -123,6 +123,7 @@ class Candidate:
         self.row: Row = (offer["id"], creative["id"] if creative else None)
         self.fit = 1.0
         self.score = 0.0
+        self.propensity: float | None = None
         self.why: Why | None = None
 
     def make_bare(self) -> None:

@@ -6,12 +6,14 @@ It reads the cases of `cases.py` and answers in the same words, one customer and
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from kaireon_core.formula.syntax import Constant, Expression, Name, parse
 from tests.core.decisioning.cases import Case, Outcome
 from tests.core.decisioning.plain_values import (
     Candidate,
@@ -25,6 +27,9 @@ from tests.core.decisioning.plain_values import (
     status_of,
     value_of,
 )
+from tests.core.formula import plain
+
+_NAMESPACE = re.compile(r"(customer|attributes|context|request|offer|channel|creative|placement)\.")
 
 
 def decide(case: Case, customer: Thing) -> Outcome:
@@ -44,8 +49,10 @@ class _Decision:
         self.segments: set[str] = set(customer.get("segments", ()))
         self.contacts: list[Thing] = customer.get("contacts", [])
         written: list[Thing] = case["flow"]["nodes"]
-        self.nodes = [node for _, node in sorted(enumerate(written), key=_run_order)]
+        self.nodes = in_order(written)
         self.is_degraded = False
+        # Inside a branch: the candidates that it is not for.
+        self.outside: list[Candidate] = []
         # (policy, how many more contacts it lets through), in order of priority.
         self.caps: list[tuple[Thing, int]] = []
         self.funnel: list[tuple[str, int, int]] = []
@@ -60,13 +67,18 @@ class _Decision:
             "qualify": self._qualify,
             "contact_policy": self._contact_policy,
         }
-        for node in self.nodes:
-            if node["type"] in steps:
-                self._stage(node["type"], partial(steps[node["type"]], node.get("config", {})))
+        self._narrow(self.nodes, steps)
+        for formula in self._hooked("pre_score"):
+            self._stage("pre_score", partial(self._mask, formula))
         self._stage("score", partial(self._score, self._config("score")))
+        for formula in self._hooked("score_override"):
+            self._override(formula)
         scores = {one.row: one.score for one in self._alive()}
         ranked, picks = list[Candidate](), list[Candidate]()
         self._stage("rank", lambda: ranked.extend(self._rank(self._config("rank"))))
+        for formula in self._hooked("post_rank"):
+            self._stage("post_rank", partial(self._mask, formula))
+        ranked = [one for one in ranked if one.why is None]
         self._stage("response", lambda: picks.extend(self._fill(ranked)))
         return Outcome(
             picks=[(one.offer["id"], one.creative["id"] if one.creative else None) for one in picks],
@@ -74,7 +86,24 @@ class _Decision:
             scores=scores,
             funnel=self.funnel,
             is_degraded=self.is_degraded,
+            properties=[self._properties(one) for one in picks],
         )
+
+    def _narrow(self, nodes: list[Thing], steps: dict[str, Callable[[Thing], None]]) -> None:
+        for node in nodes:
+            config: Thing = node.get("config", {})
+            if node["type"] == "conditional":
+                outside = list(self.outside)
+                matching = [one for one in self.candidates if self._holds(config.get("condition", {}), one)]
+                for branch, others in (
+                    ("then", [one for one in self.candidates if one not in matching]),
+                    ("else", matching),
+                ):
+                    self.outside = outside + others
+                    self._narrow(in_order(config.get(branch, [])), steps)
+                self.outside = outside
+            elif node["type"] in steps:
+                self._stage(node["type"], partial(steps[node["type"]], config))
 
     def _stage(self, name: str, step: Callable[[], None]) -> None:
         self.stage = name
@@ -110,7 +139,7 @@ class _Decision:
         return [one for one in self.candidates if one.why is None]
 
     def _drop(self, candidate: Candidate, type_: str, entity: Thing | None = None) -> None:
-        if candidate.why is None:
+        if candidate.why is None and candidate not in self.outside:
             candidate.why = (self.stage, type_, entity["id"] if entity else None)
 
     # --- names
@@ -160,12 +189,15 @@ class _Decision:
         return True
 
     def _filter(self, config: Thing) -> None:
-        combine = all if config.get("combinator", "AND") == "AND" else any
-        conditions = config.get("conditions", [])
         for one in self._alive():
-            results = [holds(self._resolve(c["field"], one), c["operator"], c.get("value")) for c in conditions]
-            if conditions and not combine(results):
+            if not self._holds(config, one):
                 self._drop(one, "filter")
+
+    def _holds(self, config: Thing, one: Candidate) -> bool:
+        combine = all if config.get("combinator", "AND") == "AND" else any
+        conditions: list[Thing] = config.get("conditions", [])
+        results = [holds(self._resolve(c["field"], one), c["operator"], c.get("value")) for c in conditions]
+        return not conditions or combine(results)
 
     def _match_creatives(self, config: Thing) -> None:
         mode = config.get("placementMatchMode", "any")
@@ -238,6 +270,8 @@ class _Decision:
     def _qualify(self, config: Thing) -> None:
         for rule in self._applied("qualification_rules", config, "ruleIds"):
             for one in self.candidates:
+                if one in self.outside:
+                    continue
                 if self._covers(rule, "global", vars(one)) and not self._passes(rule, one):
                     if rule.get("stage") == "fit":
                         one.fit *= rule["config"].get("fitMultiplier", 0.5)
@@ -312,6 +346,60 @@ class _Decision:
             used = sum(is_inside(datetime.fromisoformat(contact["at"])) for contact in counted)
             self.caps.append((policy, maximum - used))
 
+    # --- formulas
+
+    def _hooked(self, hook: str) -> list[str]:
+        configs: list[Thing] = [node["config"] for node in self.nodes if node["type"] == "extension_point"]
+        return [config["formula"] for config in configs if config["hook"] == hook and config.get("formula")]
+
+    def _formula(self, text: str, one: Candidate) -> Any:
+        tree = parse(text)
+        return plain.evaluate(tree, {name: self._named(name, one) for name in _names(tree)})
+
+    def _named(self, name: str, one: Candidate) -> Any:
+        if name in ("score", "propensity"):
+            return None if self.stage == "pre_score" else getattr(one, name)
+        found = self._resolve(name, one)
+        if _NAMESPACE.match(name):
+            return found
+        of_offer = value_of(one.offer, name)
+        return found if of_offer is None or isinstance(of_offer, list | dict) else of_offer
+
+    def _mask(self, formula: str) -> None:
+        for one in self._alive():
+            if self._formula(formula, one) is not True:
+                self._drop(one, "extension_point")
+
+    def _override(self, formula: str) -> None:
+        for one in self._alive():
+            found = self._formula(formula, one)
+            if isinstance(found, int | float) and not isinstance(found, bool):
+                one.score = found
+
+    def _properties(self, one: Candidate) -> Thing:
+        found: Thing = {}
+        for node in self.nodes:
+            config: Thing = node.get("config", {})
+            if node["type"] == "set_properties":
+                properties: Thing = config["properties"]
+                for name, value in properties.items():
+                    found[name] = self._formula(value["formula"], one) if isinstance(value, dict) else value
+            elif node["type"] == "compute":
+                found |= self._computed(config, one)
+        return found
+
+    def _computed(self, config: Thing, one: Candidate) -> Thing:
+        levels = [
+            self._find("categories", one.offer.get("categoryId")),
+            self._find("sub_categories", one.offer.get("subCategoryId")),
+        ]
+        fields: list[Thing] = [field for level in levels if level for field in level.get("customFields", [])]
+        return {
+            field["key"]: _typed(self._formula(field["formula"], one), field.get("outputType"))
+            for field in fields
+            if field["type"] == "computed" and (not config.get("fields") or field["key"] in config["fields"])
+        }
+
     # --- scoring and ranking
 
     def _score(self, config: Thing) -> None:
@@ -319,7 +407,8 @@ class _Decision:
             if config.get("method", "priority_weighted") == "priority_weighted":
                 one.score = one.priority / 100 * one.weight / 100 * one.fit
             else:
-                one.score = max(self._propensity(config, one), config.get("propensityFloor") or 0) * one.fit
+                one.propensity = max(self._propensity(config, one), config.get("propensityFloor") or 0)
+                one.score = one.propensity * one.fit
 
     def _propensity(self, config: Thing, one: Candidate) -> float:
         card: Thing | None = self.case.get("models", {}).get(config["modelKey"])
@@ -346,6 +435,8 @@ class _Decision:
         best.sort(key=lambda one: (-round(one.score, 12), -one.priority, [ord(c) for c in key_of(one.offer)]))
         if config.get("method", "topN") == "topN":
             return best
+        if config["method"] == "round_robin":
+            return _in_turn(best)
         first, rest, seen = list[Candidate](), list[Candidate](), list[str | None]()
         for one in best:
             category = one.offer.get("categoryId")
@@ -383,8 +474,35 @@ def _creative_order(one: Candidate) -> tuple[float, float, str, str]:
     )
 
 
+def _names(tree: Expression) -> set[str]:
+    if isinstance(tree, Name):
+        return {tree.name}
+    return set() if isinstance(tree, Constant) else set[str]().union(*map(_names, tree.operands))
+
+
+def _typed(value: Any, output_type: str | None) -> Any:
+    if value is None or output_type is None:
+        return value
+    if output_type == "text":
+        return plain.text_of(value)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _in_turn(best: list[Candidate]) -> list[Candidate]:
+    """One of each category in turn; dicts keep the order in which the categories come first."""
+    by_category = dict[str | None, list[Candidate]]()
+    for one in best:
+        by_category.setdefault(one.offer.get("categoryId"), []).append(one)
+    rounds = max((len(group) for group in by_category.values()), default=0)
+    return [group[turn] for turn in range(rounds) for group in by_category.values() if turn < len(group)]
+
+
+def in_order(nodes: list[Thing]) -> list[Thing]:
+    return [node for _, node in sorted(enumerate(nodes), key=_run_order)]
+
+
 def _run_order(numbered: tuple[int, Thing]) -> tuple[int, int, int]:
     number, node = numbered
-    phases = {"score": 2, "rank": 2, "response": 3}
+    phases = {"score": 2, "rank": 2, "compute": 3, "set_properties": 3, "response": 3}
     position = node.get("position")
     return phases.get(node["type"], 1), position if isinstance(position, int) else number, number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,12 @@ def test_law_the_engine_decides_as_the_reference_does(case: Case) -> None:
         assert mine.picks == theirs.picks
         assert mine.funnel == theirs.funnel
         assert mine.scores == pytest.approx(theirs.scores, rel=0, abs=1e-12)
+        assert list(map(_rounded, mine.properties)) == list(map(_rounded, theirs.properties))
     assert decided[0].is_degraded == any(one.is_degraded for one in expected)
+
+
+def _rounded(properties: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(one, 12) if isinstance(one, float) else one for name, one in properties.items()}
 
 
 @_some

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from kaireon_core.decisioning.contact_policy import EVALUATED_POLICY_TYPES
-from kaireon_core.decisioning.flow import FILTER_OPERATORS, AnyNode, Node
+from kaireon_core.decisioning.flow import FILTER_OPERATORS, AnyNode, Hook, Node
 from kaireon_core.decisioning.qualify import EVALUATED_RULE_TYPES
 from tests.core.decisioning.cases import Case, compile_case
 
@@ -46,7 +46,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "required"
     is_made = field.default is msgspec.NODEFAULT
     value: Any = field.default_factory() if is_made else field.default
-    return json.dumps(value)
+    return json.dumps(msgspec.to_builtins(value))
 
 
 @pytest.mark.parametrize(("type_", "words"), [("filter", FILTER_OPERATORS), ("qualify", EVALUATED_RULE_TYPES)])
@@ -63,8 +63,8 @@ _EVERYTHING: Case = {
     },
     "flow": {
         "nodes": [
-            {"id": type_, "type": type_, **({"config": {"hook": "pre_score"}} if type_ == "extension_point" else {})}
-            for type_ in _NODES
+            *({"id": type_, "type": type_} for type_ in _NODES if type_ != "extension_point"),
+            *({"id": hook, "type": "extension_point", "config": {"hook": hook, "formula": "true"}} for hook in Hook),
         ]
     },
 }

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from kaireon_core.decisioning.flow import Flow, FlowKind, parse_flow
+from kaireon_core.decisioning.flow import Flow
+from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.problems import InvalidValue
 
 _CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "golden" / "flows.json").read_text())

@@ -50,7 +50,20 @@ _FOCUSES = [
     ["match", "qualify"],
     ["match", "filter"],
     ["match", "filter", "qualify", "contact_policy"],
+    ["match", "conditional"],
 ]
+_FORMULAS = [
+    "priority / 100",
+    "round(score * 2 - 0.1, 6)",
+    "round(coalesce(propensity, 0.2) * (x > 0 ? 2 : 1), 6)",
+    "colour == 'a' ? 0.9 : null",
+    "x + colour",
+    "round(offer.priority / 7, 2)",
+    "concat(offer.key, '-', coalesce(x, 'none'), '-', creative.weight)",
+    "customer.x",
+    "deep.x == 1",
+]
+_MASKS = ["priority > 20", "coalesce(x, 1) != 2", "score >= 0 ? true : false", "offer.key > 'a'", "colour == x"]
 
 
 @dataclass(slots=True)
@@ -88,8 +101,8 @@ class _World:
             "creatives": self.creatives,
             "channels": [self.channel(id_) for id_ in ("ch0", "ch1", "ch2")],
             "placements": [{"id": id_, "key": f"k{id_}", "slotType": "banner"} for id_ in ("p0", "p1")],
-            "categories": [{"id": id_, "key": f"k{id_}"} for id_ in _CATEGORIES],
-            "sub_categories": [{"id": "sub0"}],
+            "categories": [{"id": id_, "key": f"k{id_}", "customFields": self.custom_fields()} for id_ in _CATEGORIES],
+            "sub_categories": [{"id": "sub0", "customFields": self.custom_fields()}],
             "qualification_rules": [self.rule(f"r{number}") for number in range(self.chance.randint(1, 3))],
             "contact_policies": [self.policy(f"p{number}") for number in range(self.chance.randint(1, 3))],
         }
@@ -196,9 +209,11 @@ class _World:
             "match": self.match,
             "qualify": self.qualify,
             "contact_policy": self.contact_policy,
+            "conditional": self.conditional,
         }
         narrowing = [{"id": f"n{at}", **make[name]()} for at, name in enumerate(wanted)]
-        return {"version": 2, "nodes": [self.inventory(), *narrowing, *self.score_and_rank()]}
+        nodes = [self.inventory(), *narrowing, *self.score_and_rank(), *self.hooks(), *self.output()]
+        return {"version": 2, "nodes": nodes}
 
     def inventory(self) -> Thing:
         config = {
@@ -229,12 +244,50 @@ class _World:
         selected = {"mode": "selected", "policyIds": ["p1"]}
         return {"type": "contact_policy", "config": selected if self.happens(5) else {}}
 
+    def conditional(self) -> Thing:
+        def branch(name: str) -> list[Thing]:
+            makers = [self.filter, self.qualify, self.qualify]
+            nodes = [self.pick(makers)() for _ in range(self.pick([0, 1, 2]))]
+            return [{"id": f"{name}{at}{self.chance.random()}", **node} for at, node in enumerate(nodes)]
+
+        condition = self.filter()["config"]
+        return {
+            "type": "conditional",
+            "config": {"condition": condition, "then": branch("then"), "else": branch("else")},
+        }
+
+    def hooks(self) -> list[Thing]:
+        configs = [
+            *([{"hook": "pre_score", "formula": self.pick(_MASKS)}] if self.happens(6) else []),
+            *([{"hook": "score_override", "formula": self.pick(_FORMULAS)}] if self.happens(4) else []),
+            *([{"hook": "post_rank", "formula": self.pick(_MASKS)}] if self.happens(6) else []),
+        ]
+        return [{"id": config["hook"], "type": "extension_point", "config": config} for config in configs]
+
+    def output(self) -> list[Thing]:
+        formulas = [{"formula": formula} for formula in _FORMULAS]
+        properties = {name: self.pick([1, "text", None, ["a"], *formulas]) for name in self.some(["a", "b"], 2)}
+        nodes: list[Thing] = []
+        if self.happens(3):
+            config = self.maybe(2, "fields", [[], ["a"], ["b", "d"]])
+            nodes.append({"id": "compute", "type": "compute", "config": config})
+        if properties:
+            nodes.append({"id": "set", "type": "set_properties", "config": {"properties": properties}})
+        return nodes
+
+    def custom_fields(self) -> list[Thing]:
+        def field(key: str) -> Thing:
+            computed = {"type": "computed", "formula": self.pick(_FORMULAS)}
+            return {"key": key, **computed, **self.maybe(2, "outputType", ["number", "text"])}
+
+        return [field(key) for key in dict.fromkeys(self.some(["a", "d"], 2))] + [{"key": "e", "type": "text"}]
+
     def score_and_rank(self) -> list[Thing]:
         score: Thing = {"method": "priority_weighted"}
         if self.happens(2):
             score = {"method": "propensity", "modelKey": self.pick(["card", "card", "card", "gone"])}
             score |= self.maybe(2, "propensityFloor", [0.0, 0.3, 0.6])
-        rank = {"method": self.pick(["topN", "diversity"])}
+        rank = {"method": self.pick(["topN", "diversity", "round_robin"])}
         rank |= {**self.maybe(4, "maxCandidates", [1, 2, 3]), **self.maybe(2, "maxPerCategory", [1, 2])}
         return [
             {"id": "score", "type": "score", "config": score},

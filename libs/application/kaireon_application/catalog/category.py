@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, field
 from kaireon_application.catalog.fields import Count, EntityRef, Key, Label, Name, Status, Text
 from kaireon_application.catalog.kind import Cascade, Change, EntityKind, Filter, refers
 from kaireon_application.catalog.offer import OFFER
+from kaireon_core.formula.syntax import FormulaError, parse
 from kaireon_core.problems import Problem
 
 
@@ -52,8 +53,18 @@ def _problems(change: Change) -> Iterator[Problem]:
         if custom["key"] in seen:
             yield change.problem("this key stands here twice", "customFields", index, "key")
         seen.add(custom["key"])
-        if custom["type"] == "computed" and not (custom["formula"] or "").strip():
-            yield change.problem("a computed field needs a formula", "customFields", index, "formula")
+        if custom["type"] == "computed":
+            yield from _formula_problems(change, custom["formula"], index)
+
+
+def _formula_problems(change: Change, formula: str | None, index: int) -> Iterator[Problem]:
+    if not (formula or "").strip():
+        yield change.problem("a computed field needs a formula", "customFields", index, "formula")
+        return
+    try:
+        parse(formula or "")
+    except FormulaError as error:
+        yield change.problem(str(error), "customFields", index, "formula")
 
 
 SUB_CATEGORY = EntityKind(

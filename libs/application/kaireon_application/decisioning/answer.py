@@ -8,7 +8,7 @@ from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.wire import DecisionMeta, FunnelStage, Recommendation, RecommendRequest, StagesMs
 
-_NARROWING = ("inventory", "filter", "match_creatives", "qualify")
+_NARROWING = ("inventory", "filter", "match_creatives", "qualify", "conditional", "pre_score")
 
 
 def build_answer(
@@ -44,6 +44,6 @@ def _stages_ms(decided: DecidedCustomer) -> StagesMs:
         enrichment=decided.enrichment_ms,
         qualification=sum(spent.get(stage, 0.0) for stage in _NARROWING),
         contact_policy=spent.get("contact_policy", 0.0),
-        scoring=spent.get("score", 0.0),
+        scoring=spent.get("score", 0.0) + spent.get("score_override", 0.0),
         ranking=spent.get("rank", 0.0),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from kaireon_application.decisioning.facts import CustomerRecord
 from kaireon_application.decisioning.snapshot import LiveFlow
@@ -15,6 +16,7 @@ from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.table import CustomerFacts
 
 PUBLIC_PREFIX = "rec_"
+_NO_PROPERTIES: dict[str, Any] = {}
 
 
 @dataclass(kw_only=True)
@@ -63,6 +65,7 @@ class DecidedCustomer:
         """Return the offers as they are answered."""
         scores = row_of(self.decisions.score, self.index)
         propensities = None if self.decisions.propensity is None else row_of(self.decisions.propensity, self.index)
+        properties = self.decisions.properties
         return [
             live.items.write(
                 candidate,
@@ -71,6 +74,7 @@ class DecidedCustomer:
                 score=float(scores[candidate]),
                 propensity=None if propensities is None else float(propensities[candidate]),
                 is_bare=is_bare,
+                properties=_NO_PROPERTIES if properties is None else properties[self.index][rank - 1],
             )
             for rank, (candidate, is_bare) in enumerate(zip(self.picks, self.bare, strict=True), 1)
         ]

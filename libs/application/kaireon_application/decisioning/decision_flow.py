@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from kaireon_application.catalog.entities import Entity, EntityWriter, ListOrder, ListQuery
 from kaireon_application.catalog.fields import Key, Name, OpenObject, Status, Text
 from kaireon_application.catalog.kind import Change, Document, EntityKind
-from kaireon_core.decisioning.flow import FlowKind, parse_flow
+from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.problems import InvalidValue, Problem
 
 _KIND = "decision_flow"

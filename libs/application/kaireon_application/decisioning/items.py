@@ -39,8 +39,9 @@ class ItemWriter:
         score: float,
         propensity: float | None,
         is_bare: bool,
+        properties: Mapping[str, Any],
     ) -> DecisionItem:
-        """Return the item of a chosen candidate."""
+        """Return the item of a chosen candidate; the flow's `properties` stand over the creative's variables."""
         shown = self._of(candidate, is_bare)
         return DecisionItem(
             **shown.parts,
@@ -48,7 +49,7 @@ class ItemWriter:
             score=score,
             propensity=propensity,
             selection_probability=1.0,
-            personalization=_personalize(shown.personalization, customer),
+            personalization={**_personalize(shown.personalization, customer), **properties},
         )
 
     def is_implicit(self, candidate: int, *, is_bare: bool) -> bool:

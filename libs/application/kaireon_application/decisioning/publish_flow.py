@@ -13,7 +13,8 @@ from kaireon_application.catalog.entities import Entity, EntityReader, EntityWri
 from kaireon_application.catalog.read_entity import require
 from kaireon_application.decisioning.decision_flow import DECISION_FLOW
 from kaireon_application.errors import Conflict, InvalidInput
-from kaireon_core.decisioning.flow import ContactPolicyNode, Enrich, Flow, FlowKind, Qualify, Score, parse_flow
+from kaireon_core.decisioning.flow import ContactPolicyNode, Enrich, Flow, Qualify, Score
+from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.problems import InvalidValue, Problem
 
 _NOT_SCORING = ("draft", "archived")
@@ -82,11 +83,11 @@ async def publish_draft(writer: FlowWriter, entity: Entity, notes: str | None) -
 async def reference_problems(reader: EntityReader, flow: Flow) -> list[Problem]:
     """Return every name in the flow that stands for nothing that could be used."""
     problems = list[Problem]()
-    for index, node in enumerate(flow.nodes):
+    for here, node in flow.walk("$.draftConfig"):
         for kind, names, field in _references(node):
             found = await reader.find(kind, names) if names else {}
             for place, name in enumerate(names):
-                path = f"$.draftConfig.nodes[{index}].config.{field}" + (f"[{place}]" if field.endswith("Ids") else "")
+                path = f"{here}.config.{field}" + (f"[{place}]" if field.endswith("Ids") else "")
                 message = _reference_problem(kind, name, found.get(name))
                 if message:
                     problems.append(Problem(path=path, message=message))

@@ -10,6 +10,7 @@ from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.trace import TraceContent
 from kaireon_core.column import Floats, Mask, row_of
+from kaireon_core.decisioning.decide import Decisions
 
 
 def trace_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceRow | None:
@@ -37,7 +38,7 @@ def _content(snapshot: TenantSnapshot, decided: DecidedCustomer) -> TraceContent
         engine_version=kaireon_core.__version__,
         snapshot_hash=snapshot.hash,
         reasons=decisions.reasons[index].tobytes(),
-        scores=_column(decisions.score, index, scored) if decisions.propensity is None else None,
+        scores=_column(decisions.score, index, scored) if _is_score_own(decisions) else None,
         propensities=_column(decisions.propensity, index, scored),
         fits=_column(decisions.fit, index, scored),
         bare=None if decisions.bare is None else decisions.bare.tobytes(),
@@ -61,6 +62,11 @@ def _content(snapshot: TenantSnapshot, decided: DecidedCustomer) -> TraceContent
         duration_ms=decided.duration_ms,
         durations_ms=decisions.stages_ms,
     )
+
+
+def _is_score_own(decisions: Decisions) -> bool:
+    """Whether the scores are more than propensity times fit."""
+    return decisions.propensity is None or decisions.is_score_replaced
 
 
 def _column(values: Floats | None, customer: int, scored: Mask) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias, TypeVar, cast
@@ -13,15 +13,20 @@ import msgspec
 from kaireon_core.catalog.document import Catalogue
 from kaireon_core.column import Column
 from kaireon_core.decisioning.candidates import Candidates, build_candidates
+from kaireon_core.decisioning.conditional import compile_conditional
 from kaireon_core.decisioning.contact_policy import compile_contact_policy
+from kaireon_core.decisioning.extension import PostRank, compile_post_rank, compile_pre_score, compile_score_override
 from kaireon_core.decisioning.fill import Filler, compile_fill
 from kaireon_core.decisioning.filtering import compile_filter
 from kaireon_core.decisioning.flow import (
     AnyNode,
+    Conditional,
     ContactPolicyNode,
     Enrich,
+    ExtensionPoint,
     Filter,
     Flow,
+    Hook,
     Inventory,
     MatchCreatives,
     Node,
@@ -29,9 +34,12 @@ from kaireon_core.decisioning.flow import (
     Rank,
     Response,
     Score,
+    in_run_order,
 )
+from kaireon_core.decisioning.formulas import FlowFormula
 from kaireon_core.decisioning.inventory import compile_inventory
 from kaireon_core.decisioning.match_creatives import compile_match_creatives
+from kaireon_core.decisioning.output import Output, compile_output
 from kaireon_core.decisioning.qualify import compile_qualify
 from kaireon_core.decisioning.rank import Ranker, compile_rank
 from kaireon_core.decisioning.reasons import LegendBuilder, Reason, StageSpan
@@ -70,13 +78,17 @@ class CompiledFlow:
     needs: Needs
     candidates: Candidates
     stages: tuple[Stage, ...]
-    score: Stage
+    # The score stage, and what replaces scores.
+    scoring: tuple[Stage, ...]
     ranker: Ranker
+    # What masks the ranking.
+    post_rank: tuple[PostRank, ...]
     filler: Filler
+    output: Output
     reasons: tuple[Reason, ...]
     spans: tuple[StageSpan, ...]
     reads: tuple[str, ...]
-    model_columns: Mapping[str, Column]
+    candidate_columns: Mapping[str, Column]
     model_key: str | None
     model_type: str | None
     zone: ZoneInfo
@@ -135,51 +147,99 @@ def compile_flow(
     """Return the executable flow. `models` are those that may score, by key; `max_offers` is the tenant's limit."""
     nodes = flow.ordered()
     candidates = build_candidates(catalogue, with_creatives=any(isinstance(node, MatchCreatives) for node in nodes))
-    legend = LegendBuilder()
-    stages = _narrowing_stages(nodes, candidates, legend)
+    legend, hooks = LegendBuilder(), _hooks(nodes)
     score_node, rank_node, response_node = _find(nodes, Score), _find(nodes, Rank), _find(nodes, Response)
-    with legend.stage("score", score_node.id if score_node else "score"):
-        score = compile_score(score_node, candidates, {key: model.model for key, model in models.items()})
+    # In the order in which they drop candidates: the codes of the legend rise with it.
+    narrowing = _narrowing_stages(nodes, candidates, legend)
+    for node, formula in hooks[Hook.PRE_SCORE]:
+        with legend.stage(node.config.hook.value, node.id):
+            narrowing.append(compile_pre_score(node, formula, legend))
+    scoring = _scoring_stages(score_node, hooks[Hook.SCORE_OVERRIDE], candidates, models, legend)
     with legend.stage("rank", rank_node.id if rank_node else "rank"):
         ranker = compile_rank(rank_node, candidates, legend)
+    post_rank = list[PostRank]()
+    for node, formula in hooks[Hook.POST_RANK]:
+        with legend.stage(node.config.hook.value, node.id):
+            post_rank.append(compile_post_rank(node, formula, legend))
     with legend.stage("response", response_node.id if response_node else "response"):
         filler = compile_fill(legend)
+    output = compile_output(nodes, candidates)
     model_key = score_node.config.model_key if score_node and score_node.config.method == "propensity" else None
-    scoring = models.get(model_key or "")
+    model = models.get(model_key or "")
+    stages = [*narrowing, *scoring]
+    formula_reads = [*output.reads, *(name for one in post_rank for name in one.formula.reads)]
     return CompiledFlow(
-        needs=_needs(nodes, stages),
+        needs=_needs(nodes, narrowing),
         candidates=candidates,
-        stages=tuple(stages),
-        score=score,
+        stages=tuple(narrowing),
+        scoring=tuple(scoring),
         ranker=ranker,
+        post_rank=tuple(post_rank),
         filler=filler,
+        output=output,
         reasons=tuple(legend.reasons),
         spans=tuple(legend.spans),
-        reads=_customer_names([*stages, score]),
-        model_columns=candidates.columns(score.candidate_reads),
+        reads=_customer_names([*(name for stage in stages for name in stage.reads), *formula_reads]),
+        candidate_columns=candidates.columns(
+            [*(name for stage in stages for name in stage.candidate_reads), *formula_reads]
+        ),
         model_key=model_key,
-        model_type=scoring.model_type if scoring else None,
+        model_type=model.model_type if model else None,
         zone=zone,
         max_offers=max_offers,
     )
+
+
+def _scoring_stages(
+    node: Score | None,
+    overrides: Sequence[tuple[ExtensionPoint, FlowFormula]],
+    candidates: Candidates,
+    models: Mapping[str, ScoringModel],
+    legend: LegendBuilder,
+) -> list[Stage]:
+    with legend.stage("score", node.id if node else "score"):
+        score = compile_score(node, candidates, {key: model.model for key, model in models.items()})
+    return [score, *(compile_score_override(*override) for override in overrides)]
 
 
 def _narrowing_stages(nodes: Sequence[AnyNode], candidates: Candidates, legend: LegendBuilder) -> list[Stage]:
     stages = list[Stage]()
     for node in nodes:
         compile_node = _NARROWING.get(type(node))
-        if compile_node is not None:
+        if isinstance(node, Conditional):
+            branches = [
+                _narrowing_stages(in_run_order(branch), candidates, legend)
+                for branch in (node.config.then, node.config.else_)
+            ]
+            stages.append(compile_conditional(node, candidates, *branches))
+        elif compile_node is not None:
             with legend.stage(node.type, node.id):
                 stages.append(compile_node(node, candidates, legend))
     return stages
+
+
+def _hooks(nodes: Sequence[AnyNode]) -> dict[Hook, list[tuple[ExtensionPoint, FlowFormula]]]:
+    """Return the extension points that have a formula, by what they do."""
+    hooks: dict[Hook, list[tuple[ExtensionPoint, FlowFormula]]] = {hook: [] for hook in Hook}
+    for node in nodes:
+        if isinstance(node, ExtensionPoint) and node.config.formula is not None:
+            hooks[node.config.hook].append((node, FlowFormula.of(node.config.formula)))
+    return hooks
 
 
 def _find(nodes: Sequence[AnyNode], type_: type[N]) -> N | None:
     return next((node for node in nodes if isinstance(node, type_)), None)
 
 
+def _everywhere(nodes: Sequence[AnyNode]) -> Iterator[AnyNode]:
+    for node in nodes:
+        yield node
+        if isinstance(node, Conditional):
+            yield from _everywhere([*node.config.then, *node.config.else_])
+
+
 def _needs(nodes: Sequence[AnyNode], stages: Sequence[Stage]) -> Needs:
-    configs = [node.config for node in nodes if isinstance(node, Enrich)]
+    configs = [node.config for node in _everywhere(nodes) if isinstance(node, Enrich)]
     return Needs(
         enrichments=tuple(
             Enrichment(
@@ -196,6 +256,5 @@ def _needs(nodes: Sequence[AnyNode], stages: Sequence[Stage]) -> Needs:
     )
 
 
-def _customer_names(stages: Sequence[Stage]) -> tuple[str, ...]:
-    names = (name for stage in stages for name in stage.reads)
+def _customer_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if axis_of(name) is Axis.CUSTOMER))

@@ -11,6 +11,7 @@ from kaireon_core.column import Floats, Mask
 from kaireon_core.decisioning.compile import CompiledFlow
 from kaireon_core.decisioning.contacts import Contacts
 from kaireon_core.decisioning.coverage import Segments
+from kaireon_core.decisioning.output import Properties
 from kaireon_core.decisioning.rank import Indices
 from kaireon_core.decisioning.reasons import Reasons, StageCount, funnel, is_scored
 from kaireon_core.decisioning.request import DecisionRequest
@@ -34,7 +35,8 @@ class Decisions:
     `picks` are each customer's candidates in rank order. `reasons` int16 (B, C) says why every other one is not among
     them, `scored` (B, C) who reached the score stage. `score` and `propensity` broadcast to (B, C); propensity is None
     where no model was asked.
-    `stages_ms` is filled when a clock was given.
+    `properties` are those of the picks, None for a flow without output nodes; `stages_ms` is filled when a clock was
+    given.
     """
 
     picks: list[Indices]
@@ -45,6 +47,9 @@ class Decisions:
     fit: Floats | None
     bare: Mask | None
     is_degraded: bool
+    # Whether a formula stands for the score: it does not follow from propensity and fit.
+    is_score_replaced: bool
+    properties: Properties | None
     stages_ms: dict[str, float]
 
     def funnel(self, flow: CompiledFlow, customer: int = 0) -> list[StageCount]:
@@ -56,10 +61,12 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
     """Return the decisions. The same arguments give the same bytes; `ticks` (ms) only measures the stages."""
     state = begin(flow, request, facts)
     watch = _Watch(ticks)
-    for stage in (*flow.stages, flow.score):
+    for stage in (*flow.stages, *flow.scoring):
         stage.apply(state)
         watch.lap(stage.name)
     ranked = flow.ranker.rank(state)
+    for mask in flow.post_rank:
+        ranked = mask.keep(state, ranked)
     picks = flow.filler.fill(state, ranked, _limit(flow, request))
     watch.lap("rank")
     assert state.score is not None  # noqa: S101 - the score stage has run
@@ -72,6 +79,8 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         fit=state.fit,
         bare=state.bare,
         is_degraded=state.is_degraded,
+        is_score_replaced=state.is_score_replaced,
+        properties=flow.output.write(state, picks),
         stages_ms=watch.laps,
     )
 
@@ -83,7 +92,7 @@ def begin(flow: CompiledFlow, request: DecisionRequest, facts: Facts) -> State:
         request=request,
         zone=flow.zone,
         candidates=flow.candidates,
-        table=Table.of(facts.customers, flow.model_columns, candidates, flow.reads),
+        table=Table.of(facts.customers, flow.candidate_columns, candidates, flow.reads),
         segments=facts.segments,
         contacts=facts.contacts,
         alive=np.ones((customers, candidates), np.bool_),

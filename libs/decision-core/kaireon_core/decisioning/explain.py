@@ -12,6 +12,7 @@ from kaireon_core.catalog.document import Document
 from kaireon_core.column import Mask
 from kaireon_core.decisioning.compile import CompiledFlow
 from kaireon_core.decisioning.decide import Facts, begin, decide
+from kaireon_core.decisioning.flow import Hook
 from kaireon_core.decisioning.reasons import KEPT, Reason
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.decisioning.state import StagePart, State
@@ -58,6 +59,9 @@ def explain_offer(flow: CompiledFlow, request: DecisionRequest, facts: Facts, of
     codes = decisions.reasons[0, rows]
     all_codes: list[int] = codes.tolist()
     eligible = [int(row) for row, code in zip(rows, all_codes, strict=True) if _is_eligible(flow, code)]
+    if any(code and flow.reasons[code - 1].stage == Hook.POST_RANK for code in all_codes):
+        # The best creative of the offer was ranked and masked: the others have lost against it.
+        eligible = []
     picks: list[int] = decisions.picks[0].tolist()
     score = np.broadcast_to(decisions.score, decisions.reasons.shape)[0]
     return OfferExplanation(
@@ -85,8 +89,8 @@ def _outcomes(
     before = begin(flow, request, facts)
     outcomes = list[PartOutcome]()
     for stage in flow.stages:
-        if stage.name == stage_name:
-            outcomes += [_outcome(flow, part, _fresh(before), mine) for part in stage.parts]
+        asked = [one for one in (stage, *stage.inner) if one.name == stage_name]
+        outcomes += [_outcome(flow, part, _fresh(before), mine) for one in asked for part in one.parts]
         stage.apply(before)
     return outcomes
 

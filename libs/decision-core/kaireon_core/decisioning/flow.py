@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, Union
 
 import msgspec
 from msgspec import Meta
 
-from kaireon_core.column import Operator, compile_test
-from kaireon_core.problems import InvalidValue, Problem, convert
+from kaireon_core.column import Operator
+from kaireon_core.formula.syntax import MAX_LENGTH
 
 Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
+FormulaText: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_LENGTH)]
 FILTER_OPERATORS = tuple(operator for operator in Operator if operator not in (Operator.EXISTS, Operator.NOT_EXISTS))
 
 
@@ -129,14 +131,37 @@ class ContactPolicyNode(Node, frozen=True, kw_only=True, tag="contact_policy"):
     config: ContactPolicyConfig = ContactPolicyConfig()
 
 
-class ExtensionPointConfig(Config, frozen=True, kw_only=True):
-    """A place where a formula or another flow may be hooked in; nothing is configured by default."""
+class ConditionalConfig(Config, frozen=True, kw_only=True):
+    """Nodes for the candidates of which the condition holds, and for the others."""
 
-    hook: Literal["pre_score", "score_override", "post_rank"]
+    condition: FilterConfig = FilterConfig()
+    then: list[AnyNode] = []
+    else_: list[AnyNode] = msgspec.field(default=[], name="else")
+
+
+class Conditional(Node, frozen=True, kw_only=True, tag="conditional"):
+    """Runs one of two branches, candidate by candidate."""
+
+    config: ConditionalConfig = ConditionalConfig()
+
+
+class Hook(StrEnum):
+    """What a formula in an extension point does: it keeps candidates before the score, replaces it, or keeps after."""
+
+    PRE_SCORE = "pre_score"
+    SCORE_OVERRIDE = "score_override"
+    POST_RANK = "post_rank"
+
+
+class ExtensionPointConfig(Config, frozen=True, kw_only=True):
+    """A place where a formula may be hooked in; nothing is configured by default."""
+
+    hook: Hook
+    formula: FormulaText | None = None
 
 
 class ExtensionPoint(Node, frozen=True, kw_only=True, tag="extension_point"):
-    """Marks where a flow may be extended; without configuration it does nothing."""
+    """Lets a formula mask candidates or replace their score; without one it does nothing."""
 
     phases: ClassVar[tuple[int, ...]] = (1, 2, 3)
     config: ExtensionPointConfig
@@ -158,9 +183,9 @@ class Score(Node, frozen=True, kw_only=True, tag="score"):
 
 
 class RankConfig(Config, frozen=True, kw_only=True):
-    """`diversity` takes at most `max_per_category` of each category first, then fills by score."""
+    """`diversity` takes at most `max_per_category` of each category first; `round_robin` one of each in turn."""
 
-    method: Literal["topN", "diversity"] = "topN"
+    method: Literal["topN", "diversity", "round_robin"] = "topN"
     max_candidates: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     max_per_category: Annotated[int, Meta(ge=1, le=10_000)] | None = None
 
@@ -170,6 +195,41 @@ class Rank(Node, frozen=True, kw_only=True, tag="rank"):
 
     phases: ClassVar[tuple[int, ...]] = (2,)
     config: RankConfig = RankConfig()
+
+
+class ComputeConfig(Config, frozen=True, kw_only=True):
+    """Which computed fields of the offer's category and sub-category to evaluate, by key; none named means all."""
+
+    fields: list[Key] = []
+
+
+class Compute(Node, frozen=True, kw_only=True, tag="compute"):
+    """Evaluates the computed fields of the chosen offers."""
+
+    phases: ClassVar[tuple[int, ...]] = (3,)
+    config: ComputeConfig = ComputeConfig()
+
+
+class FormulaProperty(Config, frozen=True, kw_only=True):
+    """A property that is computed."""
+
+    formula: FormulaText
+
+
+PropertyValue: TypeAlias = Union[FormulaProperty, str, int, float, bool, list[Any], None]  # noqa: UP007 - read at run time
+
+
+class SetPropertiesConfig(Config, frozen=True, kw_only=True):
+    """Constants, and formulas written `{"formula": "..."}`, by name."""
+
+    properties: dict[Key, PropertyValue] = {}
+
+
+class SetProperties(Node, frozen=True, kw_only=True, tag="set_properties"):
+    """Gives the chosen offers constant and computed properties."""
+
+    phases: ClassVar[tuple[int, ...]] = (3,)
+    config: SetPropertiesConfig = SetPropertiesConfig()
 
 
 class ResponseConfig(Config, frozen=True, kw_only=True):
@@ -192,18 +252,16 @@ AnyNode: TypeAlias = Union[  # noqa: UP007 - msgspec reads the alias at run time
     Enrich,
     Qualify,
     ContactPolicyNode,
+    Conditional,
     ExtensionPoint,
     Score,
     Rank,
+    Compute,
+    SetProperties,
     Response,
 ]
-
-
-class FlowKind(StrEnum):
-    """How strictly a flow is read: a draft may be unfinished, a published flow may not."""
-
-    DRAFT = "draft"
-    PUBLISHED = "published"
+# What may stand in a branch: what narrows the candidates it gets, and nothing that a flow has once.
+BRANCH_NODES: tuple[type[Node], ...] = (Filter, Enrich, Qualify, ContactPolicyNode, Conditional)
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -215,98 +273,32 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
     def ordered(self) -> list[AnyNode]:
         """Return the nodes in the order in which they run."""
-        return [node for _, node in sorted(enumerate(self.nodes), key=_run_order)]
+        return in_run_order(self.nodes)
+
+    def walk(self, path: str = "$") -> Iterator[tuple[str, AnyNode]]:
+        """Yield every node with its JSON path, those in branches too."""
+        return _walk(self.nodes, f"{path}.nodes")
+
+
+def _walk(nodes: Sequence[AnyNode], path: str) -> Iterator[tuple[str, AnyNode]]:
+    for index, node in enumerate(nodes):
+        yield f"{path}[{index}]", node
+        if isinstance(node, Conditional):
+            for name, branch in branches_of(node):
+                yield from _walk(branch, f"{path}[{index}].config.{name}")
+
+
+def branches_of(node: Conditional) -> tuple[tuple[str, list[AnyNode]], tuple[str, list[AnyNode]]]:
+    """Return the two branches with their wire names."""
+    return ("then", node.config.then), ("else", node.config.else_)
+
+
+def in_run_order(nodes: Sequence[AnyNode]) -> list[AnyNode]:
+    """Return nodes in the order in which they run."""
+    return [node for _, node in sorted(enumerate(nodes), key=_run_order)]
 
 
 def _run_order(numbered: tuple[int, AnyNode]) -> tuple[int, int, int]:
     index, node = numbered
     position = node.position if isinstance(node.position, int) else index
     return (node.phase or node.phases[0], position, index)
-
-
-def parse_flow(config: object, kind: FlowKind = FlowKind.PUBLISHED, path: str = "$") -> Flow:
-    """Return the flow that this JSON describes. Raises `InvalidValue` with every problem and its JSON path."""
-    flow = convert(config, Flow, path)
-    problems = [*_structure_problems(flow, path)]
-    if kind is FlowKind.PUBLISHED:
-        problems += _completeness_problems(flow, path)
-    if problems:
-        raise InvalidValue(tuple(problems))
-    return flow
-
-
-def _structure_problems(flow: Flow, path: str) -> list[Problem]:
-    problems = list[Problem]()
-    seen = set[str]()
-    for index, node in enumerate(flow.nodes):
-        here = f"{path}.nodes[{index}]"
-        if node.id in seen:
-            problems.append(Problem(path=f"{here}.id", message=f"another node has the id '{node.id}'"))
-        seen.add(node.id)
-        if node.phase is not None and node.phase not in node.phases:
-            allowed = " or ".join(map(str, node.phases))
-            problems.append(Problem(path=f"{here}.phase", message=f"{node.type} belongs to phase {allowed}"))
-        if isinstance(node, Filter):
-            problems += _condition_problems(node.config, f"{here}.config")
-    inventories = [index for index, node in enumerate(flow.nodes) if isinstance(node, Inventory)]
-    problems += [
-        Problem(path=f"{path}.nodes[{index}]", message="a flow has exactly one inventory node")
-        for index in inventories[1:]
-    ]
-    if inventories and not isinstance(flow.ordered()[0], Inventory):
-        problems.append(Problem(path=f"{path}.nodes[{inventories[0]}]", message="the inventory node must be first"))
-    return problems
-
-
-def _condition_problems(config: FilterConfig, path: str) -> list[Problem]:
-    problems = list[Problem]()
-    for index, condition in enumerate(config.conditions):
-        here = f"{path}.conditions[{index}]"
-        if condition.operator not in FILTER_OPERATORS:
-            known = ", ".join(FILTER_OPERATORS)
-            problems.append(Problem(path=f"{here}.operator", message=f"must be one of: {known}"))
-            continue
-        try:
-            compile_test(condition.operator, condition.value)
-        except ValueError as error:
-            problems.append(Problem(path=f"{here}.value", message=str(error)))
-    return problems
-
-
-def _completeness_problems(flow: Flow, path: str) -> list[Problem]:
-    """Return what keeps a flow from being published: missing steps and nodes that would do nothing."""
-    problems = list[Problem]()
-    if not any(isinstance(node, Inventory) for node in flow.nodes):
-        problems.append(Problem(path=f"{path}.nodes", message="a flow needs an inventory node as its first node"))
-    for type_ in (Score, Rank, Response, MatchCreatives):
-        found = [index for index, node in enumerate(flow.nodes) if isinstance(node, type_)]
-        name = type_.__struct_config__.tag
-        problems += [
-            Problem(path=f"{path}.nodes[{index}]", message=f"a flow has at most one {name} node") for index in found[1:]
-        ]
-    for index, node in enumerate(flow.nodes):
-        problems += _idle_problems(node, f"{path}.nodes[{index}].config")
-    return problems
-
-
-def _idle_problems(node: AnyNode, path: str) -> list[Problem]:
-    """Return the problem of a node that does nothing because nothing is configured."""
-    field = _missing_field(node)
-    message = "is required: without it this node does nothing"
-    return [] if field is None else [Problem(path=f"{path}.{field}", message=message)]
-
-
-def _missing_field(node: AnyNode) -> str | None:
-    match node:
-        case Filter(config=FilterConfig(conditions=[])):
-            return "conditions"
-        case Enrich(config=EnrichConfig(schema_id=None, optional=False)):
-            return "schemaId"
-        case Qualify(config=QualifyConfig(mode="selected", rule_ids=[])):
-            return "ruleIds"
-        case ContactPolicyNode(config=ContactPolicyConfig(mode="selected", policy_ids=[])):
-            return "policyIds"
-        case Score(config=ScoreConfig(method="propensity", model_key=None)):
-            return "modelKey"
-        case _:
-            return None

@@ -6,6 +6,7 @@ Of several creatives of an offer the best stands for it: score, then creative we
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,6 +30,10 @@ class Ranked:
     candidate: Indices
 
 
+# From the category group of each row, best first, to the keys that order them anew, the weightiest last.
+Arrange: TypeAlias = Callable[[Indices], tuple[Indices, Indices]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranker:
     """A compiled rank node; `by_tie`, (C,), is the order of ties, and `max_candidates` bounds the answer."""
@@ -37,7 +42,7 @@ class Ranker:
     by_tie: Indices
     other_creative: int
     max_candidates: int | None
-    max_per_category: int | None
+    arrange: Arrange | None
 
     def rank(self, state: State) -> Ranked:
         """Return the ranking; candidates beaten by another creative of their offer are dropped."""
@@ -56,15 +61,11 @@ class Ranker:
         is_best = _is_first(customer * offers + self.candidates.offer[candidate], state.table.customers * offers)
         state.reasons[customer[~is_best], candidate[~is_best]] = self.other_creative
         ranked = Ranked(customer[is_best], candidate[is_best])
-        return ranked if self.max_per_category is None else self._diversify(ranked, self.max_per_category)
-
-    def _diversify(self, ranked: Ranked, max_per_category: int) -> Ranked:
-        """Return the ranking with at most so many of each category first, the rest behind, both by score."""
+        if self.arrange is None:
+            return ranked
         # A category's number is at most the number of offers, so the groups of two customers never meet.
-        categories = len(self.candidates.catalogue.offers) + 1
-        group = ranked.customer * categories + self.candidates.category[ranked.candidate]
-        is_surplus = _earlier_equals(group) >= max_per_category
-        order = np.lexsort((np.arange(len(group)), is_surplus, ranked.customer))
+        group = ranked.customer * (offers + 1) + self.candidates.category[ranked.candidate]
+        order = np.lexsort((*self.arrange(group), ranked.customer))
         return Ranked(ranked.customer[order], ranked.candidate[order])
 
 
@@ -76,8 +77,26 @@ def compile_rank(node: Rank | None, candidates: Candidates, legend: LegendBuilde
         by_tie=np.argsort(candidates.tie_rank),
         other_creative=legend.add("other_creative", "another creative of the same offer ranks higher"),
         max_candidates=config.max_candidates,
-        max_per_category=(config.max_per_category or 1) if config.method == "diversity" else None,
+        arrange=_ARRANGE[config.method](config),
     )
+
+
+def _diversity(config: RankConfig) -> Arrange:
+    """At most so many of each category first, the rest behind, both by score."""
+    most = config.max_per_category or 1
+    return lambda group: (np.arange(len(group)), (_earlier_equals(group) >= most).astype(np.int64))
+
+
+def _round_robin(_config: RankConfig) -> Arrange:
+    """One of each category in turn, in every round in the order of their best."""
+    return lambda group: (_first_equals(group), _earlier_equals(group))
+
+
+_ARRANGE: dict[str, Callable[[RankConfig], Arrange | None]] = {
+    "topN": lambda _config: None,
+    "diversity": _diversity,
+    "round_robin": _round_robin,
+}
 
 
 def _is_first(groups: Indices, count: int) -> NDArray[np.bool_]:
@@ -86,6 +105,12 @@ def _is_first(groups: Indices, count: int) -> NDArray[np.bool_]:
     first = np.empty(count, np.int64)
     first[groups[::-1]] = rows[::-1]  # of equal indices the last assignment stays: the first row
     return first[groups] == rows
+
+
+def _first_equals(groups: Indices) -> Indices:
+    """Return for each row where the first equal value stands."""
+    _, first, place = np.unique(groups, return_index=True, return_inverse=True)
+    return first[place]
 
 
 def _earlier_equals(groups: Indices) -> Indices:

@@ -54,6 +54,10 @@ class State:
     propensity: Floats | None = None
     score: Floats | None = None
     is_degraded: bool = False
+    # Whether a formula stands for the score: it does not follow from propensity and fit any more.
+    is_score_replaced: bool = False
+    # Inside a branch, (B, C): the candidates that it is for.
+    within: Mask | None = None
     shared_caps: list[SharedCap] = field(default_factory=list[SharedCap])
 
     def period_start_ms(self, period: Period) -> int:
@@ -76,7 +80,8 @@ class State:
         """Return where a rule or policy applies, (1, C) or (B, C)."""
         mask = of_candidates if self.bare is None else np.where(self.bare, of_offers, of_candidates)
         members = coverage.of_customers(self.segments)
-        return mask[None, :] if members is None else mask[None, :] | members[:, None]
+        covered = mask[None, :] if members is None else mask[None, :] | members[:, None]
+        return covered if self.within is None else covered & self.within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,3 +108,5 @@ class Stage:
     needs_contact_totals: bool = False
     # Its rules or policies one by one, for explanations.
     parts: Sequence[StagePart] = ()
+    # The stages of its branches, for explanations.
+    inner: Sequence[Stage] = ()

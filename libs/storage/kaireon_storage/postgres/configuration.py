@@ -15,7 +15,7 @@ from kaireon_application.decisioning.snapshot import Configuration, DecisionSett
 from kaireon_application.errors import NotFound
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.compile import ScoringModel
-from kaireon_core.decisioning.flow import FlowKind, parse_flow
+from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.learning.compile import ModelNotReady, compile_model
 from kaireon_core.learning.gradient_boosted import Trees
 from kaireon_core.problems import InvalidValue

@@ -11,7 +11,7 @@ import typer
 
 from kaireon_application.errors import InvalidInput
 from kaireon_cli.output import print_json, print_line
-from kaireon_core.decisioning.flow import FlowKind, parse_flow
+from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.problems import InvalidValue, Problem
 
 app = typer.Typer(no_args_is_help=True, help="Decision flows.")

@@ -1,0 +1,176 @@
+"""Reading a flow, with every problem of a bad one and its JSON path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from kaireon_core.column import compile_test
+from kaireon_core.decisioning.flow import (
+    BRANCH_NODES,
+    FILTER_OPERATORS,
+    AnyNode,
+    Conditional,
+    ContactPolicyNode,
+    Enrich,
+    ExtensionPoint,
+    ExtensionPointConfig,
+    Filter,
+    FilterConfig,
+    Flow,
+    FormulaProperty,
+    Inventory,
+    MatchCreatives,
+    Node,
+    Qualify,
+    Rank,
+    Response,
+    Score,
+    SetProperties,
+    SetPropertiesConfig,
+    branches_of,
+)
+from kaireon_core.formula.syntax import FormulaError, parse
+from kaireon_core.problems import InvalidValue, Problem, convert
+
+_MAX_BRANCH_DEPTH = 8
+
+
+class FlowKind(StrEnum):
+    """How strictly a flow is read: a draft may be unfinished, a published flow may not."""
+
+    DRAFT = "draft"
+    PUBLISHED = "published"
+
+
+def parse_flow(config: object, kind: FlowKind = FlowKind.PUBLISHED, path: str = "$") -> Flow:
+    """Return the flow that this JSON describes. Raises `InvalidValue` with every problem and its JSON path."""
+    flow = convert(config, Flow, path)
+    problems = [*_structure_problems(flow, path)]
+    if kind is FlowKind.PUBLISHED:
+        problems += _completeness_problems(flow, path)
+    if problems:
+        raise InvalidValue(tuple(problems))
+    return flow
+
+
+def _structure_problems(flow: Flow, path: str) -> list[Problem]:
+    problems = list[Problem]()
+    seen = set[str]()
+    for here, node in flow.walk(path):
+        if node.id in seen:
+            problems.append(Problem(path=f"{here}.id", message=f"another node has the id '{node.id}'"))
+        seen.add(node.id)
+        if node.phase is not None and node.phase not in node.phases:
+            allowed = " or ".join(map(str, node.phases))
+            problems.append(Problem(path=f"{here}.phase", message=f"{node.type} belongs to phase {allowed}"))
+        problems += _config_problems(node, f"{here}.config")
+    inventories = [index for index, node in enumerate(flow.nodes) if isinstance(node, Inventory)]
+    problems += [
+        Problem(path=f"{path}.nodes[{index}]", message="a flow has exactly one inventory node")
+        for index in inventories[1:]
+    ]
+    if inventories and not isinstance(flow.ordered()[0], Inventory):
+        problems.append(Problem(path=f"{path}.nodes[{inventories[0]}]", message="the inventory node must be first"))
+    return problems
+
+
+def _config_problems(node: AnyNode, path: str) -> list[Problem]:
+    """Return what is wrong inside a node beyond its types."""
+    match node:
+        case Filter(config=config):
+            return _condition_problems(config, path)
+        case Conditional(config=config):
+            return [*_condition_problems(config.condition, f"{path}.condition"), *_branch_problems(node, path)]
+        case ExtensionPoint(config=ExtensionPointConfig(formula=str(formula))):
+            return formula_problems(formula, f"{path}.formula")
+        case SetProperties(config=SetPropertiesConfig(properties=properties)):
+            return [
+                problem
+                for name, value in properties.items()
+                if isinstance(value, FormulaProperty)
+                for problem in formula_problems(value.formula, f"{path}.properties.{name}.formula")
+            ]
+        case _:
+            return []
+
+
+def formula_problems(formula: str, path: str) -> list[Problem]:
+    """Return what keeps a text from being a formula."""
+    try:
+        parse(formula)
+    except FormulaError as error:
+        return [Problem(path=path, message=str(error))]
+    return []
+
+
+def _branch_problems(node: Conditional, path: str) -> list[Problem]:
+    """A branch holds nodes of the same phase that narrow; how deep conditions nest is bounded."""
+    allowed = ", ".join(str(type_.__struct_config__.tag) for type_ in BRANCH_NODES)
+    problems = [
+        Problem(path=f"{path}.{name}[{index}].type", message=f"a branch may hold: {allowed}")
+        for name, branch in branches_of(node)
+        for index, inner in enumerate(branch)
+        if not isinstance(inner, BRANCH_NODES)
+    ]
+    if path.count(".config.") >= _MAX_BRANCH_DEPTH:
+        problems.append(Problem(path=path, message=f"conditions are nested at most {_MAX_BRANCH_DEPTH} deep"))
+    return problems
+
+
+def _condition_problems(config: FilterConfig, path: str) -> list[Problem]:
+    problems = list[Problem]()
+    for index, condition in enumerate(config.conditions):
+        here = f"{path}.conditions[{index}]"
+        if condition.operator not in FILTER_OPERATORS:
+            known = ", ".join(FILTER_OPERATORS)
+            problems.append(Problem(path=f"{here}.operator", message=f"must be one of: {known}"))
+            continue
+        try:
+            compile_test(condition.operator, condition.value)
+        except ValueError as error:
+            problems.append(Problem(path=f"{here}.value", message=str(error)))
+    return problems
+
+
+def _completeness_problems(flow: Flow, path: str) -> list[Problem]:
+    """Return what keeps a flow from being published: missing steps and nodes that would do nothing."""
+    problems = list[Problem]()
+    if not any(isinstance(node, Inventory) for node in flow.nodes):
+        problems.append(Problem(path=f"{path}.nodes", message="a flow needs an inventory node as its first node"))
+    for type_ in (Score, Rank, Response, MatchCreatives):
+        found = [index for index, node in enumerate(flow.nodes) if isinstance(node, type_)]
+        name = type_.__struct_config__.tag
+        problems += [
+            Problem(path=f"{path}.nodes[{index}]", message=f"a flow has at most one {name} node") for index in found[1:]
+        ]
+    for here, node in flow.walk(path):
+        problems += _idle_problems(node, f"{here}.config")
+    return problems
+
+
+def _idle_problems(node: AnyNode, path: str) -> list[Problem]:
+    """Return the problem of a node that does nothing because nothing is configured."""
+    field = _missing_field(node)
+    message = "is required: without it this node does nothing"
+    return [] if field is None else [Problem(path=f"{path}.{field}", message=message)]
+
+
+def _missing_field(node: AnyNode) -> str | None:
+    config: Any = node.config
+    missing = (field for type_, field, is_missing in _NEEDED if isinstance(node, type_) and is_missing(config))
+    return next(missing, None)
+
+
+# What a node cannot do without: its type, the field, and when it is missing.
+_NEEDED: tuple[tuple[type[Node], str, Callable[[Any], bool]], ...] = (
+    (Filter, "conditions", lambda config: not config.conditions),
+    (Enrich, "schemaId", lambda config: config.schema_id is None and not config.optional),
+    (Qualify, "ruleIds", lambda config: config.mode == "selected" and not config.rule_ids),
+    (ContactPolicyNode, "policyIds", lambda config: config.mode == "selected" and not config.policy_ids),
+    (Conditional, "condition.conditions", lambda config: not config.condition.conditions),
+    (Conditional, "then", lambda config: not config.then and not config.else_),
+    (Score, "modelKey", lambda config: config.method == "propensity" and config.model_key is None),
+    (SetProperties, "properties", lambda config: not config.properties),
+)
