@@ -409,6 +409,8 @@ class _Decision:
             else:
                 one.propensity = max(self._propensity(config, one), config.get("propensityFloor") or 0)
                 one.score = one.propensity * one.fit
+                if config["method"] == "formula":
+                    one.score = self._prie(config.get("formula", {}), one) * one.fit
 
     def _propensity(self, config: Thing, one: Candidate) -> float:
         card: Thing | None = self.case.get("models", {}).get(config["modelKey"])
@@ -423,6 +425,32 @@ class _Decision:
         if card["normalization"] == "linear":
             return min(1.0, max(0.0, (raw - low) / (high - low)))
         return 1 / (1 + math.exp(-6 * (raw - (high + low) / 2) / (high - low)))
+
+    def _prie(self, weights: Thing, one: Candidate) -> float:
+        factors = {
+            "propensityWeight": (min(1.0, max(0.0, one.propensity or 0.0)), 0.4),
+            "relevanceWeight": (self._relevance(one), 0.2),
+            "impactWeight": (one.offer.get("businessValue", 50) / 100, 0.3),
+            "emphasisWeight": (one.priority / 100, 0.1),
+        }
+        return math.prod(factor ** weights.get(name, default) for name, (factor, default) in factors.items())
+
+    def _relevance(self, one: Candidate) -> float:
+        asked, asked_id = self.request.get("channel"), self.request.get("channelId")
+        channel = one.channel
+        is_wanted = channel is not None and asked in (None, channel["channelType"])
+        fits = (asked is None and asked_id is None) or (
+            is_wanted and channel is not None and (asked_id is None or is_named(channel, [asked_id]))
+        )
+        ages = [
+            self.now - datetime.fromisoformat(contact["at"])
+            for contact in self.contacts
+            if contact.get("offer") == one.offer["id"]
+        ]
+        recency = min(1.0, min(ages).days / 30) if ages else 1.0
+        tags = [tag for tag in one.offer.get("tags", []) if isinstance(tag, str)]
+        kinship = 1.0 if not tags or self.segments.intersection(tags) else 0.5
+        return (fits + recency + kinship) / 3
 
     def _rank(self, config: Thing) -> list[Candidate]:
         best = list[Candidate]()

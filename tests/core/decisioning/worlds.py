@@ -63,6 +63,12 @@ _FORMULAS = [
     "customer.x",
     "deep.x == 1",
 ]
+_WEIGHTS: list[Thing] = [
+    {},
+    {"propensityWeight": 1, "relevanceWeight": 0, "impactWeight": 0, "emphasisWeight": 0},
+    {"propensityWeight": 0, "relevanceWeight": 1, "impactWeight": 0, "emphasisWeight": 0},
+    {"propensityWeight": 0.25, "relevanceWeight": 0.25, "impactWeight": 0.25, "emphasisWeight": 0.25},
+]
 _MASKS = ["priority > 20", "coalesce(x, 1) != 2", "score >= 0 ? true : false", "offer.key > 'a'", "colour == x"]
 
 
@@ -116,7 +122,8 @@ class _World:
             "priority": self.pick([10, 50, 50, 60]),
             **self.maybe(2, "categoryId", _CATEGORIES),
             **self.maybe(2, "subCategoryId", ["sub0"]),
-            **self.maybe(2, "tags", [[], ["a"], ["a", "b"]]),
+            **self.maybe(2, "tags", [[], ["a"], ["a", "b"], ["gold"], ["new", "a"]]),
+            **self.maybe(2, "businessValue", [0, 20, 100]),
             **self.maybe(2, "customFields", [{"colour": value} for value in _VALUES]),
             **self.maybe(16, "schedule", [schedule]),
             **self.maybe(50, "emergencyExcluded", [True]),
@@ -287,6 +294,8 @@ class _World:
         if self.happens(2):
             score = {"method": "propensity", "modelKey": self.pick(["card", "card", "card", "gone"])}
             score |= self.maybe(2, "propensityFloor", [0.0, 0.3, 0.6])
+            if self.happens(2):
+                score |= {"method": "formula", "formula": self.pick(_WEIGHTS)}
         rank = {"method": self.pick(["topN", "diversity", "round_robin"])}
         rank |= {**self.maybe(4, "maxCandidates", [1, 2, 3]), **self.maybe(2, "maxPerCategory", [1, 2])}
         return [

@@ -164,12 +164,13 @@ def compile_flow(
     with legend.stage("response", response_node.id if response_node else "response"):
         filler = compile_fill(legend)
     output = compile_output(nodes, candidates)
-    model_key = score_node.config.model_key if score_node and score_node.config.method == "propensity" else None
+    is_modelled = score_node is not None and score_node.config.method != "priority_weighted"
+    model_key = score_node.config.model_key if score_node and is_modelled else None
     model = models.get(model_key or "")
     stages = [*narrowing, *scoring]
     formula_reads = [*output.reads, *(name for one in post_rank for name in one.formula.reads)]
     return CompiledFlow(
-        needs=_needs(nodes, narrowing),
+        needs=_needs(nodes, stages),
         candidates=candidates,
         stages=tuple(narrowing),
         scoring=tuple(scoring),

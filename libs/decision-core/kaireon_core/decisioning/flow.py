@@ -167,11 +167,24 @@ class ExtensionPoint(Node, frozen=True, kw_only=True, tag="extension_point"):
     config: ExtensionPointConfig
 
 
-class ScoreConfig(Config, frozen=True, kw_only=True):
-    """`priority_weighted` needs no model; `propensity` names the model whose score counts."""
+Weight: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
-    method: Literal["priority_weighted", "propensity"] = "priority_weighted"
+
+class PrieWeights(Config, frozen=True, kw_only=True):
+    """The exponents of propensity, relevance, impact and emphasis; they sum to 1."""
+
+    propensity_weight: Weight = 0.4
+    relevance_weight: Weight = 0.2
+    impact_weight: Weight = 0.3
+    emphasis_weight: Weight = 0.1
+
+
+class ScoreConfig(Config, frozen=True, kw_only=True):
+    """`priority_weighted` needs no model; `propensity` and `formula` name the model whose score is the propensity."""
+
+    method: Literal["priority_weighted", "propensity", "formula"] = "priority_weighted"
     model_key: str | None = None
+    formula: PrieWeights = PrieWeights()
     propensity_floor: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 

@@ -40,18 +40,10 @@ class _Matcher:
         """Return where the channel and where the placement is wrong, each (C,)."""
         found = self._remembered.get(routing)
         if found is None:
-            found = (~self._fits_channel(routing), ~self._fits_placement(routing))
+            found = (~fits_channel(self.candidates, routing), ~self._fits_placement(routing))
             if len(self._remembered) < _REMEMBERED_ROUTINGS:
                 self._remembered[routing] = found
         return found
-
-    def _fits_channel(self, routing: Routing) -> Mask:
-        fits = [
-            (routing.channel is None or channel.body.get("channelType") == routing.channel)
-            and (routing.channel_id is None or routing.channel_id in (channel.id, channel.key))
-            for channel in self.candidates.catalogue.channels
-        ]
-        return np.array([*fits, False], np.bool_)[self.candidates.channel]
 
     def _fits_placement(self, routing: Routing) -> Mask:
         mode, wanted = self.node.config.placement_match_mode, routing.placement
@@ -68,6 +60,17 @@ class _Matcher:
         has_match = np.zeros(len(self.candidates.catalogue.offers), np.bool_)
         has_match[offer[matching]] = True
         return self.is_first & ~has_match[offer]
+
+
+def fits_channel(candidates: Candidates, routing: Routing) -> Mask:
+    """Return the candidates whose channel is the requested one, (C,); all where none is requested."""
+    fits = [
+        (routing.channel is None or channel.body.get("channelType") == routing.channel)
+        and (routing.channel_id is None or routing.channel_id in (channel.id, channel.key))
+        for channel in candidates.catalogue.channels
+    ]
+    is_asked = routing.channel is not None or routing.channel_id is not None
+    return np.array([*fits, not is_asked], np.bool_)[candidates.channel]
 
 
 def compile_match_creatives(node: MatchCreatives, candidates: Candidates, legend: LegendBuilder) -> Stage:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from kaireon_core.column import compile_test
 from kaireon_core.decisioning.flow import (
     BRANCH_NODES,
@@ -23,10 +25,12 @@ from kaireon_core.decisioning.flow import (
     Inventory,
     MatchCreatives,
     Node,
+    PrieWeights,
     Qualify,
     Rank,
     Response,
     Score,
+    ScoreConfig,
     SetProperties,
     SetPropertiesConfig,
     branches_of,
@@ -35,6 +39,7 @@ from kaireon_core.formula.syntax import FormulaError, parse
 from kaireon_core.problems import InvalidValue, Problem, convert
 
 _MAX_BRANCH_DEPTH = 8
+_WEIGHT_TOLERANCE = 1e-6
 
 
 class FlowKind(StrEnum):
@@ -85,6 +90,8 @@ def _config_problems(node: AnyNode, path: str) -> list[Problem]:
             return [*_condition_problems(config.condition, f"{path}.condition"), *_branch_problems(node, path)]
         case ExtensionPoint(config=ExtensionPointConfig(formula=str(formula))):
             return formula_problems(formula, f"{path}.formula")
+        case Score(config=ScoreConfig(formula=weights)):
+            return _weight_problems(weights, f"{path}.formula")
         case SetProperties(config=SetPropertiesConfig(properties=properties)):
             return [
                 problem
@@ -94,6 +101,13 @@ def _config_problems(node: AnyNode, path: str) -> list[Problem]:
             ]
         case _:
             return []
+
+
+def _weight_problems(weights: PrieWeights, path: str) -> list[Problem]:
+    total = sum(msgspec.structs.astuple(weights))
+    if abs(total - 1) <= _WEIGHT_TOLERANCE:
+        return []
+    return [Problem(path=path, message=f"the weights must sum to 1, not to {total:g}")]
 
 
 def formula_problems(formula: str, path: str) -> list[Problem]:
@@ -171,6 +185,6 @@ _NEEDED: tuple[tuple[type[Node], str, Callable[[Any], bool]], ...] = (
     (ContactPolicyNode, "policyIds", lambda config: config.mode == "selected" and not config.policy_ids),
     (Conditional, "condition.conditions", lambda config: not config.condition.conditions),
     (Conditional, "then", lambda config: not config.then and not config.else_),
-    (Score, "modelKey", lambda config: config.method == "propensity" and config.model_key is None),
+    (Score, "modelKey", lambda config: config.method != "priority_weighted" and config.model_key is None),
     (SetProperties, "properties", lambda config: not config.properties),
 )

@@ -1,14 +1,16 @@
-"""The score node: what a candidate is worth, by priority or by a model's propensity."""
+"""The score node: what a candidate is worth, by priority, by a model's propensity, or by the PRIE formula."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from kaireon_core.column import Floats
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.flow import Score, ScoreConfig
+from kaireon_core.decisioning.prie import compile_prie
 from kaireon_core.decisioning.state import Stage, State
 from kaireon_core.learning.model import Model
 from kaireon_core.table import Table
@@ -26,7 +28,18 @@ def compile_score(node: Score | None, candidates: Candidates, models: Mapping[st
     config = node.config if node else ScoreConfig()
     if config.method == "priority_weighted":
         return _priority_weighted(candidates)
-    return _propensity(config, candidates, models.get(config.model_key or ""))
+    predict = _compile_propensity(config, candidates, models.get(config.model_key or ""))
+    if config.method == "propensity":
+        return predict
+    prie = compile_prie(config.formula, candidates)
+
+    def apply(state: State) -> None:
+        predict.apply(state)
+        assert state.propensity is not None  # noqa: S101 - it has just been predicted
+        state.score = _times_fit(prie.score(state, state.propensity), state)
+        state.is_score_replaced = True
+
+    return replace(predict, apply=apply, needs_contact_totals=prie.needs_contact_totals)
 
 
 def _priority_weighted(candidates: Candidates) -> Stage:
@@ -41,7 +54,7 @@ def _priority_weighted(candidates: Candidates) -> Stage:
     return Stage(name="score", apply=apply)
 
 
-def _propensity(config: ScoreConfig, candidates: Candidates, model: Model | None) -> Stage:
+def _compile_propensity(config: ScoreConfig, candidates: Candidates, model: Model | None) -> Stage:
     """Score = propensity * fit multiplier; `propensityFloor` raises the propensity and drops nobody."""
     floor = config.propensity_floor or 0.0
     columns = candidates.columns(model.fields) if model else {}

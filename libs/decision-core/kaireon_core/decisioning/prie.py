@@ -1,0 +1,106 @@
+"""The priority formula: propensity, relevance, impact and emphasis as a weighted geometric mean.
+
+    priority = P^Wp * R^Wr * I^Wi * E^We, with 0^0 = 1 and weights that sum to 1
+
+P is the propensity, held to [0, 1]; I = businessValue/100; E = priority/100; R = (c + r + s)/3, where
+c is 1 if no channel was asked for or the candidate's matches, else 0;
+r is min(1, whole days since the last contact with this offer / 30), 1 for an offer never shown;
+s is 1 if the offer has no tags or shares one with the customer's segments, else 0.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaireon_core.catalog.document import Document
+from kaireon_core.column import Floats
+from kaireon_core.decisioning.calendar import DAY_MS
+from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.flow import PrieWeights
+from kaireon_core.decisioning.match_creatives import fits_channel
+from kaireon_core.decisioning.state import State
+
+_DEFAULT_BUSINESS_VALUE = 50.0
+_RECOVERY_DAYS = 30
+_STRANGER = 0.5
+_NEVER = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prie:
+    """The formula over the candidates of a flow; `constant` (C,) is I^Wi * E^We, `tags` (T, offers) who has which."""
+
+    weights: PrieWeights
+    candidates: Candidates
+    constant: Floats
+    tag_places: dict[str, int]
+    tags: NDArray[np.int64]
+
+    @property
+    def needs_contact_totals(self) -> bool:
+        """Whether it looks at contacts: only where relevance counts."""
+        return self.weights.relevance_weight > 0
+
+    def score(self, state: State, propensity: Floats) -> Floats:
+        """Return the priorities, shape (B, C)."""
+        score = np.clip(propensity, 0.0, 1.0) ** self.weights.propensity_weight * self.constant
+        if self.weights.relevance_weight > 0:
+            score = score * self._relevance(state) ** self.weights.relevance_weight
+        return score
+
+    def _relevance(self, state: State) -> Floats:
+        fits = fits_channel(self.candidates, state.request.routing)
+        if state.bare is not None:
+            routing = state.request.routing
+            fits = np.where(state.bare, routing.channel is None and routing.channel_id is None, fits)
+        return (fits + self._recency(state) + self._kinship(state)) / 3
+
+    def _recency(self, state: State) -> Floats:
+        rows = state.contacts.totals
+        shape = (state.table.customers, len(self.candidates.catalogue.offers) + 1)
+        last = np.full(shape, _NEVER, np.int64)
+        np.maximum.at(last, (rows.customer, rows.offer), rows.at_ms)
+        days = np.where(last == _NEVER, _RECOVERY_DAYS, (state.request.now_ms - last) // DAY_MS)
+        return np.clip(days / _RECOVERY_DAYS, 0.0, 1.0)[:, self.candidates.offer]
+
+    def _kinship(self, state: State) -> Floats:
+        mine = np.zeros((len(state.segments), len(self.tag_places)), np.int64)
+        for customer, segments in enumerate(state.segments):
+            mine[customer, [self.tag_places[one] for one in segments if one in self.tag_places]] = 1
+        has_tags = self.tags.any(axis=0)
+        return np.where(has_tags & (mine @ self.tags == 0), _STRANGER, 1.0)[:, self.candidates.offer]
+
+
+def compile_prie(weights: PrieWeights, candidates: Candidates) -> Prie:
+    """Return the formula with everything folded in that depends on the offer alone."""
+    offers = candidates.catalogue.offers
+    values = np.array([_business_value(offer) for offer in offers], np.float64)
+    impact, emphasis = (values / 100)[candidates.offer], candidates.priority / 100
+    places: dict[str, int] = {}
+    for offer in offers:
+        for tag in _tags(offer):
+            places.setdefault(tag, len(places))
+    tags = np.zeros((len(places), len(offers)), np.int64)
+    for place, offer in enumerate(offers):
+        tags[[places[tag] for tag in _tags(offer)], place] = 1
+    return Prie(
+        weights=weights,
+        candidates=candidates,
+        constant=impact**weights.impact_weight * emphasis**weights.emphasis_weight,
+        tag_places=places,
+        tags=tags,
+    )
+
+
+def _business_value(offer: Document) -> float:
+    value: Any = offer.body.get("businessValue")
+    return _DEFAULT_BUSINESS_VALUE if value is None else float(value)
+
+
+def _tags(offer: Document) -> list[str]:
+    tags: list[Any] = offer.body.get("tags") or []
+    return [tag for tag in tags if isinstance(tag, str)]
