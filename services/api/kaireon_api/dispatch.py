@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterable
+from contextlib import aclosing
 from uuid import UUID
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -159,10 +160,14 @@ async def _send(reply: Reply, path: str, request_id: str, send: Send) -> None:
     if path.startswith(_BUSINESS):
         headers.append(_NO_STORE)
     body = b"" if reply.content is None else encode(reply.content)
-    if reply.content is not None:
+    if reply.content is not None or reply.stream is not None:
         headers.append((b"content-type", reply.media_type.encode("latin-1")))
-    if reply.status != 204:  # noqa: PLR2004  No Content: the one status that must not announce a length
+    if reply.stream is None and reply.status != 204:  # noqa: PLR2004  No Content: the one status that must not announce a length
         headers.append((b"content-length", str(len(body)).encode("latin-1")))
     headers.extend((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items())
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if reply.stream is not None:
+        async with aclosing(reply.stream) as parts:
+            async for part in parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": body})

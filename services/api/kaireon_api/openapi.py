@@ -128,7 +128,10 @@ def _response(operation: Operation, status: int, declared: Any, schema_of: Mappi
     media_type = "application/json" if is_error else operation.media_type.partition(";")[0]
     shown = ErrorBody if declared is None and is_error else declared
     schema: dict[str, Any] = {} if shown is None else schema_of[_identity(shown)]
-    return {**answer, "content": {media_type: {"schema": schema}}}
+    content = {media_type: {"schema": schema}}
+    if operation.lines is not None and not is_error:
+        content["application/x-ndjson"] = {"schema": {"type": "string", "description": operation.lines}}
+    return {**answer, "content": content}
 
 
 def _headers(operation: Operation, status: int) -> dict[str, Any]:

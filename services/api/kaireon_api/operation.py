@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -62,9 +62,10 @@ class Call(msgspec.Struct, Generic[Body], frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What a handler answers; `content` is encoded as JSON unless it is bytes already."""
+    """What a handler answers; `content` is encoded as JSON unless it is bytes already, `stream` is sent as it comes."""
 
     content: Any = None
+    stream: AsyncGenerator[bytes] | None = None
     status: int = 200
     headers: dict[str, str] = {}
     media_type: str = "application/json"
@@ -83,7 +84,8 @@ class Operation:
     `body` is the msgspec type of the request body (None: no body), `query` the msgspec type of the query string
     (unknown parameters are ignored), `example` a valid body, `answers` maps each status that can be answered to
     the type of its body (None: the generic error form, or no body for 204). `headers` are the response headers of
-    the successful answer, by name, with their meaning, and `media_type` is what it is.
+    the successful answer, by name, with their meaning, and `media_type` is what it is. `lines` says what it is as
+    `application/x-ndjson` where a caller may ask for that.
 
     An unknown id in the path is answered before anything is said about the body: `find` is asked for it, only once
     the body was found wrong. A handler raises `NotFound` itself in every other case.
@@ -103,3 +105,4 @@ class Operation:
     find: Finder | None = None
     media_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    lines: str | None = None
