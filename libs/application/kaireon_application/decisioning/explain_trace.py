@@ -19,7 +19,7 @@ from kaireon_core.decisioning.reasons import KEPT, Reason, Reasons, funnel, is_s
 
 _PRIORITY_WEIGHTED = "priority_weighted"
 # Stages that drop a candidate before it is scored.
-_UNSCORED = frozenset({"inventory", "filter", "match_creatives", "qualify", "contact_policy"})
+_UNSCORED = frozenset({"inventory", "filter", "match_creatives", "qualify", "contact_policy", "pre_score"})
 
 
 class TraceQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,7 +177,7 @@ def detail(trace: StoredTrace) -> TraceDetail:
         final_count=len(content.picks),
         funnel=[FunnelStage(stage=count.stage, in_=count.in_, out=count.out) for count in counts],
         inventory_results=[one for one in dropped if one.stage in {"inventory", "filter", "match_creatives"}],
-        qualification_results=[one for one in dropped if one.stage == "qualify"],
+        qualification_results=[one for one in dropped if one.stage in {"qualify", "pre_score"}],
         contact_policy_results=[one for one in dropped if one.stage == "contact_policy"],
         ranking_results=[one for one in dropped if one.stage in {"rank", "post_rank", "response"}],
         scoring_results=scored,

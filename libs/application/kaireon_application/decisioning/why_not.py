@@ -14,7 +14,7 @@ from kaireon_application.errors import NotFound
 from kaireon_core.decisioning.decide import Facts
 from kaireon_core.decisioning.explain import OfferExplanation, PartOutcome, PartResult, explain_offer
 
-_MAX_LIMIT = 50
+MAX_LIMIT = 50
 
 
 class PartDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -63,7 +63,7 @@ async def explain_why_not(
     recommend: Recommend, tenant_id: str, request: RecommendRequest, offer_reference: str
 ) -> WhyNot:
     """Return the explanation. Raises `NotFound` for an unknown offer or flow."""
-    asked, decided = await recommend.prepare(tenant_id, msgspec.structs.replace(request, limit=_MAX_LIMIT))
+    asked, decided = await recommend.prepare(tenant_id, msgspec.structs.replace(request, limit=MAX_LIMIT))
     snapshot, live = asked.snapshot, asked.live
     offer = snapshot.find("offers", offer_reference)
     if offer is None:
@@ -115,7 +115,7 @@ def _parts(outcomes: Sequence[PartOutcome], default_scope: str) -> PartSummary:
             rule_id=outcome.document.id,
             rule_name=outcome.document.name,
             rule_type=str(outcome.document.body.get("ruleType")),
-            scope=_scope(outcome.document.body, default_scope),
+            scope=scope_of(outcome.document.body, default_scope),
             applies=outcome.result is not PartResult.SKIPPED,
             result=outcome.result,
             reason=outcome.reason,
@@ -132,6 +132,7 @@ def _parts(outcomes: Sequence[PartOutcome], default_scope: str) -> PartSummary:
     )
 
 
-def _scope(body: dict[str, Any], default: str) -> str:
+def scope_of(body: dict[str, Any], default: str) -> str:
+    """Return the kinds of scope of a rule or policy, as they are shown."""
     scopes: list[dict[str, Any]] = body.get("scopes") or [{"scope": body.get("scope") or default}]
     return ", ".join(str(one["scope"]) for one in scopes)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 import numpy as np
 
 from kaireon_core.catalog.document import Document
-from kaireon_core.column import Mask
+from kaireon_core.column import Floats, Mask
 from kaireon_core.decisioning.compile import CompiledFlow
 from kaireon_core.decisioning.decide import Facts, begin, decide
 from kaireon_core.decisioning.flow import Hook
-from kaireon_core.decisioning.reasons import KEPT, Reason
+from kaireon_core.decisioning.rank import Indices
+from kaireon_core.decisioning.reasons import KEPT, Reason, Reasons
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.decisioning.state import StagePart, State
 
@@ -53,24 +55,47 @@ _CONTEST = frozenset({"rank", "response"})
 
 def explain_offer(flow: CompiledFlow, request: DecisionRequest, facts: Facts, offer: int) -> OfferExplanation:
     """Return the explanation of the offer at this place of the catalogue, for the first customer of `facts`."""
-    mine = flow.candidates.offer == offer
+    return explain_offers(flow, request, facts, [offer])[0]
+
+
+def explain_offers(
+    flow: CompiledFlow, request: DecisionRequest, facts: Facts, offers: Sequence[int]
+) -> list[OfferExplanation]:
+    """Return the explanations of offers, each a place in the catalogue, for the first customer of `facts`.
+
+    Every rule and policy is asked once, about all candidates; only what it says of each offer is told apart.
+    """
     decisions = decide(flow, request, facts)
-    rows = np.flatnonzero(mine)
-    codes = decisions.reasons[0, rows]
-    all_codes: list[int] = codes.tolist()
-    eligible = [int(row) for row, code in zip(rows, all_codes, strict=True) if _is_eligible(flow, code)]
-    if any(code and flow.reasons[code - 1].stage == Hook.POST_RANK for code in all_codes):
-        # The best creative of the offer was ranked and masked: the others have lost against it.
-        eligible = []
+    rules = _outcome_columns(flow, request, facts, "qualify")
+    policies = _outcome_columns(flow, request, facts, "contact_policy")
     picks: list[int] = decisions.picks[0].tolist()
+    ranks = {int(flow.candidates.offer[row]): rank for rank, row in enumerate(picks, 1)}
     score = np.broadcast_to(decisions.score, decisions.reasons.shape)[0]
-    return OfferExplanation(
-        reason=None if eligible else _furthest(flow, all_codes),
-        rules=_outcomes(flow, request, facts, mine, "qualify"),
-        policies=_outcomes(flow, request, facts, mine, "contact_policy"),
-        score=max((float(score[row]) for row in eligible), default=None),
-        rank=next((rank for rank, row in enumerate(picks, 1) if mine[row]), None),
-    )
+    order = np.argsort(flow.candidates.offer, kind="stable")
+    starts = np.searchsorted(flow.candidates.offer[order], np.arange(len(flow.candidates.catalogue.offers) + 1))
+    explanations = list[OfferExplanation]()
+    for offer in offers:
+        rows = order[starts[offer] : starts[offer + 1]]
+        codes: list[int] = decisions.reasons[0, rows].tolist()
+        eligible = _eligible(flow, rows.tolist(), codes)
+        explanations.append(
+            OfferExplanation(
+                reason=None if eligible else _furthest(flow, codes),
+                rules=[_outcome(flow, one, rows) for one in rules],
+                policies=[_outcome(flow, one, rows) for one in policies],
+                score=max((float(score[row]) for row in eligible), default=None),
+                rank=ranks.get(offer),
+            )
+        )
+    return explanations
+
+
+def _eligible(flow: CompiledFlow, rows: Sequence[int], codes: Sequence[int]) -> list[int]:
+    """Return the candidates of an offer that may be shown."""
+    if any(code and flow.reasons[code - 1].stage == Hook.POST_RANK for code in codes):
+        # The best creative of the offer was ranked and masked: the others have lost against it.
+        return []
+    return [row for row, code in zip(rows, codes, strict=True) if _is_eligible(flow, code)]
 
 
 def _is_eligible(flow: CompiledFlow, code: int) -> bool:
@@ -82,17 +107,36 @@ def _furthest(flow: CompiledFlow, codes: Sequence[int]) -> Reason | None:
     return flow.reasons[max(codes) - 1] if codes else None
 
 
-def _outcomes(
-    flow: CompiledFlow, request: DecisionRequest, facts: Facts, mine: Mask, stage_name: str
-) -> list[PartOutcome]:
-    """Return what each rule or policy of a stage says, each asked on its own after the stages before it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OutcomeColumns:
+    """What one rule or policy says of every candidate, each (C,): `codes` where it drops, else 0."""
+
+    document: Document
+    covered: Mask
+    codes: Reasons
+    fit: Floats
+
+
+def _outcome_columns(
+    flow: CompiledFlow, request: DecisionRequest, facts: Facts, stage_name: str
+) -> list[_OutcomeColumns]:
+    """Ask each rule or policy of a stage on its own, after the stages before it."""
     before = begin(flow, request, facts)
-    outcomes = list[PartOutcome]()
+    columns = list[_OutcomeColumns]()
     for stage in flow.stages:
         asked = [one for one in (stage, *stage.inner) if one.name == stage_name]
-        outcomes += [_outcome(flow, part, _fresh(before), mine) for one in asked for part in one.parts]
+        columns += [_columns(part, _fresh(before)) for one in asked for part in one.parts]
         stage.apply(before)
-    return outcomes
+    return columns
+
+
+def _columns(part: StagePart, state: State) -> _OutcomeColumns:
+    covered = np.broadcast_to(part.covered(state), state.alive.shape)[0]
+    part.apply(state)
+    fit = np.ones(len(covered)) if state.fit is None else np.broadcast_to(state.fit, state.alive.shape)[0]
+    return _OutcomeColumns(
+        document=part.document, covered=covered, codes=np.where(covered, state.reasons[0], np.int16(0)), fit=fit
+    )
 
 
 def _fresh(before: State) -> State:
@@ -110,18 +154,15 @@ def _fresh(before: State) -> State:
     )
 
 
-def _outcome(flow: CompiledFlow, part: StagePart, state: State, mine: Mask) -> PartOutcome:
-    covered = np.broadcast_to(part.covered(state), state.alive.shape)[0] & mine
-    if not covered.any():
-        return PartOutcome(document=part.document, result=PartResult.SKIPPED, reason="does not cover this offer")
-    part.apply(state)
-    dropped = covered & ~state.alive[0]
-    if (dropped == covered).all():
-        code = int(state.reasons[0, dropped].max())
-        return PartOutcome(document=part.document, result=PartResult.BLOCKED, reason=flow.reasons[code - 1].message)
-    if state.fit is not None:
-        multiplier = float(np.broadcast_to(state.fit, state.alive.shape)[0, covered].max())
-        if multiplier < 1:
-            reason = f"lowers the score: fit multiplier {multiplier:g}"
-            return PartOutcome(document=part.document, result=PartResult.PASSED, reason=reason)
-    return PartOutcome(document=part.document, result=PartResult.PASSED, reason="passed")
+def _outcome(flow: CompiledFlow, columns: _OutcomeColumns, rows: Indices) -> PartOutcome:
+    """Return what a rule or policy says of the offer that has these candidates; one of them passing is enough."""
+    mine = rows[columns.covered[rows]]
+    if not len(mine):
+        return PartOutcome(document=columns.document, result=PartResult.SKIPPED, reason="does not cover this offer")
+    codes = columns.codes[mine]
+    if codes.all():
+        message = flow.reasons[int(codes.max()) - 1].message
+        return PartOutcome(document=columns.document, result=PartResult.BLOCKED, reason=message)
+    multiplier = float(columns.fit[mine].max())
+    reason = f"lowers the score: fit multiplier {multiplier:g}" if multiplier < 1 else "passed"
+    return PartOutcome(document=columns.document, result=PartResult.PASSED, reason=reason)

@@ -11,6 +11,7 @@ from kaireon_api.decisioning.decision_id import decision_id
 from kaireon_api.operation import ITEM_ERRORS, READ_ERRORS, Call, Operation, Reply, Role
 from kaireon_application.catalog.entities import ListPosition
 from kaireon_application.catalog.forms import Pagination
+from kaireon_application.decisioning.eligibility import Eligibility, explain_eligibility
 from kaireon_application.decisioning.explain_trace import TraceDetail, TraceQuery, TraceRow, detail, list_row
 from kaireon_application.decisioning.why_not import WhyNot, explain_why_not
 from kaireon_application.decisioning.wire import RecommendRequest
@@ -32,7 +33,7 @@ class TraceParameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class WhyNotParameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The query string of why-not: how the decision would be asked for; `segments` is comma-separated."""
+    """The query string of why-not and eligibility: how a decision is asked for; `segments` is comma-separated."""
 
     decision_flow_key: Reference | None = None
     channel: Reference | None = None
@@ -75,11 +76,21 @@ async def _get_trace(call: Call[None]) -> Reply:
 
 
 async def _why_not(call: Call[None]) -> Reply:
+    recommend = call.services.engine.recommend
+    return Reply(content=await explain_why_not(recommend, str(call.tenant_id), _asked(call), call.path["offerId"]))
+
+
+async def _eligibility(call: Call[None]) -> Reply:
+    return Reply(content=await explain_eligibility(call.services.engine.recommend, str(call.tenant_id), _asked(call)))
+
+
+def _asked(call: Call[None]) -> RecommendRequest:
+    """Return the decision that is explained."""
     parameters: WhyNotParameters = call.params
     customer_id = call.path["id"]
     if len(customer_id) > 255:  # noqa: PLR2004 - the limit of every customer id
         raise InvalidInput.at("path.id", "must have at most 255 characters")
-    request = RecommendRequest(
+    return RecommendRequest(
         customer_id=customer_id,
         decision_flow_key=parameters.decision_flow_key,
         channel=parameters.channel,
@@ -87,8 +98,6 @@ async def _why_not(call: Call[None]) -> Reply:
         placement=parameters.placement,
         segments=[one for one in (parameters.segments or "").split(",") if one],
     )
-    recommend = call.services.engine.recommend
-    return Reply(content=await explain_why_not(recommend, str(call.tenant_id), request, call.path["offerId"]))
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -117,5 +126,14 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Explain why an offer is, or is not, shown to a customer now",
         query=WhyNotParameters,
         answers={200: WhyNot, **ITEM_ERRORS},
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/customers/{id}/eligibility",
+        role=Role.VIEWER,
+        handler=_eligibility,
+        summary="Explain for every offer whether it may be shown to a customer now",
+        query=WhyNotParameters,
+        answers={200: Eligibility, **ITEM_ERRORS},
     ),
 )
