@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from tests.core.decisioning.cases import Case, Outcome
@@ -22,6 +22,7 @@ from tests.core.decisioning.plain_values import (
     is_named,
     key_of,
     name_of,
+    readable_instant,
     status_of,
     value_of,
 )
@@ -248,13 +249,29 @@ class _Decision:
         config = rule["config"]
         if rule["ruleType"] == "segment_required":
             return all(segment in self.segments for segment in config["requiredSegments"])
+        if rule["ruleType"] == "propensity_threshold":
+            score = self._known_propensity(config.get("model"), one)
+            return score is not None and score >= config["minScore"]
         name: str = config["attribute"]
+        if rule["ruleType"] == "recency_check":
+            at = readable_instant(self._resolve(name, one))
+            return at is not None and self.now - at <= timedelta(days=config["maxDays"])
         if rule["ruleType"] == "offer_attribute" and not name.startswith("offer."):
             name = "offer." + name
         value = self._resolve(name, one)
         if value is None and config["operator"] not in ("exists", "not_exists"):
             return True
         return holds(value, config["operator"], config.get("value"))
+
+    def _known_propensity(self, model: str | None, one: Candidate) -> float | None:
+        scores = self._resolve("attributes.propensityScores", one)
+        given = cast("Thing", scores if isinstance(scores, dict) else {})
+        for name in (one.offer["id"], key_of(one.offer), one.offer.get("categoryId")):
+            score = given.get(name or "")
+            if type(score) in (int, float):
+                return score
+        card = self.case.get("models", {}).get(model)
+        return None if card is None else self._card_score(card, one)
 
     def _contact_policy(self, config: Thing) -> None:
         for policy in self._applied("contact_policies", config, "policyIds"):
@@ -326,6 +343,9 @@ class _Decision:
         if card is None:
             self.is_degraded = True
             return 0.5
+        return self._card_score(card, one)
+
+    def _card_score(self, card: Thing, one: Candidate) -> float:
         raw = card["baseScore"]
         for rule in card["rules"]:
             if holds(self._resolve(rule["field"], one), rule["operator"], rule["value"]):

@@ -54,7 +54,7 @@ def test_closed_sets_are_documented(type_: str, words: Any) -> None:
     assert {word for word in words if f"`{word}`" not in _sections()[type_]} == set()
 
 
-_NEVER: dict[str, Any] = {"attribute": "x", "operator": "exists", "requiredSegments": []}
+_NEVER: dict[str, Any] = {"attribute": "x", "operator": "exists", "requiredSegments": [], "maxDays": 1, "minScore": 1}
 _CAPS: dict[str, Any] = {"maxPerDay": 1, "cooldownHours": 1}
 _EVERYTHING: Case = {
     "catalogue": {

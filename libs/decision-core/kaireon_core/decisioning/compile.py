@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeAlias, TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -119,7 +119,6 @@ _NARROWING: dict[type[Node], CompileNode] = {
     Inventory: _node(compile_inventory),
     Filter: _node(compile_filter),
     MatchCreatives: _node(compile_match_creatives),
-    Qualify: _node(compile_qualify),
     ContactPolicyNode: _node(compile_contact_policy),
 }
 
@@ -136,10 +135,11 @@ def compile_flow(
     nodes = flow.ordered()
     candidates = build_candidates(catalogue, with_creatives=any(isinstance(node, MatchCreatives) for node in nodes))
     legend = LegendBuilder()
-    stages = _narrowing_stages(nodes, candidates, legend)
+    scoring_models = {key: model.model for key, model in models.items()}
+    stages = _narrowing_stages(nodes, candidates, legend, scoring_models)
     score_node, rank_node, response_node = _find(nodes, Score), _find(nodes, Rank), _find(nodes, Response)
     with legend.stage("score", score_node.id if score_node else "score"):
-        score = compile_score(score_node, candidates, {key: model.model for key, model in models.items()})
+        score = compile_score(score_node, candidates, scoring_models)
     with legend.stage("rank", rank_node.id if rank_node else "rank"):
         ranker = compile_rank(rank_node, candidates, legend)
     with legend.stage("response", response_node.id if response_node else "response"):
@@ -156,7 +156,7 @@ def compile_flow(
         reasons=tuple(legend.reasons),
         spans=tuple(legend.spans),
         reads=_customer_names([*stages, score]),
-        model_columns=candidates.columns(score.candidate_reads),
+        model_columns=candidates.columns(name for stage in (*stages, score) for name in stage.candidate_reads),
         model_key=model_key,
         model_type=scoring.model_type if scoring else None,
         zone=zone,
@@ -164,10 +164,13 @@ def compile_flow(
     )
 
 
-def _narrowing_stages(nodes: Sequence[AnyNode], candidates: Candidates, legend: LegendBuilder) -> list[Stage]:
+def _narrowing_stages(
+    nodes: Sequence[AnyNode], candidates: Candidates, legend: LegendBuilder, models: Mapping[str, Model]
+) -> list[Stage]:
+    narrowing = {**_NARROWING, Qualify: _node(partial(compile_qualify, models=models))}
     stages = list[Stage]()
     for node in nodes:
-        compile_node = _NARROWING.get(type(node))
+        compile_node = narrowing.get(type(node))
         if compile_node is not None:
             with legend.stage(node.type, node.id):
                 stages.append(compile_node(node, candidates, legend))
