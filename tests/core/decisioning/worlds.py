@@ -97,6 +97,11 @@ class _World:
         at = datetime.fromisoformat(self.now) - timedelta(days=days, milliseconds=self.pick([-1, 0, 0, 1]))
         return self.pick(_WRITTEN)(at)
 
+    @property
+    def offer_keys(self) -> list[str]:
+        """Return keys, some of which offers have."""
+        return [key + id_ for id_ in self.offers for key in _KEYS]
+
     # --- catalogue
 
     def catalogue(self) -> dict[str, list[Thing]]:
@@ -112,7 +117,7 @@ class _World:
             "categories": [{"id": id_, "key": f"k{id_}"} for id_ in _CATEGORIES],
             "sub_categories": [{"id": "sub0"}],
             "qualification_rules": [self.rule(f"r{number}") for number in range(self.chance.randint(1, 3))],
-            "contact_policies": [self.policy(f"p{number}") for number in range(self.chance.randint(1, 3))],
+            "contact_policies": [self.policy(f"p{number}") for number in range(self.chance.randint(1, 4))],
         }
 
     def offer(self, id_: str) -> Thing:
@@ -120,6 +125,7 @@ class _World:
         return {
             "id": id_,
             "key": self.pick(_KEYS) + id_,
+            **self.maybe(2, "budget", [{"spent": value} for value in (0, 1, 1.5, 2, None, True, "2")]),
             "status": self.status(),
             "priority": self.pick([10, 50, 50, 60]),
             **self.maybe(2, "categoryId", _CATEGORIES),
@@ -199,18 +205,37 @@ class _World:
         return {**self.scoped(id_), "ruleType": rule_type, "config": config, "stage": stage}
 
     def policy(self, id_: str) -> Thing:
-        per_offer = self.maybe(4, "perOffer", [True])
-        if self.happens(3):
-            config: Thing = {"cooldownHours": self.pick([1, 2, 0.5, 24, 48]), **per_offer}
-            return {**self.scoped(id_), "ruleType": "cooldown", "config": config}
+        config_of: dict[str, Callable[[], Thing]] = {
+            "frequency_cap": lambda: {**self.cap(), **self.maybe(4, "perOffer", [True])},
+            "cooldown": lambda: {"cooldownHours": self.pick([1, 2, 0.5, 24, 48]), **self.maybe(4, "perOffer", [True])},
+            "cross_channel_cap": self.cap,
+            "customer_total_cap": self.cap,
+            "mutual_exclusion": lambda: {"offerGroup": self.some([*self.offers * 4, *self.offer_keys, "gone"], 5)},
+            "segment_exclusion": lambda: {"excludeSegments": self.some(_SEGMENTS, 2)},
+            "time_window": self.time_window,
+            "budget_exhausted": lambda: {"budgetField": "spent", "threshold": self.pick([0, 1, 1.5, 2])},
+            "allow_override": dict,
+            "outcome_based": dict,
+        }
+        often = ["frequency_cap", "cooldown", "mutual_exclusion", "allow_override", "time_window"]
+        rule_type = "outcome_based" if self.happens(30) else self.pick([*often, *list(config_of)[:-1]])
+        scoped = self.scoped(id_)
+        if rule_type == "cross_channel_cap":
+            scoped |= self.maybe(2, "scopes", [[{"scope": "channel", "scopeId": "ch0"}]])
+        return {**scoped, "ruleType": rule_type, "config": config_of[rule_type]()}
+
+    def cap(self) -> Thing:
         maxima = [1, 2, 3, 4]
         config = {**self.maybe(3, "maxPerDay", maxima), **self.maybe(3, "maxPerWeek", maxima)}
         config |= {**self.maybe(3, "maxPerMonth", maxima), **self.maybe(3, "maxTotal", maxima)}
         if "maxTotal" in config:
             config |= self.maybe(2, "lookbackHours", [1, 2, 24, 1000])
-        if not config:
-            config = {"maxContacts": self.pick(maxima), "windowDays": self.pick([1, 7, 30])}
-        return {**self.scoped(id_), "ruleType": "frequency_cap", "config": {**config, **per_offer}}
+        return config or {"maxContacts": self.pick(maxima), "windowDays": self.pick([1, 7, 30])}
+
+    def time_window(self) -> Thing:
+        hours = {"startHour": self.pick([0, 1, 5, 8, 12, 18, 23]), "endHour": self.pick([0, 1, 6, 8, 12, 23, 24])}
+        days = {"allowedDays": self.chance.sample(range(7), self.chance.randint(1, 6))}
+        return {**self.pick([hours, days, {**hours, **days}]), **self.maybe(3, "timezone", _ZONES)}
 
     # --- flow
 
@@ -310,7 +335,7 @@ class _World:
     def propensities(self) -> Thing:
         if self.happens(3):
             return self.maybe(2, "propensityScores", [None, 0.5, [], "a"])
-        names = [*self.offers, *(key + id_ for id_ in self.offers for key in _KEYS), *_CATEGORIES, "nobody"]
+        names = [*self.offers, *self.offer_keys, *_CATEGORIES, "nobody"]
         scores: list[Any] = [0, 0.3, 0.5, 0.5, 1, 2**70, True, None, "1", {}]
         return {"propensityScores": {name: self.pick(scores) for name in self.some(names, 12)}}
 

@@ -143,7 +143,7 @@ def compile_flow(
     with legend.stage("rank", rank_node.id if rank_node else "rank"):
         ranker = compile_rank(rank_node, candidates, legend)
     with legend.stage("response", response_node.id if response_node else "response"):
-        filler = compile_fill(legend)
+        filler = compile_fill(legend, [code for stage in stages for code in stage.shared_codes])
     model_key = score_node.config.model_key if score_node and score_node.config.method == "propensity" else None
     scoring = models.get(model_key or "")
     return CompiledFlow(

@@ -14,7 +14,7 @@ from kaireon_core.decisioning.calendar import DAY_MS, instant_ms
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.check import Check
 from kaireon_core.decisioning.conditions import compile_condition
-from kaireon_core.decisioning.coverage import Coverage, build_coverage
+from kaireon_core.decisioning.coverage import Coverage, coverage_of, scopes_of
 from kaireon_core.decisioning.flow import Qualify
 from kaireon_core.decisioning.propensity_threshold import propensity_threshold
 from kaireon_core.decisioning.reasons import LegendBuilder
@@ -91,7 +91,7 @@ def compile_qualify(node: Qualify, candidates: Candidates, legend: LegendBuilder
 
 def _compile_rule(rule: Document, candidates: Candidates, legend: LegendBuilder, models: Models) -> _Rule:
     config = cast("dict[str, Any]", rule.body["config"])
-    coverage = build_coverage(rule.body, candidates.catalogue, "global")
+    coverage = coverage_of(scopes_of(rule.body, "global"), candidates.catalogue)
     rule_type = str(rule.body["ruleType"])
     build, describe = _TYPES.get(rule_type, (_not_evaluated, _describe_unknown))
     code = None

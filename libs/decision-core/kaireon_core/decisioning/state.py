@@ -25,13 +25,14 @@ Ticks: TypeAlias = Callable[[], float]
 
 
 @dataclass(slots=True, kw_only=True)
-class SharedCap:
-    """A cap that several candidates share: how much of it is left for each customer, shape (B,).
+class SharedLimit:
+    """What the candidates of one answer share: how many more may be taken by each customer, shape (B,).
 
-    `covered` is (B, C) or (1, C): which candidates take from it.
+    `binding` and `counting` are (B, C) or (1, C): which candidates it may keep out, and which take from it.
     """
 
-    covered: Mask
+    binding: Mask
+    counting: Mask
     remaining: NDArray[np.int64]
     code: int
 
@@ -54,7 +55,7 @@ class State:
     propensity: Floats | None = None
     score: Floats | None = None
     is_degraded: bool = False
-    shared_caps: list[SharedCap] = field(default_factory=list[SharedCap])
+    shared_limits: list[SharedLimit] = field(default_factory=list[SharedLimit])
 
     def period_start_ms(self, period: Period) -> int:
         """Return when the day, week or month of this decision began."""
@@ -101,5 +102,7 @@ class Stage:
     # How far back it must see contacts, in milliseconds; 0 = not at all.
     contact_window_ms: int = 0
     needs_contact_totals: bool = False
+    # The reasons of its shared limits: these may apply again while the answer is filled.
+    shared_codes: Sequence[int] = ()
     # Its rules or policies one by one, for explanations.
     parts: Sequence[StagePart] = ()
