@@ -115,6 +115,13 @@ def instant(text: str | None) -> datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
+def readable_instant(value: Any) -> datetime | None:
+    try:
+        return instant(value)
+    except (TypeError, ValueError):
+        return None
+
+
 class Candidate:
     """An offer on a creative; `is_bare` once it stands for the offer alone."""
 

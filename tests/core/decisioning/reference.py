@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Any, cast
 
 from kaireon_core.formula.syntax import Constant, Expression, Name, parse
 from tests.core.decisioning.cases import Case, Outcome
@@ -24,9 +23,11 @@ from tests.core.decisioning.plain_values import (
     is_named,
     key_of,
     name_of,
+    readable_instant,
     status_of,
     value_of,
 )
+from tests.core.decisioning.reference_policies import PolicyReference
 from tests.core.formula import plain
 
 _NAMESPACE = re.compile(r"(customer|attributes|context|request|offer|channel|creative|placement)\.")
@@ -39,22 +40,12 @@ def decide(case: Case, customer: Thing) -> Outcome:
 # --- the decision -------------------------------------------------------------------------------------------------
 
 
-class _Decision:
+class _Decision(PolicyReference):
     def __init__(self, case: Case, customer: Thing) -> None:
-        self.case, self.customer = case, customer
-        self.catalogue: dict[str, list[Thing]] = case["catalogue"]
-        self.request: Thing = case["request"]
-        self.now = datetime.fromisoformat(self.request["now"])
-        self.zone = ZoneInfo(case.get("timezone", "UTC"))
-        self.segments: set[str] = set(customer.get("segments", ()))
-        self.contacts: list[Thing] = customer.get("contacts", [])
+        super().__init__(case, customer)
         written: list[Thing] = case["flow"]["nodes"]
         self.nodes = in_order(written)
         self.is_degraded = False
-        # Inside a branch: the candidates that it is not for.
-        self.outside: list[Candidate] = []
-        # (policy, how many more contacts it lets through), in order of priority.
-        self.caps: list[tuple[Thing, int]] = []
         self.funnel: list[tuple[str, int, int]] = []
         has_match = any(node["type"] == "match_creatives" for node in self.nodes)
         self.candidates = [one for offer in self._all("offers") for one in self._of_offer(offer, has_match)]
@@ -111,12 +102,6 @@ class _Decision:
         step()
         self.funnel.append((name, before, len(self._alive())))
 
-    def _all(self, kind: str) -> list[Thing]:
-        return self.catalogue.get(kind, [])
-
-    def _find(self, kind: str, id_: str | None) -> Thing | None:
-        return next((one for one in self._all(kind) if one["id"] == id_), None)
-
     def _of_offer(self, offer: Thing, has_match: bool) -> list[Candidate]:
         creatives = [one for one in self._all("creatives") if one["offerId"] == offer["id"]] if has_match else []
         if not creatives:
@@ -137,10 +122,6 @@ class _Decision:
 
     def _alive(self) -> list[Candidate]:
         return [one for one in self.candidates if one.why is None]
-
-    def _drop(self, candidate: Candidate, type_: str, entity: Thing | None = None) -> None:
-        if candidate.why is None and candidate not in self.outside:
-            candidate.why = (self.stage, type_, entity["id"] if entity else None)
 
     # --- names
 
@@ -235,37 +216,7 @@ class _Decision:
             return is_named(placement, [wanted])
         return placement.get("slotType") == wanted
 
-    # --- rules and policies
-
-    def _applied(self, kind: str, config: Thing, field: str) -> list[Thing]:
-        chosen = [one for one in self._all(kind) if status_of(one) == "active"]
-        if config.get("mode", "all") == "selected":
-            chosen = [one for one in chosen if is_named(one, config.get(field, []))]
-        chosen.sort(key=lambda one: one["id"])
-        chosen.sort(key=lambda one: one.get("createdAt", ""), reverse=True)
-        chosen.sort(key=lambda one: one.get("priority", 50), reverse=True)
-        return chosen
-
-    def _covers(self, thing: Thing, default: str, where: Thing) -> bool:
-        """`where` names an offer, creative, channel and placement, each None when there is none."""
-        single: Thing = {"scope": thing.get("scope") or default, "scopeId": thing.get("scopeId")}
-        for scope in thing.get("scopes") or [single]:
-            kind: str = scope["scope"]
-            id_ = scope.get("scopeId")
-            if kind == "global" or (kind == "segment" and id_ in self.segments):
-                return True
-            offer: Thing = where["offer"] or {}
-            found: Thing = {
-                "offer": offer.get("id"),
-                "category": offer.get("categoryId"),
-                "subcategory": offer.get("subCategoryId"),
-                "creative": (where["creative"] or {}).get("id"),
-                "channel": (where["channel"] or {}).get("id"),
-                "placement": (where["placement"] or {}).get("id"),
-            }
-            if id_ is not None and found.get(kind) == id_:
-                return True
-        return False
+    # --- rules
 
     def _qualify(self, config: Thing) -> None:
         for rule in self._applied("qualification_rules", config, "ruleIds"):
@@ -282,7 +233,13 @@ class _Decision:
         config = rule["config"]
         if rule["ruleType"] == "segment_required":
             return all(segment in self.segments for segment in config["requiredSegments"])
+        if rule["ruleType"] == "propensity_threshold":
+            score = self._known_propensity(config.get("model"), one)
+            return score is not None and score >= config["minScore"]
         name: str = config["attribute"]
+        if rule["ruleType"] == "recency_check":
+            at = readable_instant(self._resolve(name, one))
+            return at is not None and self.now - at <= timedelta(days=config["maxDays"])
         if rule["ruleType"] == "offer_attribute" and not name.startswith("offer."):
             name = "offer." + name
         value = self._resolve(name, one)
@@ -290,61 +247,15 @@ class _Decision:
             return True
         return holds(value, config["operator"], config.get("value"))
 
-    def _contact_policy(self, config: Thing) -> None:
-        for policy in self._applied("contact_policies", config, "policyIds"):
-            if policy["ruleType"] == "cooldown":
-                self._cool_down(policy)
-            else:
-                for maximum, is_inside in self._windows(policy["config"]):
-                    self._cap(policy, maximum, is_inside)
-
-    def _contacts_of(self, policy: Thing, offer: Thing) -> list[Thing]:
-        """Return the contacts that count for a policy: inside its scope, with `perOffer` those of this offer only."""
-        inside = [one for one in self.contacts if self._covers(policy, "offer", self._where(one))]
-        is_per_offer = policy["config"].get("perOffer", False)
-        return [one for one in inside if one["offer"] == offer["id"]] if is_per_offer else inside
-
-    def _where(self, contact: Thing) -> Thing:
-        creative = self._find("creatives", contact.get("creative"))
-        return {
-            "offer": self._find("offers", contact.get("offer")),
-            "creative": creative,
-            "channel": self._find("channels", contact.get("channel")),
-            "placement": self._find("placements", creative.get("placementId")) if creative else None,
-        }
-
-    def _cool_down(self, policy: Thing) -> None:
-        for one in self.candidates:
-            if not self._covers(policy, "offer", vars(one)):
-                continue
-            ages = [self.now - datetime.fromisoformat(c["at"]) for c in self._contacts_of(policy, one.offer)]
-            if ages and min(ages) < timedelta(hours=policy["config"]["cooldownHours"]):
-                self._drop(one, "cooldown", policy)
-
-    def _windows(self, config: Thing) -> list[tuple[int, Callable[[datetime], bool]]]:
-        local = self.now.astimezone(self.zone)
-
-        def within(age: timedelta) -> Callable[[datetime], bool]:
-            return lambda at: self.now - at < age
-
-        tests: list[tuple[str, Callable[[datetime], bool]]] = [
-            ("maxPerDay", lambda at: at.astimezone(self.zone).date() == local.date()),
-            ("maxPerWeek", lambda at: at.astimezone(self.zone).isocalendar()[:2] == local.isocalendar()[:2]),
-            ("maxPerMonth", lambda at: at.astimezone(self.zone).strftime("%Y-%m") == local.strftime("%Y-%m")),
-            ("maxTotal", within(timedelta(hours=config.get("lookbackHours", 24 * 36500)))),
-            ("maxContacts", within(timedelta(days=config.get("windowDays", 0)))),
-        ]
-        return [(config[name], test) for name, test in tests if config.get(name) is not None]
-
-    def _cap(self, policy: Thing, maximum: int, is_inside: Callable[[datetime], bool]) -> None:
-        for one in self.candidates:
-            contacts = [c for c in self._contacts_of(policy, one.offer) if is_inside(datetime.fromisoformat(c["at"]))]
-            if self._covers(policy, "offer", vars(one)) and len(contacts) >= maximum:
-                self._drop(one, "frequency_cap", policy)
-        if not policy["config"].get("perOffer", False):
-            counted = [c for c in self.contacts if self._covers(policy, "offer", self._where(c))]
-            used = sum(is_inside(datetime.fromisoformat(contact["at"])) for contact in counted)
-            self.caps.append((policy, maximum - used))
+    def _known_propensity(self, model: str | None, one: Candidate) -> float | None:
+        scores = self._resolve("attributes.propensityScores", one)
+        given = cast("Thing", scores if isinstance(scores, dict) else {})
+        for name in (one.offer["id"], key_of(one.offer), one.offer.get("categoryId")):
+            score = given.get(name or "")
+            if type(score) in (int, float):
+                return score
+        card = self.case.get("models", {}).get(model)
+        return None if card is None else self._card_score(card, one)
 
     # --- formulas
 
@@ -383,7 +294,8 @@ class _Decision:
             if node["type"] == "set_properties":
                 properties: Thing = config["properties"]
                 for name, value in properties.items():
-                    found[name] = self._formula(value["formula"], one) if isinstance(value, dict) else value
+                    is_computed = isinstance(value, dict)
+                    found[name] = self._formula(value["formula"], one) if is_computed else value
             elif node["type"] == "compute":
                 found |= self._computed(config, one)
         return found
@@ -417,6 +329,9 @@ class _Decision:
         if card is None:
             self.is_degraded = True
             return 0.5
+        return self._card_score(card, one)
+
+    def _card_score(self, card: Thing, one: Candidate) -> float:
         raw = card["baseScore"]
         for rule in card["rules"]:
             if holds(self._resolve(rule["field"], one), rule["operator"], rule["value"]):
@@ -480,16 +395,12 @@ class _Decision:
             if len(picks) == min(limits):
                 self._drop(one, "limit")
                 continue
-            breaking = [policy for policy, left in self.caps if self._taken(policy, [*picks, one]) > left]
-            breaking = [policy for policy in breaking if self._covers(policy, "offer", vars(one))]
+            breaking = [policy for policy, breaks in self.limits if breaks(picks, one)]
             if breaking:
-                self._drop(one, "frequency_cap", breaking[0])
+                self._drop(one, breaking[0]["ruleType"], breaking[0])
             else:
                 picks.append(one)
         return picks
-
-    def _taken(self, policy: Thing, shown: list[Candidate]) -> int:
-        return sum(self._covers(policy, "offer", vars(one)) for one in shown)
 
 
 def _creative_order(one: Candidate) -> tuple[float, float, str, str]:

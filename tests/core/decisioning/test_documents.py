@@ -49,13 +49,27 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     return json.dumps(msgspec.to_builtins(value))
 
 
-@pytest.mark.parametrize(("type_", "words"), [("filter", FILTER_OPERATORS), ("qualify", EVALUATED_RULE_TYPES)])
+_CLOSED_SETS = [
+    ("filter", FILTER_OPERATORS),
+    ("qualify", EVALUATED_RULE_TYPES),
+    ("contact_policy", EVALUATED_POLICY_TYPES),
+]
+
+
+@pytest.mark.parametrize(("type_", "words"), _CLOSED_SETS)
 def test_closed_sets_are_documented(type_: str, words: Any) -> None:
     assert {word for word in words if f"`{word}`" not in _sections()[type_]} == set()
 
 
-_NEVER: dict[str, Any] = {"attribute": "x", "operator": "exists", "requiredSegments": []}
-_CAPS: dict[str, Any] = {"maxPerDay": 1, "cooldownHours": 1}
+_NEVER: dict[str, Any] = {"attribute": "x", "operator": "exists", "requiredSegments": [], "maxDays": 1, "minScore": 1}
+_CAPS: dict[str, Any] = {
+    "maxPerDay": 1,
+    "cooldownHours": 1,
+    "offerGroup": [],
+    "excludeSegments": [],
+    "budgetField": "spent",
+    "threshold": 1,
+}
 _EVERYTHING: Case = {
     "catalogue": {
         "qualification_rules": [{"id": type_, "ruleType": type_, "config": _NEVER} for type_ in EVALUATED_RULE_TYPES],

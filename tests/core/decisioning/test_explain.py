@@ -57,3 +57,25 @@ def test_law_what_blocks_an_offer_with_one_candidate_is_among_its_parts(case: Ca
 
 def _creatives(case: Case, offer: dict[str, Any]) -> list[dict[str, Any]]:
     return [creative for creative in case["catalogue"]["creatives"] if creative["offerId"] == offer["id"]]
+
+
+def test_what_only_matters_beside_others_is_passed() -> None:
+    policies: list[dict[str, Any]] = [
+        {"id": "one", "ruleType": "mutual_exclusion", "config": {"offerGroup": ["a", "b"]}},
+        {"id": "cap", "ruleType": "frequency_cap", "config": {"maxTotal": 1}, "scope": "global"},
+        {"id": "shut", "ruleType": "time_window", "config": {"allowedDays": [0]}, "scope": "global"},
+        {"id": "free", "ruleType": "allow_override", "config": {}, "scope": "offer", "scopeId": "b"},
+    ]
+    nodes = [{"id": type_, "type": type_} for type_ in ("inventory", "contact_policy", "score", "rank", "response")]
+    case: Case = {
+        "catalogue": {"offers": [{"id": "a"}, {"id": "b"}, {"id": "c"}], "contact_policies": policies},
+        "flow": {"version": 2, "nodes": nodes},
+        "request": {"now": "2026-03-10T12:00:00+00:00"},
+    }
+    shut_out, freed, beside = (
+        {policy.document.id: policy.result for policy in offer.policies} for offer in _explain(case, {})
+    )
+    passed, blocked, skipped = PartResult.PASSED, PartResult.BLOCKED, PartResult.SKIPPED
+    assert shut_out == {"one": passed, "cap": passed, "shut": blocked, "free": skipped}
+    assert freed == {"one": passed, "cap": passed, "shut": passed, "free": passed}
+    assert beside == {"one": skipped, "cap": passed, "shut": blocked, "free": skipped}

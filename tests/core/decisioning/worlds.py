@@ -31,6 +31,7 @@ _CREATED = ["2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"]
 _CHANNEL_TYPES = ["email", "web"]
 _SEGMENTS = ["gold", "new"]
 _CATEGORIES = ["cat0", "cat1"]
+_KEYS = ["ä", "z", "B", "a"]
 # Around a change to summer time, a change back, and an ordinary month.
 _NOWS = [
     "2026-03-29T12:00:00+00:00",
@@ -42,12 +43,22 @@ _NOWS = [
 _ZONES = ["UTC", "Europe/Vienna", "America/New_York", "Africa/Cairo", "Asia/Kathmandu"]
 # Minutes before now, many of them on the border of some window.
 _AGES = [0, 1, 59, 60, 61, 119, 120, 600, 1380, 1440, 1441, 1500, 2880, 7 * 1440, 20 * 1440, 40 * 1440]
+# How instants are written: with a zone, in another one, as a date, without a zone.
+_WRITTEN: list[Callable[[datetime], str]] = [
+    datetime.isoformat,
+    lambda at: at.astimezone(ZoneInfo("Asia/Kathmandu")).isoformat(),
+    lambda at: at.date().isoformat(),
+    lambda at: at.replace(tzinfo=None).isoformat(),
+]
+_RECENCY_NAMES = ["seen", "seen", "customer.seen", "offer.since", "attributes.seen", "creative.made", "x"]
 _FOCUSES = [
     ["match"],
     ["match", "contact_policy"],
     ["match", "contact_policy"],
     ["contact_policy"],
     ["match", "qualify"],
+    ["match", "qualify"],
+    ["qualify"],
     ["match", "filter"],
     ["match", "filter", "qualify", "contact_policy"],
     ["match", "conditional"],
@@ -77,6 +88,8 @@ class _World:
     """Draws a case; what was drawn first is what later parts refer to."""
 
     chance: random.Random
+    now: str
+    zone: str
     offers: list[str] = field(default_factory=list[str])
     creatives: list[Thing] = field(default_factory=list[Thing])
 
@@ -95,6 +108,19 @@ class _World:
     def status(self) -> str:
         return self.pick(["paused", "draft"]) if self.happens(12) else "active"
 
+    def instant(self) -> Any:
+        """Return an instant around a whole number of days ago, or what is none."""
+        if self.happens(6):
+            return self.pick(["soon", "", 20260301, None, []])
+        days = self.pick([-1, 0, 0.5, 1, 1, 2, 2, 30])
+        at = datetime.fromisoformat(self.now) - timedelta(days=days, milliseconds=self.pick([-1, 0, 0, 1]))
+        return self.pick(_WRITTEN)(at)
+
+    @property
+    def offer_keys(self) -> list[str]:
+        """Return keys, some of which offers have."""
+        return [key + id_ for id_ in self.offers for key in _KEYS]
+
     # --- catalogue
 
     def catalogue(self) -> dict[str, list[Thing]]:
@@ -110,21 +136,22 @@ class _World:
             "categories": [{"id": id_, "key": f"k{id_}", "customFields": self.custom_fields()} for id_ in _CATEGORIES],
             "sub_categories": [{"id": "sub0", "customFields": self.custom_fields()}],
             "qualification_rules": [self.rule(f"r{number}") for number in range(self.chance.randint(1, 3))],
-            "contact_policies": [self.policy(f"p{number}") for number in range(self.chance.randint(1, 3))],
+            "contact_policies": [self.policy(f"p{number}") for number in range(self.chance.randint(1, 4))],
         }
 
     def offer(self, id_: str) -> Thing:
         schedule = {"startDate": "2026-03-29", "endDate": "2026-06-01T22:30:00"}
         return {
             "id": id_,
-            "key": self.pick(["ä", "z", "B", "a"]) + id_,
+            "key": self.pick(_KEYS) + id_,
+            **self.maybe(2, "budget", [{"spent": value} for value in (0, 1, 1.5, 2, None, True, "2")]),
             "status": self.status(),
             "priority": self.pick([10, 50, 50, 60]),
             **self.maybe(2, "categoryId", _CATEGORIES),
             **self.maybe(2, "subCategoryId", ["sub0"]),
             **self.maybe(2, "tags", [[], ["a"], ["a", "b"], ["gold"], ["new", "a"]]),
             **self.maybe(2, "businessValue", [0, 20, 100]),
-            **self.maybe(2, "customFields", [{"colour": value} for value in _VALUES]),
+            "customFields": {**self.maybe(2, "colour", _VALUES), "since": self.instant()},
             **self.maybe(16, "schedule", [schedule]),
             **self.maybe(50, "emergencyExcluded", [True]),
         }
@@ -141,6 +168,7 @@ class _World:
             "placementId": self.pick(["p0", "p1", None]),
             "status": self.status(),
             "weight": self.pick([0, 50, 100, 100]),
+            "made": self.instant(),
         }
 
     # --- rules and policies
@@ -178,31 +206,56 @@ class _World:
         return {"operator": operator, "value": operands.get(operator, lambda: self.pick(_LEAVES))()}
 
     def rule(self, id_: str) -> Thing:
-        rule_type = self.pick(["attribute_condition", "attribute_condition", "offer_attribute", "segment_required"])
-        if rule_type == "segment_required":
-            config: Thing = {"requiredSegments": self.some(_SEGMENTS, 2)}
-        else:
-            offer_names = ["priority", "offer.colour", "tags", "categoryId"]
-            names = offer_names if rule_type == "offer_attribute" else _NAMES
-            config = {"attribute": self.pick(names), **self.condition(_RULE_OPERATORS)}
+        offer_names = ["priority", "offer.colour", "tags", "categoryId"]
+        configs: dict[str, Callable[[], Thing]] = {
+            "attribute_condition": lambda: {"attribute": self.pick(_NAMES), **self.condition(_RULE_OPERATORS)},
+            "offer_attribute": lambda: {"attribute": self.pick(offer_names), **self.condition(_RULE_OPERATORS)},
+            "segment_required": lambda: {"requiredSegments": self.some(_SEGMENTS, 2)},
+            "recency_check": lambda: {"attribute": self.pick(_RECENCY_NAMES), "maxDays": self.pick([0.5, 1, 2, 40])},
+            "propensity_threshold": lambda: {
+                "minScore": self.pick([0, 0.3, 0.5, 1]),
+                **self.maybe(2, "model", ["card", "card", "gone", None]),
+            },
+        }
+        rule_type = self.pick(["attribute_condition", *configs])
+        config = configs[rule_type]()
         stage = self.pick(["fit", "fit", "qualification", "eligibility", "match", "ranking"])
         if stage == "fit":
             config |= self.maybe(2, "fitMultiplier", [0.1, 0.3, 1.0])
         return {**self.scoped(id_), "ruleType": rule_type, "config": config, "stage": stage}
 
     def policy(self, id_: str) -> Thing:
-        per_offer = self.maybe(4, "perOffer", [True])
-        if self.happens(3):
-            config: Thing = {"cooldownHours": self.pick([1, 2, 0.5, 24, 48]), **per_offer}
-            return {**self.scoped(id_), "ruleType": "cooldown", "config": config}
+        config_of: dict[str, Callable[[], Thing]] = {
+            "frequency_cap": lambda: {**self.cap(), **self.maybe(4, "perOffer", [True])},
+            "cooldown": lambda: {"cooldownHours": self.pick([1, 2, 0.5, 24, 48]), **self.maybe(4, "perOffer", [True])},
+            "cross_channel_cap": self.cap,
+            "customer_total_cap": self.cap,
+            "mutual_exclusion": lambda: {"offerGroup": self.some([*self.offers * 4, *self.offer_keys, "gone"], 5)},
+            "segment_exclusion": lambda: {"excludeSegments": self.some(_SEGMENTS, 2)},
+            "time_window": self.time_window,
+            "budget_exhausted": lambda: {"budgetField": "spent", "threshold": self.pick([0, 1, 1.5, 2])},
+            "allow_override": dict,
+            "outcome_based": dict,
+        }
+        often = ["frequency_cap", "cooldown", "mutual_exclusion", "allow_override", "time_window"]
+        rule_type = "outcome_based" if self.happens(30) else self.pick([*often, *list(config_of)[:-1]])
+        scoped = self.scoped(id_)
+        if rule_type == "cross_channel_cap":
+            scoped |= self.maybe(2, "scopes", [[{"scope": "channel", "scopeId": "ch0"}]])
+        return {**scoped, "ruleType": rule_type, "config": config_of[rule_type]()}
+
+    def cap(self) -> Thing:
         maxima = [1, 2, 3, 4]
         config = {**self.maybe(3, "maxPerDay", maxima), **self.maybe(3, "maxPerWeek", maxima)}
         config |= {**self.maybe(3, "maxPerMonth", maxima), **self.maybe(3, "maxTotal", maxima)}
         if "maxTotal" in config:
             config |= self.maybe(2, "lookbackHours", [1, 2, 24, 1000])
-        if not config:
-            config = {"maxContacts": self.pick(maxima), "windowDays": self.pick([1, 7, 30])}
-        return {**self.scoped(id_), "ruleType": "frequency_cap", "config": {**config, **per_offer}}
+        return config or {"maxContacts": self.pick(maxima), "windowDays": self.pick([1, 7, 30])}
+
+    def time_window(self) -> Thing:
+        hours = {"startHour": self.pick([0, 1, 5, 8, 12, 18, 23]), "endHour": self.pick([0, 1, 6, 8, 12, 23, 24])}
+        days = {"allowedDays": self.chance.sample(range(7), self.chance.randint(1, 6))}
+        return {**self.pick([hours, days, {**hours, **days}]), **self.maybe(3, "timezone", _ZONES)}
 
     # --- flow
 
@@ -253,7 +306,7 @@ class _World:
 
     def conditional(self) -> Thing:
         def branch(name: str) -> list[Thing]:
-            makers = [self.filter, self.qualify, self.qualify]
+            makers = [self.filter, self.qualify, self.qualify, self.contact_policy]
             nodes = [self.pick(makers)() for _ in range(self.pick([0, 1, 2]))]
             return [{"id": f"{name}{at}{self.chance.random()}", **node} for at, node in enumerate(nodes)]
 
@@ -316,9 +369,9 @@ class _World:
 
     # --- request and customers
 
-    def request(self, now: str) -> Thing:
+    def request(self) -> Thing:
         return {
-            "now": now,
+            "now": self.now,
             "limit": self.chance.randint(1, 5),
             **self.maybe(5, "channel", [*_CHANNEL_TYPES, "sms"]),
             **self.maybe(12, "channelId", ["ch0", "nowhere"]),
@@ -327,24 +380,32 @@ class _World:
             **self.maybe(4, "excludeCreatives", [["cr0", "cr2"]]),
         }
 
-    def customer(self, now: str, zone: str) -> Thing:
+    def customer(self) -> Thing:
         def fields() -> Thing:
             return {name: self.pick(_VALUES) for name in self.some(["x", "x", "y", "deep.x"], 3)}
 
+        seen = {"seen": self.instant()}
         return {
-            "customer": {**fields(), **self.maybe(3, "deep", [{"x": value} for value in _VALUES])},
-            "attributes": fields(),
+            "customer": {**fields(), **seen, **self.maybe(3, "deep", [{"x": value} for value in _VALUES])},
+            "attributes": {**fields(), **self.maybe(4, "seen", [self.instant()]), **self.propensities()},
             "context": fields(),
             "request": self.maybe(2, "channel", ["a"]),
             "segments": self.some(_SEGMENTS, 2),
-            "contacts": [self.contact(now, zone) for _ in range(self.pick([0, 1, 3, 6]))],
+            "contacts": [self.contact() for _ in range(self.pick([0, 1, 3, 6]))],
         }
 
-    def contact(self, now: str, zone: str) -> Thing:
-        at = datetime.fromisoformat(now) - timedelta(minutes=self.pick(_AGES))
+    def propensities(self) -> Thing:
+        if self.happens(3):
+            return self.maybe(2, "propensityScores", [None, 0.5, [], "a"])
+        names = [*self.offers, *self.offer_keys, *_CATEGORIES, "nobody"]
+        scores: list[Any] = [0, 0.3, 0.5, 0.5, 1, 2**70, True, None, "1", {}]
+        return {"propensityScores": {name: self.pick(scores) for name in self.some(names, 12)}}
+
+    def contact(self) -> Thing:
+        at = datetime.fromisoformat(self.now) - timedelta(minutes=self.pick(_AGES))
         if self.happens(4):
             # The first instant of a local day.
-            at = at.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0)
+            at = at.astimezone(ZoneInfo(self.zone)).replace(hour=0, minute=0, second=0)
         if self.creatives and not self.happens(4):
             creative = self.pick(self.creatives)
             offer, channel = creative["offerId"], creative["channelId"]
@@ -353,20 +414,20 @@ class _World:
 
     def case(self) -> Case:
         catalogue = self.catalogue()
-        now, zone = self.pick(_NOWS), self.pick(_ZONES)
         return {
-            "timezone": zone,
+            "timezone": self.zone,
             "maxOffers": self.pick([2, 100, 100, 100]),
             "catalogue": catalogue,
             "models": {"card": self.card()},
             "flow": self.flow(),
-            "request": self.request(now),
-            "customers": [self.customer(now, zone) for _ in range(self.chance.randint(1, 4))],
+            "request": self.request(),
+            "customers": [self.customer() for _ in range(self.chance.randint(1, 4))],
         }
 
 
 def world(seed: int) -> Case:
-    return _World(random.Random(seed)).case()
+    chance = random.Random(seed)
+    return _World(chance, now=chance.choice(_NOWS), zone=chance.choice(_ZONES)).case()
 
 
 def cases() -> st.SearchStrategy[Case]:

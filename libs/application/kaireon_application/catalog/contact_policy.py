@@ -121,8 +121,10 @@ class SegmentExclusion(_PolicyConfig, frozen=True, kw_only=True):
 class TimeWindow(_PolicyConfig, frozen=True, kw_only=True):
     """Lets pass on these days (0 = Sunday) from `startHour` to before `endHour` only."""
 
-    allowed_days: Annotated[list[Annotated[int, Meta(ge=0, le=6)]], Meta(max_length=7)] | UnsetType = UNSET
-    start_hour: Annotated[int, Meta(ge=0, le=24)] | UnsetType = UNSET
+    allowed_days: Annotated[list[Annotated[int, Meta(ge=0, le=6)]], Meta(min_length=1, max_length=7)] | UnsetType = (
+        UNSET
+    )
+    start_hour: Annotated[int, Meta(ge=0, le=23)] | UnsetType = UNSET
     end_hour: Annotated[int, Meta(ge=0, le=24)] | UnsetType = UNSET
     timezone: Label | UnsetType = UNSET
 

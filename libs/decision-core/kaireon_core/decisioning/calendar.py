@@ -42,6 +42,12 @@ def _period_start_ms(period: Period, minute: int, zone: ZoneInfo) -> int:
     return round(midnight.timestamp() * 1000)
 
 
+def day_and_hour(now_ms: int, zone: ZoneInfo) -> tuple[int, int]:
+    """Return the day of the week (0 = Sunday) and the hour of the clock in this zone."""
+    local = datetime.fromtimestamp(now_ms // 1000, UTC).astimezone(zone)
+    return local.isoweekday() % 7, local.hour
+
+
 def instant_ms(text: object) -> int | None:
     """Return an ISO date (midnight UTC) or timestamp (UTC without a zone) in milliseconds; None when unreadable."""
     if not isinstance(text, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeAlias, TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -131,7 +131,6 @@ _NARROWING: dict[type[Node], CompileNode] = {
     Inventory: _node(compile_inventory),
     Filter: _node(compile_filter),
     MatchCreatives: _node(compile_match_creatives),
-    Qualify: _node(compile_qualify),
     ContactPolicyNode: _node(compile_contact_policy),
 }
 
@@ -148,13 +147,14 @@ def compile_flow(
     nodes = flow.ordered()
     candidates = build_candidates(catalogue, with_creatives=any(isinstance(node, MatchCreatives) for node in nodes))
     legend, hooks = LegendBuilder(), _hooks(nodes)
+    scoring_models = {key: model.model for key, model in models.items()}
     score_node, rank_node, response_node = _find(nodes, Score), _find(nodes, Rank), _find(nodes, Response)
     # In the order in which they drop candidates: the codes of the legend rise with it.
-    narrowing = _narrowing_stages(nodes, candidates, legend)
+    narrowing = _narrowing_stages(nodes, candidates, legend, scoring_models)
     for node, formula in hooks[Hook.PRE_SCORE]:
         with legend.stage(node.config.hook.value, node.id):
             narrowing.append(compile_pre_score(node, formula, legend))
-    scoring = _scoring_stages(score_node, hooks[Hook.SCORE_OVERRIDE], candidates, models, legend)
+    scoring = _scoring_stages(score_node, hooks[Hook.SCORE_OVERRIDE], candidates, scoring_models, legend)
     with legend.stage("rank", rank_node.id if rank_node else "rank"):
         ranker = compile_rank(rank_node, candidates, legend)
     post_rank = list[PostRank]()
@@ -162,7 +162,7 @@ def compile_flow(
         with legend.stage(node.config.hook.value, node.id):
             post_rank.append(compile_post_rank(node, formula, legend))
     with legend.stage("response", response_node.id if response_node else "response"):
-        filler = compile_fill(legend)
+        filler = compile_fill(legend, [code for stage in narrowing for code in stage.shared_codes])
     output = compile_output(nodes, candidates)
     is_modelled = score_node is not None and score_node.config.method != "priority_weighted"
     model_key = score_node.config.model_key if score_node and is_modelled else None
@@ -195,21 +195,24 @@ def _scoring_stages(
     node: Score | None,
     overrides: Sequence[tuple[ExtensionPoint, FlowFormula]],
     candidates: Candidates,
-    models: Mapping[str, ScoringModel],
+    models: Mapping[str, Model],
     legend: LegendBuilder,
 ) -> list[Stage]:
     with legend.stage("score", node.id if node else "score"):
-        score = compile_score(node, candidates, {key: model.model for key, model in models.items()})
+        score = compile_score(node, candidates, models)
     return [score, *(compile_score_override(*override) for override in overrides)]
 
 
-def _narrowing_stages(nodes: Sequence[AnyNode], candidates: Candidates, legend: LegendBuilder) -> list[Stage]:
+def _narrowing_stages(
+    nodes: Sequence[AnyNode], candidates: Candidates, legend: LegendBuilder, models: Mapping[str, Model]
+) -> list[Stage]:
+    narrowing = {**_NARROWING, Qualify: _node(partial(compile_qualify, models=models))}
     stages = list[Stage]()
     for node in nodes:
-        compile_node = _NARROWING.get(type(node))
+        compile_node = narrowing.get(type(node))
         if isinstance(node, Conditional):
             branches = [
-                _narrowing_stages(in_run_order(branch), candidates, legend)
+                _narrowing_stages(in_run_order(branch), candidates, legend, models)
                 for branch in (node.config.then, node.config.else_)
             ]
             stages.append(compile_conditional(node, candidates, *branches))

@@ -40,6 +40,8 @@ def compile_conditional(
         name="conditional",
         apply=apply,
         reads=[*customer_names(condition), *(name for stage in inner for name in stage.reads)],
+        candidate_reads=[name for stage in inner for name in stage.candidate_reads],
+        shared_codes=[code for stage in inner for code in stage.shared_codes],
         contact_window_ms=max((stage.contact_window_ms for stage in inner), default=0),
         needs_contact_totals=any(stage.needs_contact_totals for stage in inner),
         inner=[one for stage in inner for one in (stage, *stage.inner)],

@@ -1,59 +1,36 @@
-"""The contact policy node: may we contact this customer again? Frequency caps and cooldowns."""
+"""The contact policy node: may we contact this customer again, now, and with this?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
+from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kaireon_core.catalog.document import Document
-from kaireon_core.column import Mask, any_in
-from kaireon_core.decisioning.calendar import DAY_MS, HOUR_MS, LONGEST_MONTH_MS, Period
+from kaireon_core.catalog.document import Document, ids_named
+from kaireon_core.column import Mask, Operator, any_in, compile_test
+from kaireon_core.decisioning.calendar import HOUR_MS, day_and_hour
 from kaireon_core.decisioning.candidates import Candidates
-from kaireon_core.decisioning.contacts import ContactRows
-from kaireon_core.decisioning.coverage import Coverage, build_coverage
+from kaireon_core.decisioning.caps import compile_cap
+from kaireon_core.decisioning.coverage import EVERYWHERE, scopes_of
 from kaireon_core.decisioning.flow import ContactPolicyNode
+from kaireon_core.decisioning.policy import AddReason, Area, Counts, Policy, PolicyScope
 from kaireon_core.decisioning.qualify import in_order
 from kaireon_core.decisioning.reasons import LegendBuilder
-from kaireon_core.decisioning.state import SharedCap, Stage, StagePart, State
+from kaireon_core.decisioning.state import SharedLimit, Stage, StagePart, State
 
-Counts: TypeAlias = NDArray[np.int64]
 _NEVER = np.iinfo(np.int64).min
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Policy:
-    """A compiled policy and how far back it looks (ms; 0 = not at all, None = all contacts ever)."""
-
-    covered: Callable[[State], Mask]
-    apply: Callable[[State], None]
-    window_ms: int = 0
-    needs_totals: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scope:
-    """Where a policy applies, and whether it counts each offer for itself."""
-
-    coverage: Coverage
-    of_candidates: Mask
-    of_offers: Mask
-    per_offer: bool
-
-    def covered(self, state: State) -> Mask:
-        return state.covered(self.coverage, self.of_candidates, self.of_offers)
-
-    def counted(self, state: State, rows: ContactRows) -> Mask:
-        return self.coverage.of_contacts(rows, state.segments)
+_DEFAULT_SCOPE = "offer"
+# Types that apply wherever they say they do.
+_WITHOUT_SCOPE = frozenset({"customer_total_cap", "mutual_exclusion"})
 
 
 def compile_contact_policy(node: ContactPolicyNode, candidates: Candidates, legend: LegendBuilder) -> Stage:
     """Return the stage: for each candidate the first policy that blocks, in order of priority, is the reason."""
     documents = in_order(candidates.catalogue.contact_policies, node.config.mode, node.config.policy_ids)
-    policies = [_compile_policy(document, candidates, legend) for document in documents]
+    freed = _freed(documents, candidates)
+    policies = [_compile_policy(document, candidates, freed, legend) for document in documents]
 
     def apply(state: State) -> None:
         for policy in policies:
@@ -64,6 +41,7 @@ def compile_contact_policy(node: ContactPolicyNode, candidates: Candidates, lege
         apply=apply,
         contact_window_ms=max((policy.window_ms for policy in policies), default=0),
         needs_contact_totals=any(policy.needs_totals for policy in policies),
+        shared_codes=[code for policy in policies for code in policy.shared_codes],
         parts=[
             StagePart(document=document, covered=policy.covered, apply=policy.apply)
             for document, policy in zip(documents, policies, strict=True)
@@ -71,118 +49,44 @@ def compile_contact_policy(node: ContactPolicyNode, candidates: Candidates, lege
     )
 
 
-def _compile_policy(document: Document, candidates: Candidates, legend: LegendBuilder) -> _Policy:
-    coverage = build_coverage(document.body, candidates.catalogue, "offer")
+def _freed(documents: list[Document], candidates: Candidates) -> Area | None:
+    """Return what the overrides among these policies cover together, None without any."""
+    overrides = [document for document in documents if document.body["ruleType"] == "allow_override"]
+    scopes = [scope for document in overrides for scope in scopes_of(document.body, _DEFAULT_SCOPE)]
+    return Area.of(scopes, candidates) if scopes else None
+
+
+def _compile_policy(document: Document, candidates: Candidates, freed: Area | None, legend: LegendBuilder) -> Policy:
+    policy_type = str(document.body["ruleType"])
     config = cast("dict[str, Any]", document.body["config"])
-    scope = _Scope(
-        coverage=coverage,
-        of_candidates=coverage.of_candidates(candidates),
-        of_offers=coverage.of_offers(candidates),
+    scopes = EVERYWHERE if policy_type in _WITHOUT_SCOPE else scopes_of(document.body, _DEFAULT_SCOPE)
+    counts_all = policy_type == "cross_channel_cap" and any(scope == "channel" for scope, _ in scopes)
+    area = Area.of(scopes, candidates)
+    scope = PolicyScope(
+        area=area,
+        counting=Area.of(EVERYWHERE, candidates) if counts_all else area,
+        freed=freed,
         per_offer=bool(config.get("perOffer", False)),
     )
 
-    def add_reason(message: str, detail: dict[str, Any]) -> int:
+    def add_reason(predicate: str, detail: dict[str, Any]) -> int:
         return legend.add(
             policy_type,
-            f"{message} at scope={coverage.text} (policy '{document.name}')",
+            f"{policy_type} {predicate} at scope={area.coverage.text} (policy '{document.name}')",
             entity_id=document.id,
             entity_name=document.name,
-            detail={"scope": coverage.text, **detail},
+            detail={"scope": area.coverage.text, **detail},
         )
 
-    policy_type = str(document.body["ruleType"])
-    return (_TYPES | _NOT_EVALUATED).get(policy_type, _compile_not_evaluated)(config, scope, add_reason)
+    return _TYPES.get(policy_type, _compile_not_evaluated)(config, scope, candidates, add_reason)
 
 
-AddReason: TypeAlias = Callable[[str, dict[str, Any]], int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Window:
-    """One cap of a frequency cap: at most `maximum` contacts since the window began."""
-
-    maximum: int
-    period: Period | None
-    rolling_ms: int | None
-    code: int
-
-    def since_ms(self, state: State) -> int:
-        if self.period is not None:
-            return state.period_start_ms(self.period)
-        # A contact exactly `rolling_ms` old has left the window.
-        return state.request.now_ms - (self.rolling_ms or 0) + 1
-
-
-def _compile_frequency_cap(config: dict[str, Any], scope: _Scope, add_reason: AddReason) -> _Policy:
-    windows = _windows(config, add_reason)
-
-    def apply(state: State) -> None:
-        covered = scope.covered(state)
-        for window in windows:
-            counts = _counts(state, scope, window)
-            is_reached = counts >= window.maximum
-            if any_in(is_reached):
-                state.drop(covered & is_reached, window.code)
-            if not scope.per_offer:
-                remaining = (window.maximum - counts)[:, 0]
-                state.shared_caps.append(SharedCap(covered=covered, remaining=remaining, code=window.code))
-
-    looks_back = [window.rolling_ms or LONGEST_MONTH_MS for window in windows if window.rolling_ms or window.period]
-    return _Policy(
-        covered=scope.covered,
-        apply=apply,
-        window_ms=max(looks_back, default=0),
-        needs_totals=any(window.period is None and window.rolling_ms is None for window in windows),
-    )
-
-
-def _windows(config: dict[str, Any], add_reason: AddReason) -> list[_Window]:
-    def window(maximum: Any, label: str, period: Period | None, rolling_ms: int | None) -> _Window:
-        message = f"frequency_cap exceeded: {maximum}/{label}"
-        code = add_reason(message, {"period": label, "max": maximum})
-        return _Window(maximum=int(maximum), period=period, rolling_ms=rolling_ms, code=code)
-
-    calendar = (("maxPerDay", Period.DAY), ("maxPerWeek", Period.WEEK), ("maxPerMonth", Period.MONTH))
-    windows = [window(config[key], period, period, None) for key, period in calendar if config.get(key) is not None]
-    lookback_hours = config.get("lookbackHours")
-    if config.get("maxTotal") is not None:
-        label = "total" if lookback_hours is None else f"{lookback_hours}h"
-        rolling = None if lookback_hours is None else round(float(lookback_hours) * HOUR_MS)
-        windows.append(window(config["maxTotal"], label, None, rolling))
-    if config.get("maxContacts") is not None:
-        days = config["windowDays"]
-        windows.append(window(config["maxContacts"], f"{days}d", None, round(float(days) * DAY_MS)))
-    return windows
-
-
-def _counts(state: State, scope: _Scope, window: _Window) -> Counts:
-    """Return the contacts in the window: per customer (B, 1), or per customer and candidate's offer (B, C)."""
-    is_total = window.period is None and window.rolling_ms is None
-    rows = state.contacts.totals if is_total else state.contacts.recent
-    if not rows.at_ms.size:
-        return np.zeros((state.table.customers, 1), np.int64)
-    counted = scope.counted(state, rows)
-    if not is_total:
-        counted &= rows.at_ms >= window.since_ms(state)
-    weights = rows.count[counted]
-    customers = state.table.customers
-    if not scope.per_offer:
-        return np.bincount(rows.customer[counted], weights, customers).astype(np.int64)[:, None]
-    return _per_offer(state, rows.customer[counted], rows.offer[counted], weights)
-
-
-def _per_offer(state: State, customer: Counts, offer: Counts, weights: Counts) -> Counts:
-    offers = len(state.candidates.catalogue.offers)
-    known = offer >= 0
-    cells = customer[known] * offers + offer[known]
-    sums = np.bincount(cells, weights[known], state.table.customers * offers).astype(np.int64)
-    return sums.reshape(state.table.customers, offers)[:, state.candidates.offer]
-
-
-def _compile_cooldown(config: dict[str, Any], scope: _Scope, add_reason: AddReason) -> _Policy:
+def _compile_cooldown(
+    config: dict[str, Any], scope: PolicyScope, _candidates: Candidates, add_reason: AddReason
+) -> Policy:
     hours = float(config["cooldownHours"])
     code = add_reason(
-        f"cooldown: the last contact was less than {config['cooldownHours']}h ago", {"cooldownHours": hours}
+        f"blocks: the last contact was less than {config['cooldownHours']}h ago", {"cooldownHours": hours}
     )
     window_ms = round(hours * HOUR_MS)
 
@@ -190,12 +94,12 @@ def _compile_cooldown(config: dict[str, Any], scope: _Scope, add_reason: AddReas
         if not state.contacts.totals.at_ms.size:
             return
         last = _last_contact_ms(state, scope)
-        state.drop(scope.covered(state) & (last > state.request.now_ms - window_ms), code)
+        state.drop(scope.binding(state) & (last > state.request.now_ms - window_ms), code)
 
-    return _Policy(covered=scope.covered, apply=apply, needs_totals=True)
+    return Policy(covered=scope.covered, apply=apply, needs_totals=True)
 
 
-def _last_contact_ms(state: State, scope: _Scope) -> Counts:
+def _last_contact_ms(state: State, scope: PolicyScope) -> Counts:
     """Return when the last contact in scope was: per customer (B, 1), or per candidate's offer (B, C)."""
     rows = state.contacts.totals
     counted = scope.counted(state, rows)
@@ -209,21 +113,124 @@ def _last_contact_ms(state: State, scope: _Scope) -> Counts:
     return last[:, state.candidates.offer]
 
 
-def _compile_not_evaluated(_config: dict[str, Any], scope: _Scope, add_reason: AddReason) -> _Policy:
+def _compile_segment_exclusion(
+    config: dict[str, Any], scope: PolicyScope, _candidates: Candidates, add_reason: AddReason
+) -> Policy:
+    excluded = frozenset(map(str, config["excludeSegments"]))
+    code = add_reason("blocks the segments " + ", ".join(config["excludeSegments"]), _of(config, "excludeSegments"))
+
+    def apply(state: State) -> None:
+        is_member = np.array([not excluded.isdisjoint(mine) for mine in state.segments], np.bool_)[:, None]
+        if any_in(is_member):
+            state.drop(scope.binding(state) & is_member, code)
+
+    return Policy(covered=scope.covered, apply=apply)
+
+
+def _compile_time_window(
+    config: dict[str, Any], scope: PolicyScope, _candidates: Candidates, add_reason: AddReason
+) -> Policy:
+    days = frozenset[int](config.get("allowedDays", range(7)))
+    start, end = int(config.get("startHour", 0)), int(config.get("endHour", 0))
+    zone = ZoneInfo(config["timezone"]) if "timezone" in config else None
+    code = add_reason(
+        "blocks: it is outside of the window", _of(config, "allowedDays", "startHour", "endHour", "timezone")
+    )
+
+    def apply(state: State) -> None:
+        day, hour = day_and_hour(state.request.now_ms, zone or state.zone)
+        if not _is_inside(day, hour, days, start, end):
+            state.drop(scope.binding(state), code)
+
+    return Policy(covered=scope.covered, apply=apply)
+
+
+def _is_inside(day: int, hour: int, days: frozenset[int], start: int, end: int) -> bool:
+    """Whether a window that begins on one of these days is open; equal hours are the whole day."""
+    if start <= end:
+        return day in days and (start == end or start <= hour < end)
+    # What is left of a window after midnight belongs to the day on which it began.
+    return (hour >= start and day in days) or (hour < end and (day - 1) % 7 in days)
+
+
+def _compile_mutual_exclusion(
+    config: dict[str, Any], scope: PolicyScope, candidates: Candidates, add_reason: AddReason
+) -> Policy:
+    """Of the group's offers an answer holds one; those of which another was ever shown are blocked."""
+    offers = candidates.catalogue.offers
+    ids = ids_named(offers, config["offerGroup"])
+    in_group = np.array([*(offer.id in ids for offer in offers), False], np.bool_)
+    is_member = in_group[candidates.offer][None, :]
+    code = add_reason("blocks: another offer of its group was shown", _of(config, "offerGroup"))
+
+    def apply(state: State) -> None:
+        binding = scope.binding(state) & is_member
+        if state.contacts.totals.offer.size:
+            state.drop(binding & _is_other_shown(state, in_group), code)
+        one_each = np.ones(state.table.customers, np.int64)
+        limit = SharedLimit(binding=binding, counting=is_member, remaining=one_each, code=code)
+        state.shared_limits.append(limit)
+
+    return Policy(covered=lambda _state: is_member, apply=apply, needs_totals=True, shared_codes=[code])
+
+
+def _is_other_shown(state: State, in_group: Mask) -> Mask:
+    """Return where an offer of the group, other than the candidate's own, was ever shown, (B, C)."""
+    rows = state.contacts.totals
+    counted = in_group[rows.offer]
+    shown = np.zeros((state.table.customers, len(in_group)), np.int64)
+    shown[rows.customer[counted], rows.offer[counted]] = 1
+    return (shown.sum(axis=1, keepdims=True) - shown > 0)[:, state.candidates.offer]
+
+
+def _compile_budget_exhausted(
+    config: dict[str, Any], scope: PolicyScope, candidates: Candidates, add_reason: AddReason
+) -> Policy:
+    """The offer's budget is part of the catalogue, so what is exhausted is known before any decision."""
+    if "budgetField" not in config:
+        return Policy(covered=scope.covered, apply=_do_nothing)
+    name, threshold = f"budget.{config['budgetField']}", config["threshold"]
+    code = add_reason(f"blocks: {name} is {threshold} or more", _of(config, "budgetField", "threshold"))
+    is_exhausted = compile_test(Operator.GTE, threshold)(candidates.column(f"offer.{name}"))[None, :]
+    if not any_in(is_exhausted):
+        return Policy(covered=scope.covered, apply=_do_nothing)
+    return Policy(covered=scope.covered, apply=lambda state: state.drop(scope.binding(state) & is_exhausted, code))
+
+
+def _compile_allow_override(
+    _config: dict[str, Any], scope: PolicyScope, _candidates: Candidates, _add_reason: AddReason
+) -> Policy:
+    """It drops nothing: the other policies spare what it covers."""
+    return Policy(covered=scope.covered, apply=_do_nothing)
+
+
+def _of(config: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return the part of a configuration that a reason repeats."""
+    return {name: config[name] for name in names if name in config}
+
+
+def _do_nothing(_state: State) -> None:
+    """Leave everything alive."""
+
+
+def _compile_not_evaluated(
+    _config: dict[str, Any], scope: PolicyScope, _candidates: Candidates, add_reason: AddReason
+) -> Policy:
     """A type that this version does not evaluate blocks what it covers: fail closed."""
-    code = add_reason("this type of policy is not evaluated, so it blocks", {})
-    return _Policy(covered=scope.covered, apply=lambda state: state.drop(scope.covered(state), code))
+    code = add_reason("blocks: this type of policy is not evaluated", {})
+    return Policy(covered=scope.covered, apply=lambda state: state.drop(scope.binding(state), code))
 
 
-def _compile_without_effect(_config: dict[str, Any], scope: _Scope, _add_reason: AddReason) -> _Policy:
-    """A type that only ever frees, and is not evaluated: closed means that it frees nothing."""
-    return _Policy(covered=scope.covered, apply=lambda _state: None)
-
-
-CompilePolicy: TypeAlias = Callable[[dict[str, Any], _Scope, AddReason], _Policy]
+CompilePolicy: TypeAlias = Callable[[dict[str, Any], PolicyScope, Candidates, AddReason], Policy]
 _TYPES: dict[str, CompilePolicy] = {
-    "frequency_cap": _compile_frequency_cap,
+    "frequency_cap": compile_cap,
+    "cross_channel_cap": compile_cap,
+    "customer_total_cap": compile_cap,
     "cooldown": _compile_cooldown,
+    "segment_exclusion": _compile_segment_exclusion,
+    "time_window": _compile_time_window,
+    "mutual_exclusion": _compile_mutual_exclusion,
+    "budget_exhausted": _compile_budget_exhausted,
+    "allow_override": _compile_allow_override,
 }
-_NOT_EVALUATED: dict[str, CompilePolicy] = {"allow_override": _compile_without_effect}
 EVALUATED_POLICY_TYPES = frozenset(_TYPES)

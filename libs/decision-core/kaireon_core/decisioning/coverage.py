@@ -53,10 +53,19 @@ class Coverage:
         return mask if members is None else mask | members[rows.customer]
 
 
-def build_coverage(body: dict[str, Any], catalogue: Catalogue, default_scope: str) -> Coverage:
-    """Return the coverage of a rule's or policy's `scope`, `scopeId` and `scopes` (which override them)."""
+# (scope, scopeId): what a rule or policy names.
+Scope: TypeAlias = tuple[str, str]
+EVERYWHERE: Sequence[Scope] = (("global", ""),)
+
+
+def scopes_of(body: dict[str, Any], default_scope: str) -> list[Scope]:
+    """Return the scopes of a rule or policy: its `scopes`, else `scope` and `scopeId`."""
     single = [{"scope": body.get("scope") or default_scope, "scopeId": body.get("scopeId")}]
-    scopes = [(str(one["scope"]), str(one.get("scopeId"))) for one in body.get("scopes") or single]
+    return [(str(one["scope"]), str(one.get("scopeId"))) for one in body.get("scopes") or single]
+
+
+def coverage_of(scopes: Sequence[Scope], catalogue: Catalogue) -> Coverage:
+    """Return the coverage of the union of these scopes."""
     return Coverage(
         is_global=any(scope == "global" for scope, _ in scopes),
         text=", ".join(scope if scope == "global" else f"{scope} {id_}" for scope, id_ in scopes),
@@ -86,7 +95,7 @@ _OFFER_SCOPES: dict[str, Names] = {
 _CREATIVE_SCOPES: dict[str, Names] = {"creative": _is, "placement": _refers("placementId")}
 
 
-def _union(documents: Sequence[Document], scopes: list[tuple[str, str]], names: dict[str, Names]) -> NDArray[np.bool_]:
+def _union(documents: Sequence[Document], scopes: Sequence[Scope], names: dict[str, Names]) -> NDArray[np.bool_]:
     mine = [(names[scope], id_) for scope, id_ in scopes if scope in names]
     covered = [any(name(document, id_) for name, id_ in mine) for document in documents]
     return np.array([*covered, False], np.bool_)

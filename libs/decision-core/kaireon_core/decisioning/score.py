@@ -11,9 +11,9 @@ from kaireon_core.column import Floats
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.flow import Score, ScoreConfig
 from kaireon_core.decisioning.prie import compile_prie
+from kaireon_core.decisioning.scorer import Scorer
 from kaireon_core.decisioning.state import Stage, State
 from kaireon_core.learning.model import Model
-from kaireon_core.table import Table
 
 # What is believed of a customer's answer when nothing is known.
 DEFAULT_PROPENSITY = 0.5
@@ -57,22 +57,16 @@ def _priority_weighted(candidates: Candidates) -> Stage:
 def _compile_propensity(config: ScoreConfig, candidates: Candidates, model: Model | None) -> Stage:
     """Score = propensity * fit multiplier; `propensityFloor` raises the propensity and drops nobody."""
     floor = config.propensity_floor or 0.0
-    columns = candidates.columns(model.fields) if model else {}
-    bound = model.bound(Table.of((), columns, len(candidates))) if model else None
+    scorer = Scorer.of(model, candidates) if model else None
 
     def apply(state: State) -> None:
         shape = (state.table.customers, len(candidates))
         propensity = np.full(shape, DEFAULT_PROPENSITY)
         alive = np.flatnonzero(state.alive.any(axis=0))
-        if alive.size and model is None:
+        if alive.size and scorer is None:
             state.is_degraded = True
-        elif alive.size and model is not None:
-            # Offers that stand for themselves have lost their creatives' columns, so what is bound no longer holds.
-            scored = (
-                bound.score_rows(state.table, alive)
-                if bound is not None and state.bare is None
-                else model.score(state.table.select(alive)).values
-            )
+        elif alive.size and scorer is not None:
+            scored = scorer.scores(state, alive)
             # A candidate that is alive for another customer only is not this customer's: its score stays unasked.
             propensity[:, alive] = np.where(state.alive.take(alive, axis=1), scored, DEFAULT_PROPENSITY)
         if floor:
@@ -80,8 +74,9 @@ def _compile_propensity(config: ScoreConfig, candidates: Candidates, model: Mode
         state.propensity = propensity
         state.score = _times_fit(propensity, state)
 
-    fields = model.fields if model else ()
-    return Stage(name="score", apply=apply, reads=() if bound else fields, candidate_reads=fields)
+    if scorer is None:
+        return Stage(name="score", apply=apply)
+    return Stage(name="score", apply=apply, reads=scorer.reads, candidate_reads=scorer.model.fields)
 
 
 def _times_fit(score: Floats, state: State) -> Floats:

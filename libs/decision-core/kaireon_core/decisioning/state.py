@@ -25,13 +25,14 @@ Ticks: TypeAlias = Callable[[], float]
 
 
 @dataclass(slots=True, kw_only=True)
-class SharedCap:
-    """A cap that several candidates share: how much of it is left for each customer, shape (B,).
+class SharedLimit:
+    """What the candidates of one answer share: how many more may be taken by each customer, shape (B,).
 
-    `covered` is (B, C) or (1, C): which candidates take from it.
+    `binding` and `counting` are (B, C) or (1, C): which candidates it may keep out, and which take from it.
     """
 
-    covered: Mask
+    binding: Mask
+    counting: Mask
     remaining: NDArray[np.int64]
     code: int
 
@@ -58,7 +59,7 @@ class State:
     is_score_replaced: bool = False
     # Inside a branch, (B, C): the candidates that it is for.
     within: Mask | None = None
-    shared_caps: list[SharedCap] = field(default_factory=list[SharedCap])
+    shared_limits: list[SharedLimit] = field(default_factory=list[SharedLimit])
 
     def period_start_ms(self, period: Period) -> int:
         """Return when the day, week or month of this decision began."""
@@ -80,8 +81,11 @@ class State:
         """Return where a rule or policy applies, (1, C) or (B, C)."""
         mask = of_candidates if self.bare is None else np.where(self.bare, of_offers, of_candidates)
         members = coverage.of_customers(self.segments)
-        covered = mask[None, :] if members is None else mask[None, :] | members[:, None]
-        return covered if self.within is None else covered & self.within
+        return mask[None, :] if members is None else mask[None, :] | members[:, None]
+
+    def inside(self, mask: Mask) -> Mask:
+        """Return the part of a mask, broadcastable to (B, C), that lies in the branch that runs."""
+        return mask if self.within is None else mask & self.within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,8 @@ class Stage:
     # How far back it must see contacts, in milliseconds; 0 = not at all.
     contact_window_ms: int = 0
     needs_contact_totals: bool = False
+    # The reasons of its shared limits: these may apply again while the answer is filled.
+    shared_codes: Sequence[int] = ()
     # Its rules or policies one by one, for explanations.
     parts: Sequence[StagePart] = ()
     # The stages of its branches, for explanations.

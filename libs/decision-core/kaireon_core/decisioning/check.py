@@ -1,0 +1,22 @@
+"""What a qualification rule asks, compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from kaireon_core.column import Mask
+from kaireon_core.decisioning.state import State
+
+# Where a rule fails: (B, 1) when it looks at the customer, (1, C) when it looks at the offer, else (B, C).
+Failing: TypeAlias = Callable[[State], Mask]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Where a rule fails, and the names of the columns that it reads, as in a `Stage`."""
+
+    failing: Failing
+    reads: Sequence[str] = ()
+    candidate_reads: Sequence[str] = ()
