@@ -294,8 +294,8 @@ class _Decision(PolicyReference):
             if node["type"] == "set_properties":
                 properties: Thing = config["properties"]
                 for name, value in properties.items():
-                    is_computed = isinstance(value, dict)
-                    found[name] = self._formula(value["formula"], one) if is_computed else value
+                    formula = _formula_in(value)
+                    found[name] = value if formula is None else self._formula(formula, one)
             elif node["type"] == "compute":
                 found |= self._computed(config, one)
         return found
@@ -417,6 +417,10 @@ def _names(tree: Expression) -> set[str]:
     if isinstance(tree, Name):
         return {tree.name}
     return set() if isinstance(tree, Constant) else set[str]().union(*map(_names, tree.operands))
+
+
+def _formula_in(value: Any) -> str | None:
+    return cast("dict[str, str]", value)["formula"] if isinstance(value, dict) else None
 
 
 def _typed(value: Any, output_type: str | None) -> Any:
