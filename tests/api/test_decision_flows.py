@@ -292,6 +292,8 @@ async def test_formulas_mask_score_and_describe(shop: Shop) -> None:
     assert (silver["source"], round(silver["double"], 12), silver.keys() & {"headline"}) == ("flow", 0.8, set())
     assert [stage["stage"] for stage in answer["meta"]["funnel"] if stage["in"] > stage["out"]][-1:] == ["pre_score"]
     assert [round(one["score"], 12) for one in trace["scoringResults"]] == [0.4, 0.1]
+    unscored = ("inventoryResults", "qualificationResults", "contactPolicyResults")
+    assert trace["candidateCount"] == sum(len(trace[name]) for name in (*unscored, "scoringResults"))
 
 
 async def test_names_inside_a_branch_are_checked_too(shop: Shop) -> None:

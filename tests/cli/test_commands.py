@@ -91,7 +91,7 @@ def assert_refused(completed: Completed, *words: str) -> None:
     "command",
     [
         "", "run", "reset", "migrate", "seed", "tenant", "tenant create", "key", "key create", "flow",
-        "flow validate", "outbox", "outbox republish", "data", "data load",
+        "flow validate", "flow diff", "outbox", "outbox republish", "data", "data load",
     ],
 )  # fmt: skip
 def test_every_command_explains_itself(command: str) -> None:
@@ -196,6 +196,22 @@ def test_a_file_that_is_no_flow_is_one_line(tmp_path: Path, content: str | None)
     if content is not None:
         file.write_text(content)
     assert_refused(kaireon("flow", "validate", str(file)), str(file))
+
+
+def test_two_flows_are_compared_in_either_notation(tmp_path: Path) -> None:
+    before, after, bad = tmp_path / "before.json", tmp_path / "after.yaml", tmp_path / "bad.json"
+    before.write_text(json.dumps({"nodes": [{"id": "a", "type": "inventory"}, {"id": "r", "type": "rank"}]}))
+    after.write_text(
+        "nodes:\n- {id: a, type: inventory, phase: 1}\n- {id: r, type: rank, config: {maxCandidates: 3}}\n"
+    )
+    bad.write_text('{"nodes": [{"id": "a", "type": "magic"}]}')
+
+    told = kaireon("flow", "diff", str(before), str(after))
+    same = kaireon("flow", "diff", str(before), str(before), "--json")
+
+    assert (told.returncode, told.stdout) == (1, "~ $.nodes[r].config.maxCandidates: null -> 3\n")
+    assert (same.returncode, json.loads(same.stdout)) == (0, {"changes": []})
+    assert_refused(kaireon("flow", "diff", str(before), str(bad)), "$.nodes[0].type")
 
 
 async def test_sent_events_are_republished(environment: Mapping[str, str], tenant: Tenant, database: Database) -> None:

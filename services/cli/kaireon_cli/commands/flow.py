@@ -11,6 +11,8 @@ import typer
 
 from kaireon_application.errors import InvalidInput
 from kaireon_cli.output import print_json, print_line
+from kaireon_core.decisioning.flow import Flow
+from kaireon_core.decisioning.flow_diff import ChangeKind, FlowChange, diff_flows
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.problems import InvalidValue, Problem
 
@@ -41,6 +43,43 @@ def validate_flow(
         sys.stderr.write(f"{file}: {problem.path}: {problem.message}\n")
     if problems:
         raise typer.Exit(_INVALID)
+
+
+@app.command("diff")
+def diff_flow_files(
+    before: Annotated[Path, typer.Argument(help="The flow as it was, JSON or YAML.", metavar="BEFORE")],
+    after: Annotated[Path, typer.Argument(help="The flow as it is.", metavar="AFTER")],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print {changes} and nothing else.")] = False,
+) -> None:
+    """Say what differs between two flows, node by node; exit with code 1 when something does, as diff does."""
+    changes = diff_flows(_flow(before), _flow(after))
+    if json:
+        print_json({"changes": changes})
+    for change in () if json else changes:
+        print_line(_told(change))
+    if changes:
+        raise typer.Exit(_INVALID)
+
+
+def _flow(file: Path) -> Flow:
+    try:
+        return parse_flow(_configuration(_read(file)), FlowKind.DRAFT)
+    except InvalidValue as error:
+        raise InvalidInput(f"{file} is no flow: {error}") from None
+
+
+def _told(change: FlowChange) -> str:
+    before, after = (msgspec.json.encode(value).decode() for value in (change.before, change.after))
+    match change.kind:
+        case ChangeKind.ADDED:
+            return f"+ {change.path}: {after}"
+        case ChangeKind.REMOVED:
+            return f"- {change.path}: {before}"
+        case ChangeKind.CHANGED:
+            return f"~ {change.path}: {before} -> {after}"
+        case ChangeKind.MOVED:
+            return f"~ {change.path}: the order {before} -> {after}"
 
 
 def _problems(document: Any, kind: FlowKind) -> tuple[Problem, ...]:
