@@ -161,6 +161,28 @@ async def test_a_caller_who_gives_up_does_not_disturb_the_others() -> None:
     assert await grouped(("A", "x", 9)) == 9
 
 
+async def test_when_everybody_has_given_up_the_next_is_served() -> None:
+    gate = asyncio.Event()
+
+    async def slow(items: Sequence[Item]) -> list[int]:
+        await gate.wait()
+        return [number for *_, number in items]
+
+    grouped = Grouped(slow, max_runs=2, max_size=2)
+    waiting = [asyncio.create_task(grouped(("A", str(n), n))) for n in range(6)]
+    for _ in range(3):
+        await asyncio.sleep(0)  # two runs have begun, with two items each
+    for impatient in waiting:
+        impatient.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    gate.set()
+    for _ in range(10):
+        await asyncio.sleep(0)  # the runs end while nobody is left
+
+    async with asyncio.timeout(5):
+        assert await grouped(("A", "x", 9)) == 9
+
+
 @pytest.mark.parametrize("max_size", [1, 32])
 async def test_a_group_forms_while_the_one_before_it_runs(max_size: int) -> None:
     runs = Runs()

@@ -67,8 +67,8 @@ class Grouped(Generic[Item, Result]):
             self._callers -= 1
 
     def _share(self) -> int:
-        """Return how many items a run takes."""
-        return min(self._max_size, -(-self._callers // self._max_runs))
+        """Return how many items a run takes: one at least, for a run must also clear away those who have given up."""
+        return max(1, min(self._max_size, -(-self._callers // self._max_runs)))
 
     def _is_share_full(self) -> bool:
         return len(self._waiting) >= self._share()
