@@ -15,72 +15,11 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from tests.core.decisioning import world_words as words
 from tests.core.decisioning.cases import Case
 
 T = TypeVar("T")
 Thing = dict[str, Any]
-
-_VALUES: list[Any] = [None, True, False, 0, 1, 2, 1.5, "", "a", "b", "ab", ["a"], ["b", 1], []]
-_LEAVES: list[Any] = [None, True, 0, 1, 1.5, "a", "b", "ab"]
-_RULE_OPERATORS = ["eq", "neq", "gt", "gte", "lt", "lte", "in", "not_in", "contains", "exists", "not_exists"]
-_FILTER_OPERATORS = [*_RULE_OPERATORS[:9], "starts_with", "regex", "is_null", "is_not_null"]
-_CUSTOMER_NAMES = ["x", "x", "customer.x", "attributes.x", "context.x", "request.channel", "deep.x", "customer.y"]
-_OFFER_NAMES = ["offer.priority", "offer.tags", "offer.colour", "offer.key", "offer.categoryId"]
-_NAMES = [*_CUSTOMER_NAMES, *_OFFER_NAMES, "channel.channelType", "creative.weight", "placement.slotType"]
-_CREATED = ["2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"]
-_CHANNEL_TYPES = ["email", "web"]
-_SEGMENTS = ["gold", "new"]
-_CATEGORIES = ["cat0", "cat1"]
-_KEYS = ["ä", "z", "B", "a"]
-# Around a change to summer time, a change back, and an ordinary month.
-_NOWS = [
-    "2026-03-29T12:00:00+00:00",
-    "2026-03-29T00:00:00+00:00",
-    "2026-10-25T00:30:00+00:00",
-    "2026-06-01T22:30:00+00:00",
-    "2026-03-08T05:00:00+00:00",
-]
-_ZONES = ["UTC", "Europe/Vienna", "America/New_York", "Africa/Cairo", "Asia/Kathmandu"]
-# Minutes before now, many of them on the border of some window.
-_AGES = [0, 1, 59, 60, 61, 119, 120, 600, 1380, 1440, 1441, 1500, 2880, 7 * 1440, 20 * 1440, 40 * 1440]
-# How instants are written: with a zone, in another one, as a date, without a zone.
-_WRITTEN: list[Callable[[datetime], str]] = [
-    datetime.isoformat,
-    lambda at: at.astimezone(ZoneInfo("Asia/Kathmandu")).isoformat(),
-    lambda at: at.date().isoformat(),
-    lambda at: at.replace(tzinfo=None).isoformat(),
-]
-_RECENCY_NAMES = ["seen", "seen", "customer.seen", "offer.since", "attributes.seen", "creative.made", "x"]
-_FOCUSES = [
-    ["match"],
-    ["match", "contact_policy"],
-    ["match", "contact_policy"],
-    ["contact_policy"],
-    ["match", "qualify"],
-    ["match", "qualify"],
-    ["qualify"],
-    ["match", "filter"],
-    ["match", "filter", "qualify", "contact_policy"],
-    ["match", "conditional"],
-]
-_FORMULAS = [
-    "priority / 100",
-    "round(score * 2 - 0.1, 6)",
-    "round(coalesce(propensity, 0.2) * (x > 0 ? 2 : 1), 6)",
-    "colour == 'a' ? 0.9 : null",
-    "x + colour",
-    "round(offer.priority / 7, 2)",
-    "concat(offer.key, '-', coalesce(x, 'none'), '-', creative.weight)",
-    "customer.x",
-    "deep.x == 1",
-]
-_WEIGHTS: list[Thing] = [
-    {},
-    {"propensityWeight": 1, "relevanceWeight": 0, "impactWeight": 0, "emphasisWeight": 0},
-    {"propensityWeight": 0, "relevanceWeight": 1, "impactWeight": 0, "emphasisWeight": 0},
-    {"propensityWeight": 0.25, "relevanceWeight": 0.25, "impactWeight": 0.25, "emphasisWeight": 0.25},
-]
-_MASKS = ["priority > 20", "coalesce(x, 1) != 2", "score >= 0 ? true : false", "offer.key > 'a'", "colour == x"]
 
 
 @dataclass(slots=True)
@@ -114,12 +53,12 @@ class _World:
             return self.pick(["soon", "", 20260301, None, []])
         days = self.pick([-1, 0, 0.5, 1, 1, 2, 2, 30])
         at = datetime.fromisoformat(self.now) - timedelta(days=days, milliseconds=self.pick([-1, 0, 0, 1]))
-        return self.pick(_WRITTEN)(at)
+        return self.pick(words.WRITTEN)(at)
 
     @property
     def offer_keys(self) -> list[str]:
         """Return keys, some of which offers have."""
-        return [key + id_ for id_ in self.offers for key in _KEYS]
+        return [key + id_ for id_ in self.offers for key in words.KEYS]
 
     # --- catalogue
 
@@ -133,7 +72,9 @@ class _World:
             "creatives": self.creatives,
             "channels": [self.channel(id_) for id_ in ("ch0", "ch1", "ch2")],
             "placements": [{"id": id_, "key": f"k{id_}", "slotType": "banner"} for id_ in ("p0", "p1")],
-            "categories": [{"id": id_, "key": f"k{id_}", "customFields": self.custom_fields()} for id_ in _CATEGORIES],
+            "categories": [
+                {"id": id_, "key": f"k{id_}", "customFields": self.custom_fields()} for id_ in words.CATEGORIES
+            ],
             "sub_categories": [{"id": "sub0", "customFields": self.custom_fields()}],
             "qualification_rules": [self.rule(f"r{number}") for number in range(self.chance.randint(1, 3))],
             "contact_policies": [self.policy(f"p{number}") for number in range(self.chance.randint(1, 4))],
@@ -143,21 +84,21 @@ class _World:
         schedule = {"startDate": "2026-03-29", "endDate": "2026-06-01T22:30:00"}
         return {
             "id": id_,
-            "key": self.pick(_KEYS) + id_,
+            "key": self.pick(words.KEYS) + id_,
             **self.maybe(2, "budget", [{"spent": value} for value in (0, 1, 1.5, 2, None, True, "2")]),
             "status": self.status(),
             "priority": self.pick([10, 50, 50, 60]),
-            **self.maybe(2, "categoryId", _CATEGORIES),
+            **self.maybe(2, "categoryId", words.CATEGORIES),
             **self.maybe(2, "subCategoryId", ["sub0"]),
             **self.maybe(2, "tags", [[], ["a"], ["a", "b"], ["gold"], ["new", "a"]]),
             **self.maybe(2, "businessValue", [0, 20, 100]),
-            "customFields": {**self.maybe(2, "colour", _VALUES), "since": self.instant()},
+            "customFields": {**self.maybe(2, "colour", words.VALUES), "since": self.instant()},
             **self.maybe(16, "schedule", [schedule]),
             **self.maybe(50, "emergencyExcluded", [True]),
         }
 
     def channel(self, id_: str) -> Thing:
-        return {"id": id_, "status": self.status(), "channelType": self.pick(_CHANNEL_TYPES)}
+        return {"id": id_, "status": self.status(), "channelType": self.pick(words.CHANNEL_TYPES)}
 
     def creative(self, id_: str) -> Thing:
         return {
@@ -179,9 +120,9 @@ class _World:
             "creative": [creative["id"] for creative in self.creatives],
             "channel": ["ch0", "ch1"],
             "placement": ["p0", "p1"],
-            "category": _CATEGORIES,
+            "category": words.CATEGORIES,
             "subcategory": ["sub0"],
-            "segment": _SEGMENTS,
+            "segment": words.SEGMENTS,
         }
         kind = self.pick([*named, "global", "global"])
         return {"scope": kind, "scopeId": self.pick(named[kind])} if named.get(kind) else {"scope": "global"}
@@ -191,7 +132,7 @@ class _World:
             "id": id_,
             "status": self.status(),
             "priority": self.pick([10, 50, 50, 60]),
-            "createdAt": self.pick(_CREATED),
+            "createdAt": self.pick(words.CREATED),
             **self.scope(),
             **self.maybe(4, "scopes", [[self.scope(), self.scope()]]),
         }
@@ -199,19 +140,25 @@ class _World:
     def condition(self, operators: list[str]) -> Thing:
         operator = self.pick(operators)
         operands: dict[str, Callable[[], Any]] = {
-            "in": lambda: self.some(_LEAVES, 3),
-            "not_in": lambda: self.some(_LEAVES, 3),
+            "in": lambda: self.some(words.LEAVES, 3),
+            "not_in": lambda: self.some(words.LEAVES, 3),
             "regex": lambda: self.pick(["a", "^b", "b$", "a|b", ""]),
         }
-        return {"operator": operator, "value": operands.get(operator, lambda: self.pick(_LEAVES))()}
+        return {"operator": operator, "value": operands.get(operator, lambda: self.pick(words.LEAVES))()}
 
     def rule(self, id_: str) -> Thing:
         offer_names = ["priority", "offer.colour", "tags", "categoryId"]
         configs: dict[str, Callable[[], Thing]] = {
-            "attribute_condition": lambda: {"attribute": self.pick(_NAMES), **self.condition(_RULE_OPERATORS)},
-            "offer_attribute": lambda: {"attribute": self.pick(offer_names), **self.condition(_RULE_OPERATORS)},
-            "segment_required": lambda: {"requiredSegments": self.some(_SEGMENTS, 2)},
-            "recency_check": lambda: {"attribute": self.pick(_RECENCY_NAMES), "maxDays": self.pick([0.5, 1, 2, 40])},
+            "attribute_condition": lambda: {
+                "attribute": self.pick(words.NAMES),
+                **self.condition(words.RULE_OPERATORS),
+            },
+            "offer_attribute": lambda: {"attribute": self.pick(offer_names), **self.condition(words.RULE_OPERATORS)},
+            "segment_required": lambda: {"requiredSegments": self.some(words.SEGMENTS, 2)},
+            "recency_check": lambda: {
+                "attribute": self.pick(words.RECENCY_NAMES),
+                "maxDays": self.pick([0.5, 1, 2, 40]),
+            },
             "propensity_threshold": lambda: {
                 "minScore": self.pick([0, 0.3, 0.5, 1]),
                 **self.maybe(2, "model", ["card", "card", "gone", None]),
@@ -231,7 +178,7 @@ class _World:
             "cross_channel_cap": self.cap,
             "customer_total_cap": self.cap,
             "mutual_exclusion": lambda: {"offerGroup": self.some([*self.offers * 4, *self.offer_keys, "gone"], 5)},
-            "segment_exclusion": lambda: {"excludeSegments": self.some(_SEGMENTS, 2)},
+            "segment_exclusion": lambda: {"excludeSegments": self.some(words.SEGMENTS, 2)},
             "time_window": self.time_window,
             "budget_exhausted": lambda: {"budgetField": "spent", "threshold": self.pick([0, 1, 1.5, 2])},
             "allow_override": dict,
@@ -255,13 +202,13 @@ class _World:
     def time_window(self) -> Thing:
         hours = {"startHour": self.pick([0, 1, 5, 8, 12, 18, 23]), "endHour": self.pick([0, 1, 6, 8, 12, 23, 24])}
         days = {"allowedDays": self.chance.sample(range(7), self.chance.randint(1, 6))}
-        return {**self.pick([hours, days, {**hours, **days}]), **self.maybe(3, "timezone", _ZONES)}
+        return {**self.pick([hours, days, {**hours, **days}]), **self.maybe(3, "timezone", words.ZONES)}
 
     # --- flow
 
     def flow(self) -> Thing:
         # Few nodes at a time: with all of them nothing would be left to rank.
-        wanted = list(self.pick(_FOCUSES))
+        wanted = list(self.pick(words.FOCUSES))
         if self.happens(4):
             self.chance.shuffle(wanted)
         make = {
@@ -287,7 +234,8 @@ class _World:
 
     def filter(self) -> Thing:
         conditions = [
-            {"field": self.pick(_NAMES), **self.condition(_FILTER_OPERATORS)} for _ in range(self.pick([1, 2]))
+            {"field": self.pick(words.NAMES), **self.condition(words.FILTER_OPERATORS)}
+            for _ in range(self.pick([1, 2]))
         ]
         return {"type": "filter", "config": {"combinator": self.pick(["AND", "OR"]), "conditions": conditions}}
 
@@ -318,14 +266,14 @@ class _World:
 
     def hooks(self) -> list[Thing]:
         configs = [
-            *([{"hook": "pre_score", "formula": self.pick(_MASKS)}] if self.happens(6) else []),
-            *([{"hook": "score_override", "formula": self.pick(_FORMULAS)}] if self.happens(4) else []),
-            *([{"hook": "post_rank", "formula": self.pick(_MASKS)}] if self.happens(6) else []),
+            *([{"hook": "pre_score", "formula": self.pick(words.MASKS)}] if self.happens(6) else []),
+            *([{"hook": "score_override", "formula": self.pick(words.FORMULAS)}] if self.happens(4) else []),
+            *([{"hook": "post_rank", "formula": self.pick(words.MASKS)}] if self.happens(6) else []),
         ]
         return [{"id": config["hook"], "type": "extension_point", "config": config} for config in configs]
 
     def output(self) -> list[Thing]:
-        formulas = [{"formula": formula} for formula in _FORMULAS]
+        formulas = [{"formula": formula} for formula in words.FORMULAS]
         properties = {name: self.pick([1, "text", None, ["a"], *formulas]) for name in self.some(["a", "b"], 2)}
         nodes: list[Thing] = []
         if self.happens(3):
@@ -337,7 +285,7 @@ class _World:
 
     def custom_fields(self) -> list[Thing]:
         def field(key: str) -> Thing:
-            computed = {"type": "computed", "formula": self.pick(_FORMULAS)}
+            computed = {"type": "computed", "formula": self.pick(words.FORMULAS)}
             return {"key": key, **computed, **self.maybe(2, "outputType", ["number", "text"])}
 
         return [field(key) for key in dict.fromkeys(self.some(["a", "d"], 2))] + [{"key": "e", "type": "text"}]
@@ -348,7 +296,7 @@ class _World:
             score = {"method": "propensity", "modelKey": self.pick(["card", "card", "card", "gone"])}
             score |= self.maybe(2, "propensityFloor", [0.0, 0.3, 0.6])
             if self.happens(2):
-                score |= {"method": "formula", "formula": self.pick(_WEIGHTS)}
+                score |= {"method": "formula", "formula": self.pick(words.WEIGHTS)}
         rank = {"method": self.pick(["topN", "diversity", "round_robin"])}
         rank |= {**self.maybe(4, "maxCandidates", [1, 2, 3]), **self.maybe(2, "maxPerCategory", [1, 2])}
         return [
@@ -358,9 +306,9 @@ class _World:
         ]
 
     def card(self) -> Thing:
-        operators = _FILTER_OPERATORS[:10]
+        operators = words.FILTER_OPERATORS[:10]
         rules = [
-            {"field": self.pick(_NAMES), "points": self.pick([-20, 5, 30]), **self.condition(operators)}
+            {"field": self.pick(words.NAMES), "points": self.pick([-20, 5, 30]), **self.condition(operators)}
             for _ in range(self.chance.randint(0, 4))
         ]
         normalization = self.pick(["sigmoid", "linear"])
@@ -373,7 +321,7 @@ class _World:
         return {
             "now": self.now,
             "limit": self.chance.randint(1, 5),
-            **self.maybe(5, "channel", [*_CHANNEL_TYPES, "sms"]),
+            **self.maybe(5, "channel", [*words.CHANNEL_TYPES, "sms"]),
             **self.maybe(12, "channelId", ["ch0", "nowhere"]),
             **self.maybe(3, "placement", ["kp0", "banner", "nowhere"]),
             **self.maybe(12, "excludeOffers", [["o0"]]),
@@ -382,27 +330,27 @@ class _World:
 
     def customer(self) -> Thing:
         def fields() -> Thing:
-            return {name: self.pick(_VALUES) for name in self.some(["x", "x", "y", "deep.x"], 3)}
+            return {name: self.pick(words.VALUES) for name in self.some(["x", "x", "y", "deep.x"], 3)}
 
         seen = {"seen": self.instant()}
         return {
-            "customer": {**fields(), **seen, **self.maybe(3, "deep", [{"x": value} for value in _VALUES])},
+            "customer": {**fields(), **seen, **self.maybe(3, "deep", [{"x": value} for value in words.VALUES])},
             "attributes": {**fields(), **self.maybe(4, "seen", [self.instant()]), **self.propensities()},
             "context": fields(),
             "request": self.maybe(2, "channel", ["a"]),
-            "segments": self.some(_SEGMENTS, 2),
+            "segments": self.some(words.SEGMENTS, 2),
             "contacts": [self.contact() for _ in range(self.pick([0, 1, 3, 6]))],
         }
 
     def propensities(self) -> Thing:
         if self.happens(3):
             return self.maybe(2, "propensityScores", [None, 0.5, [], "a"])
-        names = [*self.offers, *self.offer_keys, *_CATEGORIES, "nobody"]
+        names = [*self.offers, *self.offer_keys, *words.CATEGORIES, "nobody"]
         scores: list[Any] = [0, 0.3, 0.5, 0.5, 1, 2**70, True, None, "1", {}]
         return {"propensityScores": {name: self.pick(scores) for name in self.some(names, 12)}}
 
     def contact(self) -> Thing:
-        at = datetime.fromisoformat(self.now) - timedelta(minutes=self.pick(_AGES))
+        at = datetime.fromisoformat(self.now) - timedelta(minutes=self.pick(words.AGES))
         if self.happens(4):
             # The first instant of a local day.
             at = at.astimezone(ZoneInfo(self.zone)).replace(hour=0, minute=0, second=0)
@@ -427,7 +375,7 @@ class _World:
 
 def world(seed: int) -> Case:
     chance = random.Random(seed)
-    return _World(chance, now=chance.choice(_NOWS), zone=chance.choice(_ZONES)).case()
+    return _World(chance, now=chance.choice(words.NOWS), zone=chance.choice(words.ZONES)).case()
 
 
 def cases() -> st.SearchStrategy[Case]:

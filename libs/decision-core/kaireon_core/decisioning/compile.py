@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from typing import TypeAlias, TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -147,48 +148,71 @@ def compile_flow(
     nodes = flow.ordered()
     candidates = build_candidates(catalogue, with_creatives=any(isinstance(node, MatchCreatives) for node in nodes))
     legend, hooks = LegendBuilder(), _hooks(nodes)
-    scoring_models = {key: model.model for key, model in models.items()}
-    score_node, rank_node, response_node = _find(nodes, Score), _find(nodes, Rank), _find(nodes, Response)
+    score_node, scoring_models = _find(nodes, Score), {key: model.model for key, model in models.items()}
     # In the order in which they drop candidates: the codes of the legend rise with it.
     narrowing = _narrowing_stages(nodes, candidates, legend, scoring_models)
-    for node, formula in hooks[Hook.PRE_SCORE]:
-        with legend.stage(node.config.hook.value, node.id):
-            narrowing.append(compile_pre_score(node, formula, legend))
+    narrowing += _masking_stages(hooks[Hook.PRE_SCORE], legend)
     scoring = _scoring_stages(score_node, hooks[Hook.SCORE_OVERRIDE], candidates, scoring_models, legend)
-    with legend.stage("rank", rank_node.id if rank_node else "rank"):
-        ranker = compile_rank(rank_node, candidates, legend)
-    post_rank = list[PostRank]()
-    for node, formula in hooks[Hook.POST_RANK]:
-        with legend.stage(node.config.hook.value, node.id):
-            post_rank.append(compile_post_rank(node, formula, legend))
-    with legend.stage("response", response_node.id if response_node else "response"):
-        filler = compile_fill(legend, [code for stage in narrowing for code in stage.shared_codes])
+    shared_codes = [code for stage in narrowing for code in stage.shared_codes]
+    ranker, post_rank, filler = _ending(nodes, hooks[Hook.POST_RANK], candidates, legend, shared_codes)
     output = compile_output(nodes, candidates)
-    is_modelled = score_node is not None and score_node.config.method != "priority_weighted"
-    model_key = score_node.config.model_key if score_node and is_modelled else None
-    model = models.get(model_key or "")
+    model_key, model_type = _scored_by(score_node, models)
     stages = [*narrowing, *scoring]
-    formula_reads = [*output.reads, *(name for one in post_rank for name in one.formula.reads)]
+    of_formulas = [*output.reads, *(name for one in post_rank for name in one.formula.reads)]
     return CompiledFlow(
         needs=_needs(nodes, stages),
         candidates=candidates,
         stages=tuple(narrowing),
         scoring=tuple(scoring),
         ranker=ranker,
-        post_rank=tuple(post_rank),
+        post_rank=post_rank,
         filler=filler,
         output=output,
         reasons=tuple(legend.reasons),
         spans=tuple(legend.spans),
-        reads=_customer_names([*(name for stage in stages for name in stage.reads), *formula_reads]),
-        candidate_columns=candidates.columns(
-            [*(name for stage in stages for name in stage.candidate_reads), *formula_reads]
-        ),
+        reads=_customer_names([*chain.from_iterable(stage.reads for stage in stages), *of_formulas]),
+        candidate_columns=candidates.columns(chain(*(stage.candidate_reads for stage in stages), of_formulas)),
         model_key=model_key,
-        model_type=model.model_type if model else None,
+        model_type=model_type,
         zone=zone,
         max_offers=max_offers,
     )
+
+
+def _masking_stages(hooks: Sequence[tuple[ExtensionPoint, FlowFormula]], legend: LegendBuilder) -> list[Stage]:
+    stages = list[Stage]()
+    for node, formula in hooks:
+        with legend.stage(node.config.hook.value, node.id):
+            stages.append(compile_pre_score(node, formula, legend))
+    return stages
+
+
+def _scored_by(node: Score | None, models: Mapping[str, ScoringModel]) -> tuple[str | None, str | None]:
+    """Return the key of the model that scores, and its type while it can."""
+    if node is None or node.config.method == "priority_weighted":
+        return None, None
+    model = models.get(node.config.model_key or "")
+    return node.config.model_key, model.model_type if model else None
+
+
+def _ending(
+    nodes: Sequence[AnyNode],
+    hooks: Sequence[tuple[ExtensionPoint, FlowFormula]],
+    candidates: Candidates,
+    legend: LegendBuilder,
+    shared_codes: Sequence[int],
+) -> tuple[Ranker, tuple[PostRank, ...], Filler]:
+    """Compile what follows the score: ranking, what masks it, and filling the answer."""
+    rank_node, response_node = _find(nodes, Rank), _find(nodes, Response)
+    with legend.stage("rank", rank_node.id if rank_node else "rank"):
+        ranker = compile_rank(rank_node, candidates, legend)
+    post_rank = list[PostRank]()
+    for node, formula in hooks:
+        with legend.stage(node.config.hook.value, node.id):
+            post_rank.append(compile_post_rank(node, formula, legend))
+    with legend.stage("response", response_node.id if response_node else "response"):
+        filler = compile_fill(legend, shared_codes)
+    return ranker, tuple(post_rank), filler
 
 
 def _scoring_stages(

@@ -1,0 +1,72 @@
+"""What random worlds are made of: few names and few values, so that everything collides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+Thing = dict[str, Any]
+
+VALUES: list[Any] = [None, True, False, 0, 1, 2, 1.5, "", "a", "b", "ab", ["a"], ["b", 1], []]
+LEAVES: list[Any] = [None, True, 0, 1, 1.5, "a", "b", "ab"]
+RULE_OPERATORS = ["eq", "neq", "gt", "gte", "lt", "lte", "in", "not_in", "contains", "exists", "not_exists"]
+FILTER_OPERATORS = [*RULE_OPERATORS[:9], "starts_with", "regex", "is_null", "is_not_null"]
+CUSTOMER_NAMES = ["x", "x", "customer.x", "attributes.x", "context.x", "request.channel", "deep.x", "customer.y"]
+OFFER_NAMES = ["offer.priority", "offer.tags", "offer.colour", "offer.key", "offer.categoryId"]
+NAMES = [*CUSTOMER_NAMES, *OFFER_NAMES, "channel.channelType", "creative.weight", "placement.slotType"]
+CREATED = ["2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"]
+CHANNEL_TYPES = ["email", "web"]
+SEGMENTS = ["gold", "new"]
+CATEGORIES = ["cat0", "cat1"]
+KEYS = ["ä", "z", "B", "a"]
+# Around a change to summer time, a change back, and an ordinary month.
+NOWS = [
+    "2026-03-29T12:00:00+00:00",
+    "2026-03-29T00:00:00+00:00",
+    "2026-10-25T00:30:00+00:00",
+    "2026-06-01T22:30:00+00:00",
+    "2026-03-08T05:00:00+00:00",
+]
+ZONES = ["UTC", "Europe/Vienna", "America/New_York", "Africa/Cairo", "Asia/Kathmandu"]
+# Minutes before now, many of them on the border of some window.
+AGES = [0, 1, 59, 60, 61, 119, 120, 600, 1380, 1440, 1441, 1500, 2880, 7 * 1440, 20 * 1440, 40 * 1440]
+# How instants are written: with a zone, in another one, as a date, without a zone.
+WRITTEN: list[Callable[[datetime], str]] = [
+    datetime.isoformat,
+    lambda at: at.astimezone(ZoneInfo("Asia/Kathmandu")).isoformat(),
+    lambda at: at.date().isoformat(),
+    lambda at: at.replace(tzinfo=None).isoformat(),
+]
+RECENCY_NAMES = ["seen", "seen", "customer.seen", "offer.since", "attributes.seen", "creative.made", "x"]
+FOCUSES = [
+    ["match"],
+    ["match", "contact_policy"],
+    ["match", "contact_policy"],
+    ["contact_policy"],
+    ["match", "qualify"],
+    ["match", "qualify"],
+    ["qualify"],
+    ["match", "filter"],
+    ["match", "filter", "qualify", "contact_policy"],
+    ["match", "conditional"],
+]
+FORMULAS = [
+    "priority / 100",
+    "round(score * 2 - 0.1, 6)",
+    "round(coalesce(propensity, 0.2) * (x > 0 ? 2 : 1), 6)",
+    "colour == 'a' ? 0.9 : null",
+    "x + colour",
+    "round(offer.priority / 7, 2)",
+    "concat(offer.key, '-', coalesce(x, 'none'), '-', creative.weight)",
+    "customer.x",
+    "deep.x == 1",
+]
+WEIGHTS: list[Thing] = [
+    {},
+    {"propensityWeight": 1, "relevanceWeight": 0, "impactWeight": 0, "emphasisWeight": 0},
+    {"propensityWeight": 0, "relevanceWeight": 1, "impactWeight": 0, "emphasisWeight": 0},
+    {"propensityWeight": 0.25, "relevanceWeight": 0.25, "impactWeight": 0.25, "emphasisWeight": 0.25},
+]
+MASKS = ["priority > 20", "coalesce(x, 1) != 2", "score >= 0 ? true : false", "offer.key > 'a'", "colour == x"]
