@@ -62,6 +62,8 @@ async def test_it_agrees_with_why_not(shop: Shop) -> None:
                 offer["score"],
                 offer["rank"],
             )
+            # A policy of another channel blocks no offer on this one, nor one that goes out on either.
+            assert offer["contactPolicyBlocked"] is not offer["eligible"]
 
 
 async def test_an_unknown_flow_is_404_and_an_unknown_customer_is_not(shop: Shop) -> None:

@@ -109,9 +109,13 @@ def _furthest(flow: CompiledFlow, codes: Sequence[int]) -> Reason | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _OutcomeColumns:
-    """What one rule or policy says of every candidate, each (C,): `codes` where it drops, else 0."""
+    """What one rule or policy says of every candidate, each (C,): `codes` where it drops, else 0.
+
+    `reached` are the candidates that the stage was about.
+    """
 
     document: Document
+    reached: Mask
     covered: Mask
     codes: Reasons
     fit: Floats
@@ -125,17 +129,22 @@ def _outcome_columns(
     columns = list[_OutcomeColumns]()
     for stage in flow.stages:
         asked = [one for one in (stage, *stage.inner) if one.name == stage_name]
-        columns += [_columns(part, _fresh(before)) for one in asked for part in one.parts]
+        reached = before.alive[0].copy()
+        columns += [_columns(part, reached, _fresh(before)) for one in asked for part in one.parts]
         stage.apply(before)
     return columns
 
 
-def _columns(part: StagePart, state: State) -> _OutcomeColumns:
+def _columns(part: StagePart, reached: Mask, state: State) -> _OutcomeColumns:
     covered = np.broadcast_to(part.covered(state), state.alive.shape)[0]
     part.apply(state)
     fit = np.ones(len(covered)) if state.fit is None else np.broadcast_to(state.fit, state.alive.shape)[0]
     return _OutcomeColumns(
-        document=part.document, covered=covered, codes=np.where(covered, state.reasons[0], np.int16(0)), fit=fit
+        document=part.document,
+        reached=reached,
+        covered=covered,
+        codes=np.where(covered, state.reasons[0], np.int16(0)),
+        fit=fit,
     )
 
 
@@ -155,14 +164,22 @@ def _fresh(before: State) -> State:
 
 
 def _outcome(flow: CompiledFlow, columns: _OutcomeColumns, rows: Indices) -> PartOutcome:
-    """Return what a rule or policy says of the offer that has these candidates; one of them passing is enough."""
-    mine = rows[columns.covered[rows]]
+    """Return what a rule or policy says of the offer that has these candidates; one of them passing is enough.
+
+    Asked are the candidates that came so far; where none did, all of them.
+    """
+    asked = rows[columns.reached[rows]]
+    asked = asked if len(asked) else rows
+    mine = asked[columns.covered[asked]]
     if not len(mine):
         return PartOutcome(document=columns.document, result=PartResult.SKIPPED, reason="does not cover this offer")
-    codes = columns.codes[mine]
-    if codes.all():
-        message = flow.reasons[int(codes.max()) - 1].message
-        return PartOutcome(document=columns.document, result=PartResult.BLOCKED, reason=message)
+    dropped = columns.codes[mine][columns.codes[mine] > 0]
+    if len(dropped):
+        message = flow.reasons[int(dropped.max()) - 1].message
+        if len(dropped) == len(asked):
+            return PartOutcome(document=columns.document, result=PartResult.BLOCKED, reason=message)
+        reason = f"blocks some of the offer's creatives: {message}"
+        return PartOutcome(document=columns.document, result=PartResult.PASSED, reason=reason)
     multiplier = float(columns.fit[mine].max())
     reason = f"lowers the score: fit multiplier {multiplier:g}" if multiplier < 1 else "passed"
     return PartOutcome(document=columns.document, result=PartResult.PASSED, reason=reason)
