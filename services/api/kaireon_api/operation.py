@@ -60,6 +60,11 @@ class Call(msgspec.Struct, Generic[Body], frozen=True, kw_only=True):
         """The caller's tenant."""
         return self.principal.tenant_id
 
+    @property
+    def caller(self) -> str:
+        """What tells anonymous customers without a session apart: address and user agent."""
+        return f"{self.client}|{self.headers.get('user-agent', '')}"
+
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What a handler answers; `content` is encoded as JSON unless it is bytes already, `stream` is sent as it comes."""

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 from kaireon_application.catalog.fields import Count, EntityRef, Key, Label, Name, Status, Text
 from kaireon_application.catalog.kind import Cascade, Change, EntityKind, Filter, refers
 from kaireon_application.catalog.offer import OFFER
-from kaireon_core.formula.syntax import FormulaError, parse
+from kaireon_core.decisioning.parse_flow import formula_problems
 from kaireon_core.problems import Problem
 
 
@@ -61,10 +61,7 @@ def _formula_problems(change: Change, formula: str | None, index: int) -> Iterat
     if not (formula or "").strip():
         yield change.problem("a computed field needs a formula", "customFields", index, "formula")
         return
-    try:
-        parse(formula or "")
-    except FormulaError as error:
-        yield change.problem(str(error), "customFields", index, "formula")
+    yield from formula_problems(formula or "", f"{change.path}.customFields[{index}].formula")
 
 
 SUB_CATEGORY = EntityKind(

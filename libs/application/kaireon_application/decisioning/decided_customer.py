@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from kaireon_application.decisioning.facts import CustomerRecord
+from kaireon_application.decisioning.facts import CustomerRecord, contacts_of
 from kaireon_application.decisioning.snapshot import LiveFlow
 from kaireon_application.decisioning.wire import DecisionItem
 from kaireon_application.platform.identity import new_ids
 from kaireon_core.column import row_of
-from kaireon_core.decisioning.decide import Decisions
+from kaireon_core.decisioning.decide import Decisions, Facts
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.table import CustomerFacts
 
@@ -60,6 +60,14 @@ class DecidedCustomer:
         """Which of the chosen candidates stand for their offer alone."""
         mask = self.decisions.bare
         return [False if mask is None else bool(mask[candidate]) for candidate in self.picks]
+
+    def alone(self, live: LiveFlow) -> Facts:
+        """Return what the decision was made from as that of one customer: for explanations."""
+        return Facts(
+            customers=[self.facts],
+            segments=[self.segments],
+            contacts=contacts_of(live.compiled, [self.record.history]),
+        )
 
     def items(self, live: LiveFlow) -> list[DecisionItem]:
         """Return the offers as they are answered."""

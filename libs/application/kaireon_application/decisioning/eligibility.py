@@ -9,13 +9,11 @@ from typing import Any
 
 import msgspec
 
-from kaireon_application.decisioning.facts import contacts_of
 from kaireon_application.decisioning.recommend import Recommend
 from kaireon_application.decisioning.snapshot import TenantSnapshot
 from kaireon_application.decisioning.why_not import MAX_LIMIT, scope_of
 from kaireon_application.decisioning.wire import RecommendRequest
 from kaireon_core.catalog.document import Document
-from kaireon_core.decisioning.decide import Facts
 from kaireon_core.decisioning.explain import OfferExplanation, PartOutcome, PartResult, explain_offers
 
 
@@ -94,14 +92,9 @@ async def explain_eligibility(recommend: Recommend, tenant_id: str, request: Rec
     """Return the eligibility of all offers. Raises `NotFound` for an unknown flow."""
     asked, decided = await recommend.prepare(tenant_id, msgspec.structs.replace(request, limit=MAX_LIMIT))
     snapshot, live = asked.snapshot, asked.live
-    facts = Facts(
-        customers=[decided.facts],
-        segments=[decided.segments],
-        contacts=contacts_of(live.compiled, [decided.record.history]),
-    )
     everything = range(len(live.compiled.candidates.catalogue.offers))
     # In a thread: with thousands of offers this takes longer than other requests should wait.
-    explained = await asyncio.to_thread(explain_offers, live.compiled, decided.request, facts, everything)
+    explained = await asyncio.to_thread(explain_offers, live.compiled, decided.request, decided.alone(live), everything)
     offers = _offers(snapshot, explained)
     return Eligibility(
         customer_id=request.customer_id,

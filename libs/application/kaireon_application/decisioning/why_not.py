@@ -7,11 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from kaireon_application.decisioning.facts import contacts_of
 from kaireon_application.decisioning.recommend import Recommend
 from kaireon_application.decisioning.wire import RecommendRequest
 from kaireon_application.errors import NotFound
-from kaireon_core.decisioning.decide import Facts
 from kaireon_core.decisioning.explain import OfferExplanation, PartOutcome, PartResult, explain_offer
 
 MAX_LIMIT = 50
@@ -68,12 +66,9 @@ async def explain_why_not(
     offer = snapshot.find("offers", offer_reference)
     if offer is None:
         raise NotFound(f"there is no offer '{offer_reference}' in this tenant")
-    facts = Facts(
-        customers=[decided.facts],
-        segments=[decided.segments],
-        contacts=contacts_of(live.compiled, [decided.record.history]),
+    explanation = explain_offer(
+        live.compiled, decided.request, decided.alone(live), live.compiled.offer_index[offer.id]
     )
-    explanation = explain_offer(live.compiled, decided.request, facts, live.compiled.offer_index[offer.id])
     category = snapshot.find("categories", offer.body.get("categoryId"))
     return WhyNot(
         customer_id=request.customer_id,

@@ -35,6 +35,7 @@ from kaireon_core.decisioning.flow import (
     Rank,
     Response,
     Score,
+    branches_of,
     in_run_order,
 )
 from kaireon_core.decisioning.formulas import FlowFormula
@@ -121,6 +122,9 @@ class ScoringModel:
 
 CompileNode: TypeAlias = Callable[[AnyNode, Candidates, LegendBuilder], Stage]
 N = TypeVar("N", bound=Node)
+T = TypeVar("T")
+# An extension point and the formula that is hooked in.
+Hooked: TypeAlias = tuple[ExtensionPoint, FlowFormula]
 
 
 def _node(compile_: Callable[[N, Candidates, LegendBuilder], Stage]) -> CompileNode:
@@ -151,7 +155,7 @@ def compile_flow(
     score_node, scoring_models = _find(nodes, Score), {key: model.model for key, model in models.items()}
     # In the order in which they drop candidates: the codes of the legend rise with it.
     narrowing = _narrowing_stages(nodes, candidates, legend, scoring_models)
-    narrowing += _masking_stages(hooks[Hook.PRE_SCORE], legend)
+    narrowing += _of_hooks(hooks[Hook.PRE_SCORE], legend, compile_pre_score)
     scoring = _scoring_stages(score_node, hooks[Hook.SCORE_OVERRIDE], candidates, scoring_models, legend)
     shared_codes = [code for stage in narrowing for code in stage.shared_codes]
     ranker, post_rank, filler = _ending(nodes, hooks[Hook.POST_RANK], candidates, legend, shared_codes)
@@ -179,12 +183,15 @@ def compile_flow(
     )
 
 
-def _masking_stages(hooks: Sequence[tuple[ExtensionPoint, FlowFormula]], legend: LegendBuilder) -> list[Stage]:
-    stages = list[Stage]()
+def _of_hooks(
+    hooks: Sequence[Hooked], legend: LegendBuilder, compile_: Callable[[ExtensionPoint, FlowFormula, LegendBuilder], T]
+) -> list[T]:
+    """Return what masks candidates at these extension points, each a stage of its own in the legend."""
+    compiled = list[T]()
     for node, formula in hooks:
         with legend.stage(node.config.hook.value, node.id):
-            stages.append(compile_pre_score(node, formula, legend))
-    return stages
+            compiled.append(compile_(node, formula, legend))
+    return compiled
 
 
 def _scored_by(node: Score | None, models: Mapping[str, ScoringModel]) -> tuple[str | None, str | None]:
@@ -197,7 +204,7 @@ def _scored_by(node: Score | None, models: Mapping[str, ScoringModel]) -> tuple[
 
 def _ending(
     nodes: Sequence[AnyNode],
-    hooks: Sequence[tuple[ExtensionPoint, FlowFormula]],
+    hooks: Sequence[Hooked],
     candidates: Candidates,
     legend: LegendBuilder,
     shared_codes: Sequence[int],
@@ -206,10 +213,7 @@ def _ending(
     rank_node, response_node = _find(nodes, Rank), _find(nodes, Response)
     with legend.stage("rank", rank_node.id if rank_node else "rank"):
         ranker = compile_rank(rank_node, candidates, legend)
-    post_rank = list[PostRank]()
-    for node, formula in hooks:
-        with legend.stage(node.config.hook.value, node.id):
-            post_rank.append(compile_post_rank(node, formula, legend))
+    post_rank = _of_hooks(hooks, legend, compile_post_rank)
     with legend.stage("response", response_node.id if response_node else "response"):
         filler = compile_fill(legend, shared_codes)
     return ranker, tuple(post_rank), filler
@@ -217,7 +221,7 @@ def _ending(
 
 def _scoring_stages(
     node: Score | None,
-    overrides: Sequence[tuple[ExtensionPoint, FlowFormula]],
+    overrides: Sequence[Hooked],
     candidates: Candidates,
     models: Mapping[str, Model],
     legend: LegendBuilder,
@@ -236,8 +240,7 @@ def _narrowing_stages(
         compile_node = narrowing.get(type(node))
         if isinstance(node, Conditional):
             branches = [
-                _narrowing_stages(in_run_order(branch), candidates, legend, models)
-                for branch in (node.config.then, node.config.else_)
+                _narrowing_stages(in_run_order(branch), candidates, legend, models) for _, branch in branches_of(node)
             ]
             stages.append(compile_conditional(node, candidates, *branches))
         elif compile_node is not None:
@@ -246,9 +249,9 @@ def _narrowing_stages(
     return stages
 
 
-def _hooks(nodes: Sequence[AnyNode]) -> dict[Hook, list[tuple[ExtensionPoint, FlowFormula]]]:
+def _hooks(nodes: Sequence[AnyNode]) -> dict[Hook, list[Hooked]]:
     """Return the extension points that have a formula, by what they do."""
-    hooks: dict[Hook, list[tuple[ExtensionPoint, FlowFormula]]] = {hook: [] for hook in Hook}
+    hooks: dict[Hook, list[Hooked]] = {hook: [] for hook in Hook}
     for node in nodes:
         if isinstance(node, ExtensionPoint) and node.config.formula is not None:
             hooks[node.config.hook].append((node, FlowFormula.of(node.config.formula)))
@@ -263,7 +266,8 @@ def _everywhere(nodes: Sequence[AnyNode]) -> Iterator[AnyNode]:
     for node in nodes:
         yield node
         if isinstance(node, Conditional):
-            yield from _everywhere([*node.config.then, *node.config.else_])
+            for _, branch in branches_of(node):
+                yield from _everywhere(branch)
 
 
 def _needs(nodes: Sequence[AnyNode], stages: Sequence[Stage]) -> Needs:

@@ -13,6 +13,7 @@ from kaireon_core.column import Mask, Operator, any_in, compile_test
 from kaireon_core.decisioning.calendar import HOUR_MS, day_and_hour
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.caps import compile_cap
+from kaireon_core.decisioning.contacts import NEVER
 from kaireon_core.decisioning.coverage import EVERYWHERE, scopes_of
 from kaireon_core.decisioning.flow import ContactPolicyNode
 from kaireon_core.decisioning.policy import AddReason, Area, Counts, Policy, PolicyScope
@@ -20,7 +21,6 @@ from kaireon_core.decisioning.qualify import in_order
 from kaireon_core.decisioning.reasons import LegendBuilder
 from kaireon_core.decisioning.state import SharedLimit, Stage, StagePart, State
 
-_NEVER = np.iinfo(np.int64).min
 _DEFAULT_SCOPE = "offer"
 # Types that apply wherever they say they do.
 _WITHOUT_SCOPE = frozenset({"customer_total_cap", "mutual_exclusion"})
@@ -105,12 +105,11 @@ def _last_contact_ms(state: State, scope: PolicyScope) -> Counts:
     counted = scope.counted(state, rows)
     customers = state.table.customers
     if not scope.per_offer:
-        last = np.full(customers, _NEVER, np.int64)
+        last = np.full(customers, NEVER, np.int64)
         np.maximum.at(last, rows.customer[counted], rows.at_ms[counted])
         return last[:, None]
-    last = np.full((customers, len(state.candidates.catalogue.offers) + 1), _NEVER, np.int64)
-    np.maximum.at(last, (rows.customer[counted], rows.offer[counted]), rows.at_ms[counted])
-    return last[:, state.candidates.offer]
+    offers = len(state.candidates.catalogue.offers)
+    return rows.last_by_offer(customers, offers, counted)[:, state.candidates.offer]
 
 
 def _compile_segment_exclusion(

@@ -13,7 +13,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kaireon_core.column import Mask
+
 Ints: TypeAlias = NDArray[np.int64]
+# The instant of a contact that there was not.
+NEVER = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,15 @@ class ContactRows:
     channel: Ints
     at_ms: Ints
     count: Ints
+
+    def last_by_offer(self, customers: int, offers: int, counted: Mask | slice = slice(None)) -> Ints:
+        """Return when the last of the counted contacts with each offer was, `NEVER` for none: (B, offers + 1).
+
+        The last column is that of offers which are no longer in the catalogue.
+        """
+        last = np.full((customers, offers + 1), NEVER, np.int64)
+        np.maximum.at(last, (self.customer[counted], self.offer[counted]), self.at_ms[counted])
+        return last
 
     @staticmethod
     def none() -> ContactRows:

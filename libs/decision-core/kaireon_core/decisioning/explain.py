@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -66,8 +67,8 @@ def explain_offers(
     Every rule and policy is asked once, about all candidates; only what it says of each offer is told apart.
     """
     decisions = decide(flow, request, facts)
-    rules = _outcome_columns(flow, request, facts, "qualify")
-    policies = _outcome_columns(flow, request, facts, "contact_policy")
+    columns = _outcome_columns(flow, request, facts)
+    rules, policies = columns["qualify"], columns["contact_policy"]
     picks: list[int] = decisions.picks[0].tolist()
     ranks = {int(flow.candidates.offer[row]): rank for rank, row in enumerate(picks, 1)}
     score = np.broadcast_to(decisions.score, decisions.reasons.shape)[0]
@@ -122,15 +123,15 @@ class _OutcomeColumns:
 
 
 def _outcome_columns(
-    flow: CompiledFlow, request: DecisionRequest, facts: Facts, stage_name: str
-) -> list[_OutcomeColumns]:
-    """Ask each rule or policy of a stage on its own, after the stages before it."""
+    flow: CompiledFlow, request: DecisionRequest, facts: Facts
+) -> defaultdict[str, list[_OutcomeColumns]]:
+    """Ask each rule and policy on its own, after the stages before its own; return them by the name of their stage."""
     before = begin(flow, request, facts)
-    columns = list[_OutcomeColumns]()
+    columns = defaultdict[str, list[_OutcomeColumns]](list)
     for stage in flow.stages:
-        asked = [one for one in (stage, *stage.inner) if one.name == stage_name]
         reached = before.alive[0].copy()
-        columns += [_columns(part, reached, _fresh(before)) for one in asked for part in one.parts]
+        for one in (stage, *stage.inner):
+            columns[one.name] += [_columns(part, reached, _fresh(before)) for part in one.parts]
         stage.apply(before)
     return columns
 

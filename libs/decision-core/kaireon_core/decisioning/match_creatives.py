@@ -69,8 +69,7 @@ def fits_channel(candidates: Candidates, routing: Routing) -> Mask:
         and (routing.channel_id is None or routing.channel_id in (channel.id, channel.key))
         for channel in candidates.catalogue.channels
     ]
-    is_asked = routing.channel is not None or routing.channel_id is not None
-    return np.array([*fits, not is_asked], np.bool_)[candidates.channel]
+    return np.array([*fits, not routing.names_channel], np.bool_)[candidates.channel]
 
 
 def compile_match_creatives(node: MatchCreatives, candidates: Candidates, legend: LegendBuilder) -> Stage:

@@ -6,7 +6,7 @@ constants and formulas. A later property replaces an earlier one of its name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.flow import AnyNode, Compute, FormulaProperty, SetProperties
 from kaireon_core.decisioning.formulas import FlowFormula, Rows
 from kaireon_core.decisioning.state import State
+from kaireon_core.formula.cells import Cells, concat
 from kaireon_core.formula.syntax import FormulaError
 
 # The properties of each customer's chosen offers, in rank order.
@@ -32,14 +33,14 @@ class _Property:
     constant: Any = None
     formula: FlowFormula | None = None
     applies: Mask | None = None
-    type_: type | None = None
+    typed: Callable[[Cells], Cells] | None = None
 
     def values(self, state: State, customer: Rows, candidate: Rows) -> Sequence[Any]:
         if self.formula is None:
             return [self.constant] * len(candidate)
-        values = self.formula.of_rows(state, customer, candidate).values()
-        typed = [_as_type(value, self.type_) for value in values]
-        return typed * len(candidate) if len(typed) == 1 else typed
+        cells = self.formula.of_rows(state, customer, candidate)
+        values = (cells if self.typed is None else self.typed(cells)).values()
+        return values * len(candidate) if len(values) == 1 else values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +69,16 @@ class Output:
 
 def compile_output(nodes: Sequence[AnyNode], candidates: Candidates) -> Output:
     """Return what the output nodes set, in the order in which they run."""
-    properties = [
-        one
-        for node in nodes
-        for one in (
-            _computed(node, candidates)
-            if isinstance(node, Compute)
-            else _set(node)
-            if isinstance(node, SetProperties)
-            else ()
-        )
-    ]
+    properties = [one for node in nodes for one in _properties(node, candidates)]
     reads = (name for one in properties if one.formula for name in one.formula.reads)
     return Output(properties=tuple(properties), reads=tuple(dict.fromkeys(reads)))
+
+
+def _properties(node: AnyNode, candidates: Candidates) -> Iterator[_Property]:
+    if isinstance(node, Compute):
+        yield from _computed(node, candidates)
+    elif isinstance(node, SetProperties):
+        yield from _set(node)
 
 
 def _set(node: SetProperties) -> Iterator[_Property]:
@@ -113,20 +111,12 @@ def _field(field: dict[str, Any], applies: Mask) -> Iterator[_Property]:
         # Written before formulas were checked: what cannot be computed is null.
         yield _Property(name=field["key"], applies=applies)
         return
-    yield _Property(name=field["key"], formula=formula, applies=applies, type_=_TYPES.get(field.get("outputType")))
+    yield _Property(name=field["key"], formula=formula, applies=applies, typed=_TYPED.get(field.get("outputType")))
 
 
-def _as_type(value: Any, type_: type | None) -> Any:
-    """Return a value as the field's type of result: everything can be written as text, only a number is a number."""
-    if value is None or type_ is None:
-        return value
-    if type_ is str:
-        return value if isinstance(value, str) else _written(value)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _as_numbers(cells: Cells) -> Cells:
+    return Cells.of_numbers(cells.as_numbers())
 
 
-def _written(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-_TYPES: dict[str | None, type] = {"number": float, "text": str}
+# By a computed field's type of result: everything can be written as text, only a number is a number.
+_TYPED: dict[str | None, Callable[[Cells], Cells]] = {"number": _as_numbers, "text": concat}

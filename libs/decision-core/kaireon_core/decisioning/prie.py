@@ -20,6 +20,7 @@ from kaireon_core.catalog.document import Document
 from kaireon_core.column import Floats
 from kaireon_core.decisioning.calendar import DAY_MS
 from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.contacts import NEVER
 from kaireon_core.decisioning.flow import PrieWeights
 from kaireon_core.decisioning.match_creatives import fits_channel
 from kaireon_core.decisioning.state import State
@@ -27,7 +28,6 @@ from kaireon_core.decisioning.state import State
 _DEFAULT_BUSINESS_VALUE = 50.0
 _RECOVERY_DAYS = 30
 _STRANGER = 0.5
-_NEVER = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +55,12 @@ class Prie:
     def _relevance(self, state: State) -> Floats:
         fits = fits_channel(self.candidates, state.request.routing)
         if state.bare is not None:
-            routing = state.request.routing
-            fits = np.where(state.bare, routing.channel is None and routing.channel_id is None, fits)
+            fits = np.where(state.bare, not state.request.routing.names_channel, fits)
         return (fits + self._recency(state) + self._kinship(state)) / 3
 
     def _recency(self, state: State) -> Floats:
-        rows = state.contacts.totals
-        shape = (state.table.customers, len(self.candidates.catalogue.offers) + 1)
-        last = np.full(shape, _NEVER, np.int64)
-        np.maximum.at(last, (rows.customer, rows.offer), rows.at_ms)
-        days = np.where(last == _NEVER, _RECOVERY_DAYS, (state.request.now_ms - last) // DAY_MS)
+        last = state.contacts.totals.last_by_offer(state.table.customers, len(self.candidates.catalogue.offers))
+        days = np.where(last == NEVER, _RECOVERY_DAYS, (state.request.now_ms - last) // DAY_MS)
         return np.clip(days / _RECOVERY_DAYS, 0.0, 1.0)[:, self.candidates.offer]
 
     def _kinship(self, state: State) -> Floats:

@@ -12,6 +12,11 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     channel_id: str | None = None
     placement: str | None = None
 
+    @property
+    def names_channel(self) -> bool:
+        """Whether a channel is asked for."""
+        return self.channel is not None or self.channel_id is not None
+
 
 class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a request that is the same for every customer decided with it.

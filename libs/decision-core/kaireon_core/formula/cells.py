@@ -140,7 +140,7 @@ def _add(left: Cells, right: Cells) -> Cells:
     if left.texts is None and right.texts is None:
         return sums
     has_text = (left.kinds == _TEXT) | (right.kinds == _TEXT)
-    return _either(has_text, _concat(left, right), sums)
+    return _either(has_text, concat(left, right), sums)
 
 
 def _divide(compute: Callable[[Floats, Floats], Floats]) -> Callable[[Cells, Cells], Cells]:
@@ -193,7 +193,8 @@ def _texts_of(cells: Cells) -> Objects:
     return np.full(cells.kinds.shape, None, np.object_) if cells.texts is None else cells.texts
 
 
-def _concat(*cells: Cells) -> Cells:
+def concat(*cells: Cells) -> Cells:
+    """Return the values as texts, one behind the other."""
     written = [_written(one) for one in cells]
     is_null = reduce(np.logical_or, (one.kinds == _NULL for one in cells))
     texts = np.where(is_null, _NO_TEXT, reduce(np.add, written))
@@ -276,5 +277,5 @@ _OPERATIONS: dict[str, Callable[..., Cells]] = {
     "max": _extreme(np.maximum),
     "round": _round,
     "coalesce": coalesce,
-    "concat": _concat,
+    "concat": concat,
 }

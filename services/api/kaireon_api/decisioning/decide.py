@@ -26,10 +26,9 @@ _encode = msgspec.json.Encoder().encode
 
 async def _decide(call: Call[DecideRequest]) -> Reply:
     refuse(InvalidInput, call.body.problems())
-    tenant_id, caller = str(call.tenant_id), f"{call.client}|{call.headers.get('user-agent', '')}"
 
     async def recommend(request: RecommendRequest) -> Recommendation:
-        return await call.services.engine.recommend(tenant_id, request, caller=caller)
+        return await call.services.engine.recommend(str(call.tenant_id), request, caller=call.caller)
 
     found = decide_list(recommend, call.body.requests())
     # What is wrong for everybody is raised here, before anything is sent.

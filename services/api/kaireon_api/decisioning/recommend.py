@@ -21,13 +21,12 @@ _encode = msgspec.json.Encoder().encode
 async def _recommend(call: Call[RecommendRequest]) -> Reply:
     engine, request, tenant_id = call.services.engine, call.body, str(call.tenant_id)
     key = call.headers.get("idempotency-key")
-    caller = f"{call.client}|{call.headers.get('user-agent', '')}"
     if key is None:
-        return Reply(content=await engine.recommend(tenant_id, request, caller=caller))
-    return await _recommend_once(call, tenant_id, key, caller)
+        return Reply(content=await engine.recommend(tenant_id, request, caller=call.caller))
+    return await _recommend_once(call, tenant_id, key)
 
 
-async def _recommend_once(call: Call[RecommendRequest], tenant_id: str, key: str, caller: str) -> Reply:
+async def _recommend_once(call: Call[RecommendRequest], tenant_id: str, key: str) -> Reply:
     """Answer a repeated key with the first body; whoever comes second while the first is in flight gets it too."""
     if not 0 < len(key) <= _MAX_KEY_LENGTH:
         raise InvalidInput.at("header Idempotency-Key", f"must have 1 to {_MAX_KEY_LENGTH} characters")
@@ -37,7 +36,7 @@ async def _recommend_once(call: Call[RecommendRequest], tenant_id: str, key: str
     if replayed is not None:
         return replayed
     try:
-        answer = await engine.recommend(tenant_id, call.body, caller=caller, idempotency=draft)
+        answer = await engine.recommend(tenant_id, call.body, caller=call.caller, idempotency=draft)
     except IdempotencyTaken:
         replayed = await _replay(call, tenant_id, draft)
         assert replayed is not None, key  # noqa: S101 - the commit has just found the key
