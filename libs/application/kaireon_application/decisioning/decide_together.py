@@ -12,7 +12,7 @@ from kaireon_application.decisioning.answer import build_answer
 from kaireon_application.decisioning.changes import DecisionChange
 from kaireon_application.decisioning.customer_facts import build_customer_facts, segments_of
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
-from kaireon_application.decisioning.facts import CustomerRecord, FactLoader, History, contacts_of
+from kaireon_application.decisioning.facts import ContactRow, CustomerRecord, FactLoader, History, contacts_of
 from kaireon_application.decisioning.record_decision import IdempotencyDraft, build_change
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
@@ -65,6 +65,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drafted:
+    """What was decided for those who asked, in their order, and not yet committed."""
+
+    asked: Sequence[Asked]
+    decided: list[DecidedCustomer]
+    answers: list[Recommendation]
+    changes: list[DecisionChange]
+    contacts: list[list[ContactRow]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecideTogether:
     """Load, decide, commit for requests of one company and distinct customers."""
 
@@ -74,6 +85,14 @@ class DecideTogether:
 
     async def __call__(self, asked: Sequence[Asked], commit: CommitDecisions) -> list[Recommendation | None]:
         """Return each one's answer once it is durable, None for a customer who moved on meanwhile."""
+        drafted = await self.draft(asked)
+        won = await commit(drafted.changes)
+        self.committed(drafted, won)
+        self._observe_latency(drafted, won)
+        return [answer if has_won else None for answer, has_won in zip(drafted.answers, won, strict=True)]
+
+    async def draft(self, asked: Sequence[Asked]) -> Drafted:
+        """Load and decide, and return the answers with what there is to commit."""
         decided = await self.decide(asked)
         answers = [
             build_answer(one.snapshot, one.live, one.request, each) for one, each in zip(asked, decided, strict=True)
@@ -82,35 +101,45 @@ class DecideTogether:
             build_change(one.snapshot, one.live, each, answer, one.idempotency)
             for one, each, answer in zip(asked, decided, answers, strict=True)
         ]
-        won = await commit([change for change, _ in written])
-        needs = asked[0].live.compiled.needs
-        now_ms = decided[0].request.now_ms
+        return Drafted(
+            asked=asked,
+            decided=decided,
+            answers=answers,
+            changes=[change for change, _ in written],
+            contacts=[contacts for _, contacts in written],
+        )
+
+    def committed(self, drafted: Drafted, won: Sequence[bool]) -> None:
+        """Remember and count what is durable now: the histories of those who have won, and their decisions."""
+        asked, decided = drafted.asked, drafted.decided
+        needs, now_ms = asked[0].live.compiled.needs, decided[0].request.now_ms
         histories: list[tuple[str, History]] = [
             (each.customer_id, each.record.history.after(contacts, needs, now_ms))
-            for each, (_, contacts), has_won in zip(decided, written, won, strict=True)
+            for each, contacts, has_won in zip(decided, drafted.contacts, won, strict=True)
             if has_won
         ]
         self.facts.remember_history(asked[0].tenant_id, histories)
-        self._observe([(one, answer) for one, answer, has_won in zip(asked, answers, won, strict=True) if has_won])
-        return [answer if has_won else None for answer, has_won in zip(answers, won, strict=True)]
+        answers = [answer for answer, has_won in zip(drafted.answers, won, strict=True) if has_won]
+        if answers:
+            self._count(asked[0].live, answers)
 
-    def _observe(self, committed: Sequence[tuple[Asked, Recommendation]]) -> None:
-        """Count what is durable now; those asked share their flow and channel."""
-        if not committed:
-            return
-        asked, metrics = committed[0][0], self.metrics
-        live, offered = asked.live, sum(answer.count > 0 for _, answer in committed)
-        evaluated = len(live.compiled.candidates) * len(committed)
+    def _count(self, live: LiveFlow, answers: Sequence[Recommendation]) -> None:
+        metrics, offered = self.metrics, sum(answer.count > 0 for answer in answers)
+        evaluated = len(live.compiled.candidates) * len(answers)
         metrics.add(DECISIONS, "offers", amount=offered)
-        metrics.add(DECISIONS, "empty", amount=len(committed) - offered)
-        metrics.add(DECISION_DELIVERY, amount=sum(answer.count for _, answer in committed))
+        metrics.add(DECISIONS, "empty", amount=len(answers) - offered)
+        metrics.add(DECISION_DELIVERY, amount=sum(answer.count for answer in answers))
         metrics.add(OFFERS_EVALUATED, amount=evaluated)
-        channel = asked.request.channel if asked.request.channel in live.channel_types else None
-        now = time.perf_counter()
-        for one, _ in committed:
-            metrics.observe(DECISION_LATENCY, (now - one.started) * 1000, channel or "")
-        if committed[0][1].degraded_scoring is True:
+        if answers[0].degraded_scoring is True:
             metrics.add(SCORING_FALLBACK, live.compiled.model_key or "", amount=evaluated)
+
+    def _observe_latency(self, drafted: Drafted, won: Sequence[bool]) -> None:
+        """Observe how long each caller has waited; those asked share their flow and channel."""
+        first, now = drafted.asked[0], time.perf_counter()
+        channel = first.request.channel if first.request.channel in first.live.channel_types else None
+        for one, has_won in zip(drafted.asked, won, strict=True):
+            if has_won:
+                self.metrics.observe(DECISION_LATENCY, (now - one.started) * 1000, channel or "")
 
     async def decide(self, asked: Sequence[Asked]) -> list[DecidedCustomer]:
         """Load and decide, without writing anything."""

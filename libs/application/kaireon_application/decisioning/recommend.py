@@ -10,14 +10,11 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from kaireon_application.decisioning.choose_flow import choose_flow
 from kaireon_application.decisioning.decide_together import Asked, CommitDecisions, DecideTogether
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
+from kaireon_application.decisioning.plan_decision import PlanDecision
 from kaireon_application.decisioning.record_decision import IdempotencyDraft
-from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
-from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.decisioning.wire import ANONYMOUS, Recommendation, RecommendRequest
-from kaireon_application.errors import NotFound
 from kaireon_runtime.catalogue import DECISION_CONFLICTS
 from kaireon_runtime.metrics import Metrics
 
@@ -32,13 +29,11 @@ HoldCustomer = Callable[[str, str], AbstractAsyncContextManager[CommitDecisions]
 class Recommend:
     """The use case; one per process."""
 
-    snapshots: Snapshots
+    plan: PlanDecision
     decide: DecideTogether
     # Decides with whoever else asks right now; None when the customer moved on meanwhile.
     together: Callable[[Asked], Awaitable[Recommendation | None]]
     hold: HoldCustomer
-    # Publishes the base flow for a tenant that has none.
-    ensure_flow: Callable[[str], Awaitable[object]]
     metrics: Metrics
 
     async def __call__(
@@ -48,7 +43,7 @@ class Recommend:
 
         `caller` identifies an anonymous customer without session (address and user agent).
         """
-        asked = await self._plan(tenant_id, request, _customer_id(request, caller))
+        asked = await self._plan(tenant_id, request, customer_id_of(request, caller))
         if idempotency is not None:
             asked = replace(asked, idempotency=idempotency)
         answer = await self.together(asked)
@@ -75,29 +70,13 @@ class Recommend:
         return answer
 
     async def _plan(self, tenant_id: str, request: RecommendRequest, customer_id: str) -> Asked:
-        """Find the flow that decides, and make sure that traces can refer to it."""
         started = time.perf_counter()
-        snapshot, live = await self._flow(tenant_id, request)
-        if not (live.is_stored and snapshot.is_stored):
-            await self.snapshots.ensure_stored(snapshot, live)
+        snapshot, live = await self.plan(tenant_id, request.flow_key, request.routing)
         return Asked(snapshot=snapshot, live=live, request=request, customer_id=customer_id, started=started)
 
-    async def _flow(self, tenant_id: str, request: RecommendRequest) -> tuple[TenantSnapshot, LiveFlow]:
-        snapshot = await self.snapshots.current(tenant_id)
-        chosen = choose_flow(snapshot, request.flow_key, request.routing)
-        if chosen is None:
-            await self.ensure_flow(tenant_id)
-            self.snapshots.invalidate(tenant_id)
-            snapshot = await self.snapshots.current(tenant_id)
-            chosen = choose_flow(snapshot, request.flow_key, request.routing)
-        if chosen is None:
-            # The base flow exists, but it was archived or paused, and so was every other one.
-            message = "no decision flow is active: publish one, or set the status of one to active"
-            raise NotFound(message)
-        return snapshot, snapshot.live(chosen)
 
-
-def _customer_id(request: RecommendRequest, caller: str) -> str:
+def customer_id_of(request: RecommendRequest, caller: str) -> str:
+    """Return whom a request is about: an anonymous one is known by its session, or else by its caller."""
     if request.customer_id != ANONYMOUS:
         return request.customer_id
     seed = request.session_id or caller

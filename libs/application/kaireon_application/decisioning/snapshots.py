@@ -103,7 +103,7 @@ class Snapshots:
         log = logger("kaireon.snapshots")
         while True:
             try:
-                await (self._look() if self._is_loaded else self.load_all())
+                await (self.look() if self._is_loaded else self.load_all())
             except Unavailable:
                 log.debug("cannot look for changed configurations: Postgres is away")
             except Exception:  # the outermost loop of this task: counted and logged
@@ -111,7 +111,8 @@ class Snapshots:
                 log.exception("cannot load a configuration")
             await asyncio.sleep(self._poll_seconds)
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Have what was configured since loaded before the next decision. Raises `Unavailable`."""
         if not self._current:
             return
         versions = await self._source.versions(list(self._current))

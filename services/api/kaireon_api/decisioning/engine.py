@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from uuid import UUID
 
 from redis.asyncio import Redis
 
-from kaireon_api.decisioning.wake import OutboxWaker
 from kaireon_application.customers.record_outcome import RecordOutcome
 from kaireon_application.decisioning.changes import ResponseChange
 from kaireon_application.decisioning.decide_together import Asked, CommitDecisions, DecideTogether
-from kaireon_application.decisioning.ensure_base_flow import ensure_base_flow
 from kaireon_application.decisioning.facts import FactLoader
 from kaireon_application.decisioning.recommend import Recommend
 from kaireon_application.decisioning.snapshots import Snapshots
@@ -24,14 +20,14 @@ from kaireon_application.errors import Unavailable
 from kaireon_application.platform.grouped import Grouped
 from kaireon_runtime.metrics import Metrics
 from kaireon_storage.boosting import TreesLoader
-from kaireon_storage.postgres.configuration import PostgresConfiguration
+from kaireon_storage.decision_engine import build_decision_engine, now_ms
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.decisions import PostgresDecisions
-from kaireon_storage.postgres.facts import PostgresFacts
 from kaireon_storage.postgres.flows import PostgresFlows
 from kaireon_storage.postgres.history import PostgresHistory
 from kaireon_storage.postgres.traces import PostgresTraces
 from kaireon_storage.redis.fact_cache import RedisFactCache
+from kaireon_storage.redis.outbox_waker import OutboxWaker
 
 _MAX_GROUP = 32
 # Two groups at once: while one waits for the disk, the next is being decided.
@@ -74,38 +70,33 @@ class Engine:
 
 def build_engine(database: Database, redis: Redis, metrics: Metrics, trees: TreesLoader) -> Engine:
     """Return the engine, unconnected."""
-    snapshots = Snapshots(PostgresConfiguration(database, trees), metrics)
-    decisions, flows = PostgresDecisions(database), PostgresFlows(database)
-    cache, waker = RedisFactCache(redis, metrics), OutboxWaker(redis)
-    facts = FactLoader(cache=cache, store=PostgresFacts(database), metrics=metrics)
-    decide = DecideTogether(facts=facts, now_ms=_now_ms, metrics=metrics)
+    core = build_decision_engine(database, redis, metrics, trees)
     recommend = Recommend(
-        snapshots=snapshots,
-        decide=decide,
-        together=_grouped_decisions(decide, waker.after(decisions.commit_decisions)),
-        hold=decisions.hold_customer,
-        ensure_flow=lambda tenant_id: ensure_base_flow(flows, UUID(tenant_id)),
+        plan=core.plan,
+        decide=core.decide,
+        together=_grouped_decisions(core.decide, core.waker.after(core.decisions.commit_decisions)),
+        hold=core.decisions.hold_customer,
         metrics=metrics,
     )
     record_outcome = RecordOutcome(
-        snapshots=snapshots,
-        store=decisions,
-        commit=_grouped_responses(waker.after(decisions.commit_responses)),
-        cache=cache,
+        snapshots=core.snapshots,
+        store=core.decisions,
+        commit=_grouped_responses(core.waker.after(core.decisions.commit_responses)),
+        cache=core.cache,
         metrics=metrics,
-        now_ms=_now_ms,
+        now_ms=now_ms,
     )
     return Engine(
-        snapshots=snapshots,
-        facts=facts,
+        snapshots=core.snapshots,
+        facts=core.facts,
         recommend=recommend,
         record_outcome=record_outcome,
-        decisions=decisions,
-        flows=flows,
+        decisions=core.decisions,
+        flows=core.flows,
         history=PostgresHistory(database),
         traces=PostgresTraces(database),
-        waker=waker,
-        cache=cache,
+        waker=core.waker,
+        cache=core.cache,
     )
 
 
@@ -132,7 +123,3 @@ def _grouped_responses(
         max_size=_MAX_GROUP,
         max_runs=_MAX_GROUPS,
     )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
