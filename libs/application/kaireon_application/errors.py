@@ -72,6 +72,12 @@ class NotFound(KaireonError):
         return cls.of([Problem(path=path, message=message)])
 
 
+class InputsExpired(KaireonError):
+    """What this decision was made from is not kept any more: its retention is over."""
+
+    code = "inputs_expired"
+
+
 class Conflict(KaireonError):
     """The state of this thing does not allow this, or it has changed meanwhile."""
 

@@ -46,7 +46,7 @@ def snapshot(*routes: FlowRoute, flows: tuple[PublishedFlow, ...]) -> TenantSnap
         outcome_types=(),
         flows=flows,
         routes=routes,
-        model_versions={},
+        model_origins={},
         models={},
         schema_tables={},
     )

@@ -110,13 +110,14 @@ def request_of(case: Case) -> DecisionRequest:
 def facts_of(case: Case, flow: CompiledFlow, customers: list[dict[str, Any]]) -> Facts:
     """Return the facts, of the contacts only those that the flow says it needs."""
     return Facts(
-        customers=[_customer(one) for one in customers],
+        customers=[customer(one) for one in customers],
         segments=[frozenset(one.get("segments", ())) for one in customers],
         contacts=_contacts(flow, customers, instant_ms(case["request"]["now"])),
     )
 
 
-def _customer(written: dict[str, Any]) -> CustomerFacts:
+def customer(written: dict[str, Any]) -> CustomerFacts:
+    """Return what a case says of a customer."""
     attributes = written.get("attributes", {})
     return CustomerFacts(
         customer={**written.get("customer", {}), **attributes},
@@ -163,7 +164,7 @@ def outcome(flow: CompiledFlow, decisions: Decisions, customer: int) -> Outcome:
         dropped={row: (reason.stage, reason.type, reason.entity_id) for row, reason in reasons.items()},
         scores={rows[at]: float(scores[at]) for at in scored},
         funnel=[(count.stage, count.in_, count.out) for count in decisions.funnel(flow, customer)],
-        is_degraded=decisions.is_degraded,
+        is_degraded=bool(decisions.degraded[customer]),
         properties=[{} for _ in decisions.picks[customer]]
         if decisions.properties is None
         else decisions.properties[customer],

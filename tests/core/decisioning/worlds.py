@@ -360,7 +360,7 @@ class _World:
             return {"offer": offer, "creative": creative["id"], "channel": channel, "at": at.isoformat()}
         return {"offer": self.pick([*self.offers, "deleted"]), "creative": None, "channel": None, "at": at.isoformat()}
 
-    def case(self) -> Case:
+    def case(self, customers: int | None) -> Case:
         catalogue = self.catalogue()
         return {
             "timezone": self.zone,
@@ -369,13 +369,14 @@ class _World:
             "models": {"card": self.card()},
             "flow": self.flow(),
             "request": self.request(),
-            "customers": [self.customer() for _ in range(self.chance.randint(1, 4))],
+            "customers": [self.customer() for _ in range(customers or self.chance.randint(1, 4))],
         }
 
 
-def world(seed: int) -> Case:
+def world(seed: int, customers: int | None = None) -> Case:
+    """Return the world of a number, with so many customers (drawn too when none are given)."""
     chance = random.Random(seed)
-    return _World(chance, now=chance.choice(words.NOWS), zone=chance.choice(words.ZONES)).case()
+    return _World(chance, now=chance.choice(words.NOWS), zone=chance.choice(words.ZONES)).case(customers)
 
 
 def cases() -> st.SearchStrategy[Case]:

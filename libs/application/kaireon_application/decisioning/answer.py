@@ -22,7 +22,7 @@ def build_answer(
         count=len(items),
         decisions=items,
         meta=_debug_meta(snapshot, live, decided) if request.debug else live.meta,
-        degraded_scoring=True if decided.decisions.is_degraded else msgspec.UNSET,
+        degraded_scoring=True if decided.is_degraded else msgspec.UNSET,
     )
 
 

@@ -130,8 +130,11 @@ class DecideTogether:
         metrics.add(DECISIONS, "empty", amount=len(answers) - offered)
         metrics.add(DECISION_DELIVERY, amount=sum(answer.count for answer in answers))
         metrics.add(OFFERS_EVALUATED, amount=evaluated)
-        if answers[0].degraded_scoring is True:
-            metrics.add(SCORING_FALLBACK, live.compiled.model_key or "", amount=evaluated)
+        degraded = sum(answer.degraded_scoring is True for answer in answers)
+        if degraded:
+            metrics.add(
+                SCORING_FALLBACK, live.compiled.model_key or "", amount=len(live.compiled.candidates) * degraded
+            )
 
     def _observe_latency(self, drafted: Drafted, won: Sequence[bool]) -> None:
         """Observe how long each caller has waited; those asked share their flow and channel."""

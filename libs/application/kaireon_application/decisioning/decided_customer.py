@@ -61,6 +61,11 @@ class DecidedCustomer:
         mask = self.decisions.bare
         return [False if mask is None else bool(mask[candidate]) for candidate in self.picks]
 
+    @property
+    def is_degraded(self) -> bool:
+        """Whether a model could not score for this customer."""
+        return bool(self.decisions.degraded[self.index])
+
     def alone(self, live: LiveFlow) -> Facts:
         """Return what the decision was made from as that of one customer: for explanations."""
         return Facts(

@@ -15,6 +15,7 @@ from kaireon_application.decisioning.decided_customer import PUBLIC_PREFIX
 from kaireon_application.decisioning.snapshot import CandidateEntry, Legend
 from kaireon_application.decisioning.trace import TraceContent, floats_of, reasons_of, scores_of
 from kaireon_application.decisioning.wire import ExperimentAssignment, FunnelStage
+from kaireon_application.errors import NotFound
 from kaireon_core.decisioning.reasons import KEPT, Reason, Reasons, funnel, is_scored
 
 _PRIORITY_WEIGHTED = "priority_weighted"
@@ -61,6 +62,15 @@ class Traces(Protocol):
     async def page(self, tenant_id: UUID, query: TraceQuery) -> TracePage:
         """Return one page of traces, newest first."""
         ...
+
+
+async def find_trace(traces: Traces, tenant_id: UUID, decision_id: UUID) -> StoredTrace:
+    """Return the trace of a decision. Raises `NotFound` when it has none."""
+    page = await traces.page(tenant_id, TraceQuery(limit=1, recommendation_id=decision_id))
+    if not page.traces:
+        message = f"the decision '{decision_id}' has no trace: decisions may be sampled, and traces end with retention"
+        raise NotFound(message)
+    return page.traces[0]
 
 
 class DroppedCandidate(CandidateEntry, frozen=True, kw_only=True, rename="camel"):

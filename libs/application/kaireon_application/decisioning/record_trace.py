@@ -7,6 +7,7 @@ import numpy as np
 import kaireon_core
 from kaireon_application.decisioning.changes import TraceRow
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
+from kaireon_application.decisioning.recorded_inputs import write_facts, write_request
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.trace import TraceContent
 from kaireon_core.column import Floats, Mask, row_of
@@ -20,7 +21,7 @@ def trace_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer)
     return TraceRow(
         legend_hash=live.legend_hash,
         snapshot_hash=snapshot.hash,
-        content=live.traces.encode(_content(snapshot, decided)),
+        content=live.traces.encode(content_of(snapshot, decided)),
     )
 
 
@@ -31,7 +32,8 @@ def _is_traced(snapshot: TenantSnapshot, decided: DecidedCustomer) -> bool:
     return settings.decision_trace_enabled and draw < settings.decision_trace_sample_rate
 
 
-def _content(snapshot: TenantSnapshot, decided: DecidedCustomer) -> TraceContent:
+def content_of(snapshot: TenantSnapshot, decided: DecidedCustomer) -> TraceContent:
+    """Return the columns of one customer's decision with what it was made from."""
     decisions, index = decided.decisions, decided.index
     scored = decisions.scored[index]
     return TraceContent(
@@ -43,22 +45,9 @@ def _content(snapshot: TenantSnapshot, decided: DecidedCustomer) -> TraceContent
         fits=_column(decisions.fit, index, scored),
         bare=None if decisions.bare is None else decisions.bare.tobytes(),
         picks=decided.picks,
-        is_degraded=decisions.is_degraded,
-        request={
-            "nowMs": decided.request.now_ms,
-            "limit": decided.request.limit,
-            "excludeOffers": sorted(decided.request.excluded_offers),
-            "excludeCreatives": sorted(decided.request.excluded_creatives),
-            **decided.facts.request,
-        },
-        facts={
-            "customer": decided.facts.customer,
-            "attributes": decided.facts.attributes,
-            "context": decided.facts.context,
-            "segments": sorted(decided.segments),
-            "contacts": decided.record.history.recent,
-            "contactTotals": decided.record.history.totals,
-        },
+        is_degraded=decided.is_degraded,
+        request=write_request(decided),
+        facts=write_facts(decided),
         duration_ms=decided.duration_ms,
         durations_ms=decisions.stages_ms,
     )

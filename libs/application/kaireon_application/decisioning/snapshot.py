@@ -13,6 +13,7 @@ import zstandard
 
 from kaireon_application.customers.schema_table import SchemaTable
 from kaireon_application.decisioning.items import ItemWriter
+from kaireon_application.decisioning.libraries import installed_libraries
 from kaireon_application.decisioning.trace import TraceCodec
 from kaireon_application.decisioning.wire import DecisionMeta
 from kaireon_core.catalog.document import Catalogue, Document
@@ -55,6 +56,24 @@ class FlowRoute(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     priority: int = 0
 
 
+class ModelOrigin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a model that may score was made of; version 0 was never trained."""
+
+    id: str
+    version: int
+    model_type: str
+    config: dict[str, Any]
+
+
+class SnapshotContent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a snapshot is stored as: all that its decisions depend on but facts; trained states are kept by version."""
+
+    settings: DecisionSettings
+    catalogue: Catalogue
+    flows: tuple[PublishedFlow, ...]
+    models: dict[str, ModelOrigin]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """Everything that a tenant configured, as loaded at one `config_version`; models are compiled already."""
@@ -66,8 +85,8 @@ class Configuration:
     outcome_types: tuple[Document, ...]
     flows: tuple[PublishedFlow, ...]
     routes: tuple[FlowRoute, ...]
-    # What went into the models that may score now: key -> (model id, version), for the content hash.
-    model_versions: Mapping[str, tuple[str, int]]
+    # What the models that may score now were made of, by key.
+    model_origins: Mapping[str, ModelOrigin]
     models: Mapping[str, ScoringModel]
     # The tables that flows may enrich from, by schema id and by key.
     schema_tables: Mapping[str, SchemaTable]
@@ -88,7 +107,7 @@ class CandidateEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Legend(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What the columns of a trace mean: the candidates and reasons of a compiled flow, stored once by content.
 
-    `fields` are the names that the facts of a customer may have.
+    `fields` are the names that the facts of a customer may have, `libraries` the releases that computed.
     """
 
     fields: list[str]
@@ -97,6 +116,7 @@ class Legend(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     spans: list[StageSpan]
     model_type: str | None
     model_key: str | None
+    libraries: str = ""
 
     def codec(self) -> TraceCodec:
         """Return what reads and writes the traces of this legend."""
@@ -113,6 +133,7 @@ class LiveFlow:
     items: ItemWriter
     meta: DecisionMeta
     channel_types: frozenset[str]
+    described: Legend
     legend: bytes
     legend_hash: bytes
     traces: TraceCodec
@@ -164,19 +185,22 @@ class TenantSnapshot:
 
 def build_snapshot(configuration: Configuration) -> TenantSnapshot:
     """Return the snapshot of a configuration; its hash is that of its content and names it for ever."""
-    content = msgspec.json.encode(
-        {
-            "settings": configuration.settings,
-            "catalogue": configuration.catalogue,
-            "flows": configuration.flows,
-            "models": dict(configuration.model_versions),
-        },
-        order="deterministic",
+    described = SnapshotContent(
+        settings=configuration.settings,
+        catalogue=configuration.catalogue,
+        flows=configuration.flows,
+        models=dict(configuration.model_origins),
     )
+    content = msgspec.json.encode(described, order="deterministic")
+    return snapshot_of(configuration, hashlib.sha256(content).digest(), content)
+
+
+def snapshot_of(configuration: Configuration, hash_: bytes, content: bytes = b"") -> TenantSnapshot:
+    """Return the snapshot of a configuration whose content has this hash; `content` only where it will be stored."""
     return TenantSnapshot(
         configuration=configuration,
         content=content,
-        hash=hashlib.sha256(content).digest(),
+        hash=hash_,
         zone=ZoneInfo(configuration.settings.timezone),
         outcome_types={document.key: document for document in configuration.outcome_types},
     )
@@ -200,6 +224,7 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
         channel_types=frozenset(
             str(channel.body.get("channelType")) for channel in snapshot.configuration.catalogue.channels
         ),
+        described=legend,
         legend=content,
         legend_hash=hashlib.sha256(content).digest(),
         traces=legend.codec(),
@@ -218,6 +243,7 @@ def _legend(compiled: CompiledFlow, tables: Mapping[str, SchemaTable]) -> Legend
         spans=list(compiled.spans),
         model_type=compiled.model_type,
         model_key=compiled.model_key,
+        libraries=installed_libraries(),
     )
 
 

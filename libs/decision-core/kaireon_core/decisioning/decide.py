@@ -46,7 +46,8 @@ class Decisions:
     propensity: Floats | None
     fit: Floats | None
     bare: Mask | None
-    is_degraded: bool
+    # Whose candidates a model could not score, (B,).
+    degraded: Mask
     # Whether a formula stands for the score: it does not follow from propensity and fit.
     is_score_replaced: bool
     properties: Properties | None
@@ -78,7 +79,7 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         propensity=state.propensity,
         fit=state.fit,
         bare=state.bare,
-        is_degraded=state.is_degraded,
+        degraded=state.degraded,
         is_score_replaced=state.is_score_replaced,
         properties=flow.output.write(state, picks),
         stages_ms=watch.laps,
@@ -97,6 +98,7 @@ def begin(flow: CompiledFlow, request: DecisionRequest, facts: Facts) -> State:
         contacts=facts.contacts,
         alive=np.ones((customers, candidates), np.bool_),
         reasons=np.zeros((customers, candidates), np.int16),
+        degraded=np.zeros(customers, np.bool_),
     )
 
 

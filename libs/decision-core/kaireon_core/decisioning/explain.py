@@ -160,6 +160,7 @@ def _fresh(before: State) -> State:
         contacts=before.contacts,
         alive=np.ones_like(before.alive),
         reasons=np.zeros_like(before.reasons),
+        degraded=np.zeros_like(before.degraded),
         bare=before.bare,
     )
 

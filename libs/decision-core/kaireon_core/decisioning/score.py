@@ -64,7 +64,7 @@ def _compile_propensity(config: ScoreConfig, candidates: Candidates, model: Mode
         propensity = np.full(shape, DEFAULT_PROPENSITY)
         alive = np.flatnonzero(state.alive.any(axis=0))
         if alive.size and scorer is None:
-            state.is_degraded = True
+            state.degraded |= state.alive.any(axis=1)
         elif alive.size and scorer is not None:
             scored = scorer.scores(state, alive)
             # A candidate that is alive for another customer only is not this customer's: its score stays unasked.

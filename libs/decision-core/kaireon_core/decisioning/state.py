@@ -49,12 +49,13 @@ class State:
     contacts: Contacts
     alive: Mask
     reasons: Reasons
+    # Whose candidates a model could not score, (B,).
+    degraded: Mask
     # Offers kept although none of their creatives matched, (C,): they stand alone, without channel or placement.
     bare: Mask | None = None
     fit: Floats | None = None
     propensity: Floats | None = None
     score: Floats | None = None
-    is_degraded: bool = False
     # Whether a formula stands for the score: it does not follow from propensity and fit any more.
     is_score_replaced: bool = False
     # Inside a branch, (B, C): the candidates that it is for.

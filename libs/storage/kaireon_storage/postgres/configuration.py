@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kaireon_application.customers.schema_table import SchemaTable, table_of
-from kaireon_application.decisioning.snapshot import Configuration, DecisionSettings, FlowRoute, PublishedFlow
+from kaireon_application.decisioning.snapshot import (
+    Configuration,
+    DecisionSettings,
+    FlowRoute,
+    ModelOrigin,
+    PublishedFlow,
+)
 from kaireon_application.errors import NotFound
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.compile import ScoringModel
@@ -58,8 +64,8 @@ class PostgresConfiguration:
             outcome_types=tuple(documents["outcome_type"]),
             flows=tuple(_flows(documents["decision_flow"], {row["flow_id"]: row for row in flow_versions})),
             routes=tuple(_routes(documents["flow_route"])),
-            model_versions={
-                document.key: (document.id, states[document.id]["version"] if document.id in states else 0)
+            model_origins={
+                document.key: _origin(document, states.get(document.id))
                 for document in documents["algorithm_model"]
                 if document.key in models
             },
@@ -100,6 +106,15 @@ class PostgresConfiguration:
                 log.debug("a model cannot score", modelKey=document.key, reason=str(error))
                 continue
             yield document.key, ScoringModel(model_type=body["modelType"], model=model)
+
+
+def _origin(document: Document, version: Row | None) -> ModelOrigin:
+    return ModelOrigin(
+        id=document.id,
+        version=version["version"] if version else 0,
+        model_type=document.body["modelType"],
+        config=document.body.get("config") or {},
+    )
 
 
 def _by_kind(rows: Iterable[Row]) -> dict[str, list[Document]]:

@@ -14,6 +14,7 @@ from kaireon_application.decisioning.changes import ResponseChange
 from kaireon_application.decisioning.decide_together import Asked, CommitDecisions, DecideTogether
 from kaireon_application.decisioning.facts import FactLoader
 from kaireon_application.decisioning.recommend import Recommend
+from kaireon_application.decisioning.replay_trace import ReplayTrace
 from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.decisioning.wire import Recommendation
 from kaireon_application.errors import Unavailable
@@ -21,6 +22,7 @@ from kaireon_application.platform.grouped import Grouped
 from kaireon_runtime.metrics import Metrics
 from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.decision_engine import build_decision_engine, now_ms
+from kaireon_storage.postgres.archive import PostgresArchive
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.decisions import PostgresDecisions
 from kaireon_storage.postgres.flows import PostgresFlows
@@ -46,6 +48,7 @@ class Engine:
     flows: PostgresFlows
     history: PostgresHistory
     traces: PostgresTraces
+    replay: ReplayTrace
     waker: OutboxWaker
     cache: RedisFactCache
 
@@ -71,6 +74,7 @@ class Engine:
 def build_engine(database: Database, redis: Redis, metrics: Metrics, trees: TreesLoader) -> Engine:
     """Return the engine, unconnected."""
     core = build_decision_engine(database, redis, metrics, trees)
+    traces = PostgresTraces(database)
     recommend = Recommend(
         plan=core.plan,
         decide=core.decide,
@@ -94,7 +98,10 @@ def build_engine(database: Database, redis: Redis, metrics: Metrics, trees: Tree
         decisions=core.decisions,
         flows=core.flows,
         history=PostgresHistory(database),
-        traces=PostgresTraces(database),
+        traces=traces,
+        replay=ReplayTrace(
+            traces=traces, archive=PostgresArchive(database, trees), snapshots=core.snapshots, now_ms=now_ms
+        ),
         waker=core.waker,
         cache=core.cache,
     )

@@ -8,14 +8,22 @@ import msgspec
 from msgspec import Meta
 
 from kaireon_api.decisioning.decision_id import decision_id
-from kaireon_api.operation import ITEM_ERRORS, READ_ERRORS, Call, Operation, Reply, Role
+from kaireon_api.operation import ITEM_ERRORS, READ_ERRORS, WRITE_ERRORS, Call, Operation, Reply, Role
 from kaireon_application.catalog.entities import ListPosition
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.decisioning.eligibility import Eligibility, explain_eligibility
-from kaireon_application.decisioning.explain_trace import TraceDetail, TraceQuery, TraceRow, detail, list_row
+from kaireon_application.decisioning.explain_trace import (
+    TraceDetail,
+    TraceQuery,
+    TraceRow,
+    detail,
+    find_trace,
+    list_row,
+)
+from kaireon_application.decisioning.replay_trace import Replay, ReplayRequest
 from kaireon_application.decisioning.why_not import WhyNot, explain_why_not
 from kaireon_application.decisioning.wire import RecommendRequest
-from kaireon_application.errors import InvalidInput, NotFound
+from kaireon_application.errors import InvalidInput
 from kaireon_application.platform.cursor import decode_cursor, encode_cursor
 
 Reference = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -66,13 +74,13 @@ async def _list_traces(call: Call[None]) -> Reply:
 
 
 async def _get_trace(call: Call[None]) -> Reply:
-    query = TraceQuery(limit=1, recommendation_id=decision_id(call.path["id"]))
-    page = await call.services.engine.traces.page(call.tenant_id, query)
-    if not page.traces:
-        raise NotFound(
-            f"there is no trace '{call.path['id']}'; decisions may be sampled, and traces end with retention"
-        )
-    return Reply(content=detail(page.traces[0]))
+    trace = await find_trace(call.services.engine.traces, call.tenant_id, decision_id(call.path["id"]))
+    return Reply(content=detail(trace))
+
+
+async def _replay(call: Call[ReplayRequest | None]) -> Reply:
+    engine, id_ = call.services.engine, decision_id(call.path["id"])
+    return Reply(content=await engine.replay(call.tenant_id, id_, call.body or ReplayRequest()))
 
 
 async def _why_not(call: Call[None]) -> Reply:
@@ -117,6 +125,17 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=_get_trace,
         summary="Explain a decision: every candidate with its score or its reason",
         answers={200: TraceDetail, **ITEM_ERRORS},
+    ),
+    Operation(
+        method="POST",
+        path="/api/v1/decision-traces/{id}/replay",
+        role=Role.VIEWER,
+        handler=_replay,
+        summary="Decide again from the stored inputs of a trace, as it was or with another flow, version or model",
+        body=ReplayRequest,
+        is_body_optional=True,
+        example={"modelKey": "churn-challenger"},
+        answers={200: Replay, **WRITE_ERRORS, 410: None},
     ),
     Operation(
         method="GET",

@@ -12,3 +12,9 @@ SELECT version, config, notes, published_at
 FROM flow_versions
 WHERE tenant_id = :tenant_id AND flow_id = :flow_id
 ORDER BY version DESC;
+
+-- name: get_version^
+-- One published version of a flow.
+SELECT config
+FROM flow_versions
+WHERE tenant_id = :tenant_id AND flow_id = :flow_id AND version = :version;

@@ -1,0 +1,79 @@
+"""The inputs of a decision as its trace keeps them: written from what was decided, read back to decide once more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from kaireon_application.decisioning.decided_customer import DecidedCustomer
+from kaireon_application.decisioning.facts import CustomerRecord, History
+from kaireon_application.decisioning.trace import TraceContent
+from kaireon_core.decisioning.request import DecisionRequest, Routing
+from kaireon_core.table import CustomerFacts
+
+# What the engine itself is asked, beside the fields of `request.X`.
+_ASKED = frozenset({"nowMs", "excludeOffers", "excludeCreatives"})
+
+
+class RecordedInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a decision was made from but its snapshot."""
+
+    request: DecisionRequest
+    customer: CustomerFacts
+    segments: frozenset[str]
+    record: CustomerRecord
+
+
+def write_request(decided: DecidedCustomer) -> dict[str, Any]:
+    """Return the request as a trace keeps it."""
+    return {
+        "nowMs": decided.request.now_ms,
+        "limit": decided.request.limit,
+        "excludeOffers": sorted(decided.request.excluded_offers),
+        "excludeCreatives": sorted(decided.request.excluded_creatives),
+        **decided.facts.request,
+    }
+
+
+def write_facts(decided: DecidedCustomer) -> dict[str, Any]:
+    """Return the facts as a trace keeps them."""
+    return {
+        "customer": decided.facts.customer,
+        "attributes": decided.facts.attributes,
+        "context": decided.facts.context,
+        "segments": sorted(decided.segments),
+        "contacts": decided.record.history.recent,
+        "contactTotals": decided.record.history.totals,
+    }
+
+
+def read_inputs(content: TraceContent) -> RecordedInputs:
+    """Return what a trace says that its decision was made from."""
+    request, facts = content.request, content.facts
+    totals = facts["contactTotals"]
+    history = History(
+        version=0,
+        since_ms=0,
+        recent=[tuple(row) for row in facts["contacts"]],
+        totals=None if totals is None else [tuple(row) for row in totals],
+    )
+    return RecordedInputs(
+        request=DecisionRequest(
+            now_ms=request["nowMs"],
+            limit=request["limit"],
+            routing=Routing(
+                channel=request["channel"], channel_id=request["channelId"], placement=request["placement"]
+            ),
+            excluded_offers=frozenset(request["excludeOffers"]),
+            excluded_creatives=frozenset(request["excludeCreatives"]),
+        ),
+        customer=CustomerFacts(
+            customer=facts["customer"],
+            attributes=facts["attributes"],
+            context=facts["context"],
+            request={name: value for name, value in request.items() if name not in _ASKED},
+        ),
+        segments=frozenset(facts["segments"]),
+        record=CustomerRecord(rows={}, history=history),
+    )

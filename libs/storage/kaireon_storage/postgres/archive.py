@@ -1,0 +1,60 @@
+"""What decisions were made from, in Postgres: snapshots by content, models and flows by version."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from kaireon_application.decisioning.snapshot import ModelOrigin
+from kaireon_core.decisioning.compile import ScoringModel
+from kaireon_core.decisioning.flow import Flow
+from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
+from kaireon_core.learning.compile import ModelNotReady, compile_model
+from kaireon_core.learning.gradient_boosted import Trees
+from kaireon_core.problems import InvalidValue
+from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.queries import queries
+
+
+class PostgresArchive:
+    """Implements `Archive`; `load_trees` makes an ensemble of its stored text."""
+
+    def __init__(self, database: Database, load_trees: Callable[[str], Trees]) -> None:
+        """Read through this database."""
+        self._database = database
+        self._load_trees = load_trees
+
+    async def snapshot(self, tenant_id: UUID, hash_: bytes) -> bytes | None:
+        """Return the stored content of a snapshot, None once it is gone."""
+        async with self._database.transaction(tenant_id) as connection:
+            row = await queries("history").get_snapshot(connection, tenant_id=tenant_id, hash=hash_)
+        return None if row is None else row["content"]
+
+    async def models(self, tenant_id: UUID, origins: Mapping[str, ModelOrigin]) -> Mapping[str, ScoringModel]:
+        """Return these models in these versions, by key; one that cannot be made again is left out."""
+        states = dict[str, Any]()
+        async with self._database.transaction(tenant_id) as connection:
+            for key, origin in origins.items():
+                row = await queries("model_versions").get_version(
+                    connection, tenant_id=tenant_id, model_id=UUID(origin.id), version=origin.version
+                )
+                states[key] = None if row is None else row["state"]
+        return await asyncio.to_thread(lambda: dict(self._compiled(origins, states)))
+
+    async def flow_version(self, tenant_id: UUID, flow_id: UUID, version: int) -> Flow | None:
+        """Return a published version of a flow, None when there is none."""
+        async with self._database.transaction(tenant_id) as connection:
+            row = await queries("flows").get_version(connection, tenant_id=tenant_id, flow_id=flow_id, version=version)
+        return None if row is None else parse_flow(row["config"], FlowKind.DRAFT)
+
+    def _compiled(
+        self, origins: Mapping[str, ModelOrigin], states: Mapping[str, Any]
+    ) -> Iterable[tuple[str, ScoringModel]]:
+        for key, origin in origins.items():
+            try:
+                model = compile_model(origin.model_type, origin.config, states[key], self._load_trees)
+            except (ModelNotReady, InvalidValue):
+                continue
+            yield key, ScoringModel(model_type=origin.model_type, model=model)
