@@ -5,10 +5,10 @@ BIN := .venv/bin
 BOOTSTRAP := $(PYTHON) services/cli/kaireon_cli/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run reset test lint format bench
+.PHONY: help setup run reset test lint format bench bench-micro
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 setup: ## Install everything that uv.lock names into .venv, development tools included
 	@$(BOOTSTRAP) all
@@ -39,3 +39,6 @@ format: setup ## Rewrite the sources in the one style
 
 bench: setup ## Measure a floor and /recommend against the running stack (make run)
 	@exec $(BIN)/python -m perf.bench
+
+bench-micro: setup ## Measure what deciding costs in the process, as ratios; STORE=1 keeps them in perf/baselines
+	@exec $(BIN)/python -m perf.micro $(if $(STORE),--store)

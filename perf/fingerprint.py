@@ -21,6 +21,7 @@ PACKAGES = (
     "starlette",
     "uvicorn",
     "uvloop",
+    "zen-engine",
 )
 ROOT = Path(__file__).parents[1]
 

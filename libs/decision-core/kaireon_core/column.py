@@ -179,7 +179,7 @@ def _each(kind: Kind, holds: Callable[[Any], bool]) -> Test:
     def test(column: Column) -> Mask:
         mask = column.kinds == code
         if any_in(mask):
-            mask[mask] = [holds(value) for value in column.objects[mask]]
+            mask[mask] = [holds(value) for value in column.objects[mask].tolist()]
         return mask
 
     return test
@@ -192,6 +192,8 @@ def _equal(operand: object) -> Test:
     if kind in (Kind.NUMBER, Kind.BOOLEAN):
         number, code = float(cast("float", operand)), int(kind)
         return lambda column: (column.kinds == code) & (column.numbers == number)
+    if kind == Kind.TEXT:
+        return _each(kind, lambda value: value == operand)
     return _each(kind, lambda value: _same(value, operand))
 
 
@@ -225,7 +227,11 @@ def _member(operand: object) -> Test:
         message = "must be a list"
         raise ValueError(message)
     members = cast("Sequence[object]", operand)
-    tests = [_equal(member) for member in members]
+    # A text is looked up in all of them at once.
+    texts = frozenset(member for member in members if isinstance(member, str))
+    tests = [_equal(member) for member in members if not isinstance(member, str)]
+    if texts:
+        tests.append(_each(Kind.TEXT, lambda value: value in texts))
 
     def any_member(value: Iterable[object]) -> bool:
         return any(_same(item, member) for item in value for member in members)
@@ -242,9 +248,10 @@ def _member(operand: object) -> Test:
 
 
 def _contains(operand: object) -> Test:
-    in_list = _each(Kind.LIST, lambda value: any(_same(item, operand) for item in value))
     if kind_of(operand) != Kind.TEXT:
-        return in_list
+        return _each(Kind.LIST, lambda value: any(_same(item, operand) for item in value))
+    # A text equals nothing but a text.
+    in_list = _each(Kind.LIST, lambda value: operand in value)
     in_text = _each(Kind.TEXT, lambda value: cast("str", operand) in value)
     return lambda column: in_list(column) | in_text(column)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from kaireon_application.decisioning.facts import CustomerRecord, contacts_of
@@ -19,7 +18,7 @@ PUBLIC_PREFIX = "rec_"
 _NO_PROPERTIES: dict[str, Any] = {}
 
 
-@dataclass(kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class DecidedCustomer:
     """What was decided for one customer of a group, and from which facts."""
 
@@ -34,16 +33,18 @@ class DecidedCustomer:
     load_ms: float
     enrichment_ms: float
     duration_ms: float = 0.0
-    ids: list[str] = field(default_factory=list[str])
+    # Of the decision and of its event.
+    ids: list[str] = field(init=False)
+    # The chosen candidates in rank order, and which of them stand for their offer alone.
+    picks: list[int] = field(init=False)
+    bare: list[bool] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Draw the ids of the decision and of its event."""
+        """Draw the ids, and take this customer's part of the decisions."""
         self.ids = new_ids(self.request.now_ms, 2)
-
-    @cached_property
-    def picks(self) -> list[int]:
-        """The chosen candidates in rank order."""
-        return self.decisions.picks[self.index].tolist()
+        self.picks = self.decisions.picks[self.index].tolist()
+        mask = self.decisions.bare
+        self.bare = [False] * len(self.picks) if mask is None else mask[self.picks].tolist()
 
     @property
     def decision_id(self) -> str:
@@ -54,12 +55,6 @@ class DecidedCustomer:
     def recommendation_id(self) -> str:
         """The public id."""
         return PUBLIC_PREFIX + self.ids[0]
-
-    @cached_property
-    def bare(self) -> list[bool]:
-        """Which of the chosen candidates stand for their offer alone."""
-        mask = self.decisions.bare
-        return [False if mask is None else bool(mask[candidate]) for candidate in self.picks]
 
     @property
     def is_degraded(self) -> bool:

@@ -28,7 +28,13 @@ class ItemWriter:
     """Writes the items of one compiled flow; what does not depend on the customer is made once per candidate."""
 
     flow: CompiledFlow
+    # Whether any channel counts what it is given as shown: most answers need not be looked at for that.
+    may_be_implicit: bool = field(init=False)
     _shown: dict[tuple[int, bool], _Shown] = field(default_factory=dict[tuple[int, bool], _Shown])
+
+    def __post_init__(self) -> None:
+        """Look at the channels once."""
+        self.may_be_implicit = any(_is_implicit(channel) for channel in self.flow.candidates.catalogue.channels)
 
     def write(
         self,
@@ -49,7 +55,9 @@ class ItemWriter:
             score=score,
             propensity=propensity,
             selection_probability=1.0,
-            personalization={**_personalize(shown.personalization, customer), **properties},
+            personalization={**_personalize(shown.personalization, customer), **properties}
+            if shown.personalization or properties
+            else {},
         )
 
     def is_implicit(self, candidate: int, *, is_bare: bool) -> bool:
@@ -87,8 +95,12 @@ def _show(flow: CompiledFlow, candidate: int, *, is_bare: bool) -> _Shown:
             "mandatory": bool(offer.body.get("mandatory", False)),
         },
         personalization=(creative.body.get("personalization") if creative else None) or [],
-        is_implicit=channel is not None and channel.body.get("impressionMode") == "implicit",
+        is_implicit=channel is not None and _is_implicit(channel),
     )
+
+
+def _is_implicit(channel: Document) -> bool:
+    return channel.body.get("impressionMode") == "implicit"
 
 
 def _at(documents: tuple[Document, ...], index: int) -> Document | None:

@@ -47,7 +47,6 @@ def build_change(
     now_ms = decided.request.now_ms
     at = datetime.fromtimestamp(now_ms / 1000, UTC)
     impressions = _impressions(live, decided, answer)
-    day = at.astimezone(snapshot.zone).date().isoformat()
     tenant_id = snapshot.configuration.tenant_id
     events = [_decision_made(decided, snapshot, live, answer, at)]
     events += [_impression_recorded(tenant_id, decided, row, at, offset) for offset, row in enumerate(impressions, 1)]
@@ -62,7 +61,7 @@ def build_change(
         flow_version=live.published.version,
         recommended=_recommended(answer.decisions),
         impressions=impressions,
-        summaries=[_summary(row, day) for row in impressions],
+        summaries=_summaries(impressions, at, snapshot),
         events=events,
         trace=trace_of(snapshot, live, decided),
         suppressions=suppressions_after(impressions, snapshot),
@@ -86,6 +85,8 @@ def _recommended(items: Sequence[DecisionItem]) -> RecommendedItems:
 
 def _impressions(live: LiveFlow, decided: DecidedCustomer, answer: Recommendation) -> list[InteractionRow]:
     """Return a row for each offer on a channel that counts what it is given as shown; its event will have its id."""
+    if not live.items.may_be_implicit:
+        return []
     shown = [
         item
         for item, candidate, is_bare in zip(answer.decisions, decided.picks, decided.bare, strict=True)
@@ -111,6 +112,13 @@ def _impression(id_: str, decided: DecidedCustomer, item: DecisionItem) -> Inter
         rank=item.rank,
         score=item.score,
     )
+
+
+def _summaries(impressions: Sequence[InteractionRow], at: datetime, snapshot: TenantSnapshot) -> list[SummaryRow]:
+    if not impressions:
+        return []
+    day = at.astimezone(snapshot.zone).date().isoformat()
+    return [_summary(row, day) for row in impressions]
 
 
 def _summary(row: InteractionRow, day: str) -> SummaryRow:

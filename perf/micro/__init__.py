@@ -1,0 +1,1 @@
+"""What deciding costs in the process, as ratios within one run."""
