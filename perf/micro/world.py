@@ -116,7 +116,7 @@ def built(offers: int, *, with_policies: bool = True) -> tuple[TenantSnapshot, L
             outcome_types=(),
             flows=(published,),
             routes=(),
-            model_versions={},
+            model_origins={},
             models={},
             schema_tables={},
         )
