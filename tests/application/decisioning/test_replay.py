@@ -19,6 +19,7 @@ from kaireon_application.decisioning.replay_trace import Replay, configuration_o
 from kaireon_application.decisioning.snapshot import (
     Configuration,
     DecisionSettings,
+    LiveFlow,
     ModelOrigin,
     PublishedFlow,
     TenantSnapshot,
@@ -132,22 +133,24 @@ def recorded(case: Case) -> tuple[TenantSnapshot, list[StoredTrace]]:
             load_ms=0.0,
             enrichment_ms=0.0,
         )
-        row = trace_of(snapshot, live, decided)
-        assert row is not None
-        legend = decode_legend(live.legend)
-        traces.append(
-            StoredTrace(
-                recommendation_id=UUID(decided.decision_id),
-                decided_at=datetime.fromtimestamp(0, UTC),
-                customer_id=decided.customer_id,
-                flow_id=UUID(live.published.id),
-                flow_key=live.published.key,
-                flow_version=1,
-                content=legend.codec().decode(row.content),
-                legend=legend,
-            )
-        )
+        traces.append(_stored(snapshot, live, decided))
     return snapshot, traces
+
+
+def _stored(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> StoredTrace:
+    row = trace_of(snapshot, live, decided)
+    assert row is not None
+    legend = decode_legend(live.legend)
+    return StoredTrace(
+        recommendation_id=UUID(decided.decision_id),
+        decided_at=datetime.fromtimestamp(0, UTC),
+        customer_id=decided.customer_id,
+        flow_id=UUID(live.published.id),
+        flow_key=live.published.key,
+        flow_version=1,
+        content=legend.codec().decode(row.content),
+        legend=legend,
+    )
 
 
 def stored_and_read(snapshot: TenantSnapshot) -> TenantSnapshot:
