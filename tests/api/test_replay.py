@@ -8,7 +8,7 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from tests.api.shop import Shop
 
-SAME = {"identical": True, "differences": []}
+SAME: dict[str, Any] = {"identical": True, "differences": []}
 
 
 async def replay(shop: Shop, decision: dict[str, Any], **body: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ async def test_an_earlier_version_says_what_it_would_have_decided(shop: Shop) ->
 
 async def test_what_cannot_be_replayed_is_refused(shop: Shop, other_shop: Shop) -> None:
     decision, theirs = await shop.recommend(), await other_shop.recommend()
-    wrong = [
+    wrong: list[tuple[str, dict[str, Any], int]] = [
         (theirs["recommendationId"], {}, 404),
         (f"rec_{uuid4()}", {}, 404),
         ("nonsense", {}, 404),

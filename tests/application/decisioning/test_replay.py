@@ -29,9 +29,8 @@ from kaireon_application.decisioning.snapshot import (
 )
 from kaireon_core.decisioning.compile import ScoringModel
 from kaireon_core.decisioning.decide import Facts, decide
-from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.learning.compile import compile_model
-from tests.core.decisioning.cases import Case, catalogue_of, instant_ms, request_of
+from tests.core.decisioning.cases import Case, catalogue_of, flow_of, instant_ms, request_of
 from tests.core.decisioning.cases import customer as customer_of
 from tests.core.decisioning.worlds import world
 
@@ -162,7 +161,7 @@ def stored_and_read(snapshot: TenantSnapshot) -> TenantSnapshot:
 
 def _configuration(case: Case) -> Configuration:
     cards: dict[str, Thing] = case.get("models", {})
-    flow = parse_flow(case["flow"], FlowKind.DRAFT)
+    flow = flow_of(case)
     return Configuration(
         tenant_id="t",
         config_version=1,

@@ -11,15 +11,17 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from kaireon_core.catalog.document import Catalogue, Document
+from kaireon_core.decisioning.call_flow import inline_calls
 from kaireon_core.decisioning.compile import CompiledFlow, ScoringModel, compile_flow
 from kaireon_core.decisioning.contacts import ContactRows, Contacts
 from kaireon_core.decisioning.decide import Decisions, Facts, decide
+from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.decisioning.request import DecisionRequest, Routing
 from kaireon_core.learning.compile import compile_model
 from kaireon_core.table import CustomerFacts
 
-# {timezone?, maxOffers?, catalogue, models?, flow, request, customers}; see tests/golden/decisions.
+# {timezone?, maxOffers?, catalogue, models?, flows?, flow, request, customers}; see tests/golden/decisions.
 Case: TypeAlias = dict[str, Any]
 # (offer id, creative id or None): a row of the candidate table.
 Row: TypeAlias = tuple[str, str | None]
@@ -72,13 +74,19 @@ def catalogue_of(case: Case) -> Catalogue:
     return Catalogue(**{kind: tuple(map(document, case["catalogue"].get(kind, ()))) for kind in _KINDS})
 
 
+def flow_of(case: Case) -> Flow:
+    """Return the flow with what it calls in it."""
+    flows = {key: parse_flow(flow, FlowKind.DRAFT) for key, flow in case.get("flows", {}).items()}
+    return inline_calls(parse_flow(case["flow"], FlowKind.DRAFT), flows)
+
+
 def compile_case(case: Case) -> CompiledFlow:
     models = {
         key: ScoringModel(model_type="scorecard", model=compile_model("scorecard", config, None, _no_trees))
         for key, config in case.get("models", {}).items()
     }
     return compile_flow(
-        parse_flow(case["flow"], FlowKind.DRAFT),
+        flow_of(case),
         catalogue_of(case),
         models,
         zone=ZoneInfo(case.get("timezone", "UTC")),

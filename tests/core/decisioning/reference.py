@@ -23,6 +23,7 @@ from tests.core.decisioning.plain_values import (
     readable_instant,
     status_of,
 )
+from tests.core.decisioning.reference_flow import in_order, without_calls
 from tests.core.decisioning.reference_formulas import FormulaReference
 
 
@@ -37,7 +38,7 @@ class _Decision(FormulaReference):
     def __init__(self, case: Case, customer: Thing) -> None:
         super().__init__(case, customer)
         written: list[Thing] = case["flow"]["nodes"]
-        self.nodes = in_order(written)
+        self.nodes = without_calls(written, case.get("flows", {}))
         self.is_degraded = False
         self.funnel: list[tuple[str, int, int]] = []
         has_match = any(node["type"] == "match_creatives" for node in self.nodes)
@@ -338,14 +339,3 @@ def _in_turn(best: list[Candidate]) -> list[Candidate]:
         by_category.setdefault(one.offer.get("categoryId"), []).append(one)
     rounds = max((len(group) for group in by_category.values()), default=0)
     return [group[turn] for turn in range(rounds) for group in by_category.values() if turn < len(group)]
-
-
-def in_order(nodes: list[Thing]) -> list[Thing]:
-    return [node for _, node in sorted(enumerate(nodes), key=_run_order)]
-
-
-def _run_order(numbered: tuple[int, Thing]) -> tuple[int, int, int]:
-    number, node = numbered
-    phases = {"score": 2, "rank": 2, "compute": 3, "set_properties": 3, "response": 3}
-    position = node.get("position")
-    return phases.get(node["type"], 1), position if isinstance(position, int) else number, number

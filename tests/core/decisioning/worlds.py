@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.core.decisioning import world_words as words
 from tests.core.decisioning.cases import Case
+from tests.core.decisioning.world_calls import with_calls
 
 T = TypeVar("T")
 Thing = dict[str, Any]
@@ -254,7 +255,7 @@ class _World:
 
     def conditional(self) -> Thing:
         def branch(name: str) -> list[Thing]:
-            makers = [self.filter, self.qualify, self.qualify, self.contact_policy]
+            makers = [self.filter, self.qualify, self.qualify, self.contact_policy, self.call_rules]
             nodes = [self.pick(makers)() for _ in range(self.pick([0, 1, 2]))]
             return [{"id": f"{name}{at}{self.chance.random()}", **node} for at, node in enumerate(nodes)]
 
@@ -263,6 +264,9 @@ class _World:
             "type": "conditional",
             "config": {"condition": condition, "then": branch("then"), "else": branch("else")},
         }
+
+    def call_rules(self) -> Thing:
+        return {"type": "call_flow", "config": {"flowKey": "rules"}}
 
     def hooks(self) -> list[Thing]:
         configs = [
@@ -362,12 +366,14 @@ class _World:
 
     def case(self, customers: int | None) -> Case:
         catalogue = self.catalogue()
+        flow, flows = with_calls(self.chance, self.flow())
         return {
             "timezone": self.zone,
             "maxOffers": self.pick([2, 100, 100, 100]),
             "catalogue": catalogue,
             "models": {"card": self.card()},
-            "flow": self.flow(),
+            "flow": flow,
+            "flows": flows,
             "request": self.request(),
             "customers": [self.customer() for _ in range(customers or self.chance.randint(1, 4))],
         }

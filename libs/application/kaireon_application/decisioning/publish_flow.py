@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,9 +14,11 @@ from kaireon_application.catalog.entities import Entity, EntityReader, EntityWri
 from kaireon_application.catalog.read_entity import require
 from kaireon_application.decisioning.decision_flow import DECISION_FLOW
 from kaireon_application.errors import Conflict, InvalidInput
+from kaireon_core.decisioning.call_flow import caller_problems, inline_calls
 from kaireon_core.decisioning.flow import ContactPolicyNode, Enrich, Flow, Qualify, Score
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.problems import InvalidValue, Problem
+from kaireon_runtime.logs import logger
 
 _NOT_SCORING = ("draft", "archived")
 
@@ -29,8 +32,20 @@ class PublishedVersion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     config: dict[str, Any]
 
 
+class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest version of a published flow, and the flow's status."""
+
+    key: str
+    status: str
+    config: dict[str, Any]
+
+
 class FlowWriter(EntityWriter, Protocol):
     """Writes one tenant's things and the versions of its flows inside one transaction."""
+
+    async def live_versions(self) -> list[LiveVersion]:
+        """Return the newest version of every published flow."""
+        ...
 
     async def add_version(self, flow_id: UUID, config: dict[str, Any], notes: str | None) -> PublishedVersion:
         """Store the next version of a flow."""
@@ -67,7 +82,7 @@ async def publish_draft(writer: FlowWriter, entity: Entity, notes: str | None) -
         flow = parse_flow(config, FlowKind.PUBLISHED, "$.draftConfig")
     except InvalidValue as error:
         raise InvalidInput("the flow cannot be published", error.problems) from None
-    problems = await reference_problems(writer, flow)
+    problems = [*await reference_problems(writer, flow), *await call_problems(writer, entity.key, flow)]
     if problems:
         raise InvalidInput("the flow cannot be published", tuple(problems))
     version = await writer.add_version(entity.id, config, notes)
@@ -78,6 +93,31 @@ async def publish_draft(writer: FlowWriter, entity: Entity, notes: str | None) -
         "protected": True,
     }
     return await writer.update(msgspec.structs.replace(entity, status="active", body=body)), version
+
+
+async def call_problems(writer: FlowWriter, key: str, flow: Flow) -> list[Problem]:
+    """Return what is wrong with the calls of a flow, and with those of it by other flows."""
+    versions = await writer.live_versions()
+    active = dict(readable_flows((one.key, one.config) for one in versions if one.status == "active"))
+    try:
+        inline_calls(flow, active, key, "$.draftConfig")
+    except InvalidValue as error:
+        return list(error.problems)
+    message = "the flow '{}' calls this one and could not run any more: {}"
+    return [
+        Problem(path="$.draftConfig.nodes", message=message.format(caller, problem))
+        for caller, problem in caller_problems(key, flow, active)
+    ]
+
+
+def readable_flows(configs: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, Flow]]:
+    """Yield the published flows by key; what a later release wrote and this one cannot read is left out."""
+    for key, config in configs:
+        try:
+            # A version was checked strictly when it was published.
+            yield key, parse_flow(config, FlowKind.DRAFT)
+        except InvalidValue as error:
+            logger("kaireon.flows").error("a flow cannot be read", flowKey=key, reason=str(error))
 
 
 async def reference_problems(reader: EntityReader, flow: Flow) -> list[Problem]:

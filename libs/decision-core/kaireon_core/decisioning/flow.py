@@ -145,6 +145,19 @@ class Conditional(Node, frozen=True, kw_only=True, tag="conditional"):
     config: ConditionalConfig = ConditionalConfig()
 
 
+class CallFlowConfig(Config, frozen=True, kw_only=True):
+    """Which published flow to call."""
+
+    flow_key: Key | None = None
+
+
+class CallFlow(Node, frozen=True, kw_only=True, tag="call_flow"):
+    """Stands for the nodes of its phase in another flow; see `kaireon_core.decisioning.call_flow`."""
+
+    phases: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    config: CallFlowConfig = CallFlowConfig()
+
+
 class Hook(StrEnum):
     """What a formula in an extension point does: it keeps candidates before the score, replaces it, or keeps after."""
 
@@ -266,6 +279,7 @@ AnyNode: TypeAlias = Union[  # noqa: UP007 - msgspec reads the alias at run time
     Qualify,
     ContactPolicyNode,
     Conditional,
+    CallFlow,
     ExtensionPoint,
     Score,
     Rank,
@@ -274,7 +288,9 @@ AnyNode: TypeAlias = Union[  # noqa: UP007 - msgspec reads the alias at run time
     Response,
 ]
 # What may stand in a branch: what narrows the candidates it gets, and nothing that a flow has once.
-BRANCH_NODES: tuple[type[Node], ...] = (Filter, Enrich, Qualify, ContactPolicyNode, Conditional)
+BRANCH_NODES: tuple[type[Node], ...] = (Filter, Enrich, Qualify, ContactPolicyNode, Conditional, CallFlow)
+# What a flow has at most once.
+ONCE_NODES: tuple[type[Node], ...] = (Score, Rank, Response, MatchCreatives)
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

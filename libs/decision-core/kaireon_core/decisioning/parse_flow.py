@@ -12,7 +12,9 @@ from kaireon_core.column import compile_test
 from kaireon_core.decisioning.flow import (
     BRANCH_NODES,
     FILTER_OPERATORS,
+    ONCE_NODES,
     AnyNode,
+    CallFlow,
     Conditional,
     ContactPolicyNode,
     Enrich,
@@ -23,12 +25,9 @@ from kaireon_core.decisioning.flow import (
     Flow,
     FormulaProperty,
     Inventory,
-    MatchCreatives,
     Node,
     PrieWeights,
     Qualify,
-    Rank,
-    Response,
     Score,
     ScoreConfig,
     SetProperties,
@@ -153,7 +152,7 @@ def _completeness_problems(flow: Flow, path: str) -> list[Problem]:
     problems = list[Problem]()
     if not any(isinstance(node, Inventory) for node in flow.nodes):
         problems.append(Problem(path=f"{path}.nodes", message="a flow needs an inventory node as its first node"))
-    for type_ in (Score, Rank, Response, MatchCreatives):
+    for type_ in ONCE_NODES:
         found = [index for index, node in enumerate(flow.nodes) if isinstance(node, type_)]
         name = type_.__struct_config__.tag
         problems += [
@@ -185,6 +184,7 @@ _NEEDED: tuple[tuple[type[Node], str, Callable[[Any], bool]], ...] = (
     (ContactPolicyNode, "policyIds", lambda config: config.mode == "selected" and not config.policy_ids),
     (Conditional, "condition.conditions", lambda config: not config.condition.conditions),
     (Conditional, "then", lambda config: not config.then and not config.else_),
+    (CallFlow, "flowKey", lambda config: config.flow_key is None),
     (Score, "modelKey", lambda config: config.method != "priority_weighted" and config.model_key is None),
     (SetProperties, "properties", lambda config: not config.properties),
 )

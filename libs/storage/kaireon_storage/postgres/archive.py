@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from kaireon_application.decisioning.publish_flow import readable_flows
 from kaireon_application.decisioning.snapshot import ModelOrigin
+from kaireon_application.errors import InvalidInput
+from kaireon_core.decisioning.call_flow import inline_calls
 from kaireon_core.decisioning.compile import ScoringModel
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
@@ -44,10 +47,21 @@ class PostgresArchive:
         return await asyncio.to_thread(lambda: dict(self._compiled(origins, states)))
 
     async def flow_version(self, tenant_id: UUID, flow_id: UUID, version: int) -> Flow | None:
-        """Return a published version of a flow, None when there is none."""
+        """Return a published version of a flow, None when there is none; what it calls is as it is now.
+
+        Raises `InvalidInput` when one of its calls cannot be run any more.
+        """
         async with self._database.transaction(tenant_id) as connection:
-            row = await queries("flows").get_version(connection, tenant_id=tenant_id, flow_id=flow_id, version=version)
-        return None if row is None else parse_flow(row["config"], FlowKind.DRAFT)
+            sql = queries("flows")
+            row = await sql.get_version(connection, tenant_id=tenant_id, flow_id=flow_id, version=version)
+            others = [one async for one in sql.live_versions(connection, tenant_id=tenant_id)]
+        if row is None:
+            return None
+        live = dict(readable_flows((one["key"], one["config"]) for one in others))
+        try:
+            return inline_calls(parse_flow(row["config"], FlowKind.DRAFT), live)
+        except InvalidValue as error:
+            raise InvalidInput.at("$.version", f"this version cannot run any more: {error}") from None
 
     def _compiled(
         self, origins: Mapping[str, ModelOrigin], states: Mapping[str, Any]

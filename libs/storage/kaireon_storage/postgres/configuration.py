@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kaireon_application.customers.schema_table import SchemaTable, table_of
+from kaireon_application.decisioning.publish_flow import readable_flows
 from kaireon_application.decisioning.snapshot import (
     Configuration,
     DecisionSettings,
@@ -20,8 +21,8 @@ from kaireon_application.decisioning.snapshot import (
 )
 from kaireon_application.errors import NotFound
 from kaireon_core.catalog.document import Catalogue, Document
+from kaireon_core.decisioning.call_flow import inline_calls
 from kaireon_core.decisioning.compile import ScoringModel
-from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.learning.compile import ModelNotReady, compile_model
 from kaireon_core.learning.gradient_boosted import Trees
 from kaireon_core.problems import InvalidValue
@@ -152,15 +153,18 @@ def _catalogue(documents: dict[str, list[Document]]) -> Catalogue:
 
 
 def _flows(documents: Iterable[Document], versions: dict[str, Row]) -> Iterable[PublishedFlow]:
-    for document in documents:
-        row = versions.get(document.id)
-        if row is None or document.status != "active":
+    """Yield the active flows, their calls replaced by what the flows that they call, active or not, say now."""
+    published = [document for document in documents if document.id in versions]
+    flows = dict(readable_flows((document.key, versions[document.id]["config"]) for document in published))
+    for document in published:
+        if document.status != "active" or document.key not in flows:
             continue
+        row = versions[document.id]
         try:
-            # A version was checked strictly when it was published; what a later release cannot read is left out.
-            flow = parse_flow(row["config"], FlowKind.DRAFT)
+            flow = inline_calls(flows[document.key], flows, document.key)
         except InvalidValue as error:
-            logger("kaireon.configuration").error("a flow cannot be read", flowKey=document.key, reason=str(error))
+            # It was checked when it was published; since then a flow that it calls got another key.
+            logger("kaireon.configuration").error("a flow cannot run", flowKey=document.key, reason=str(error))
             continue
         yield PublishedFlow(
             id=document.id,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from kaireon_application.decisioning.publish_flow import FlowWriter, PublishedVersion
+from kaireon_application.decisioning.publish_flow import FlowWriter, LiveVersion, PublishedVersion
 from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.entities import PostgresEntityWriter
 from kaireon_storage.postgres.queries import queries
@@ -29,6 +29,11 @@ class PostgresFlowWriter(PostgresEntityWriter):
             self.connection, tenant_id=self.tenant_id, flow_id=flow_id, config=Jsonb(config), notes=notes
         )
         return PublishedVersion(**row)
+
+    async def live_versions(self) -> list[LiveVersion]:
+        """Return the newest version of every published flow."""
+        rows = self._flows.live_versions(self.connection, tenant_id=self.tenant_id)
+        return [LiveVersion(**row) async for row in rows]
 
 
 class PostgresFlows:

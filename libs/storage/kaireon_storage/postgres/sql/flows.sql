@@ -18,3 +18,11 @@ ORDER BY version DESC;
 SELECT config
 FROM flow_versions
 WHERE tenant_id = :tenant_id AND flow_id = :flow_id AND version = :version;
+
+-- name: live_versions
+-- The newest version of every published flow, with the flow's key and status.
+SELECT DISTINCT ON (version.flow_id) flow.key, flow.status, version.config
+FROM flow_versions AS version
+JOIN entities AS flow ON flow.tenant_id = version.tenant_id AND flow.id = version.flow_id
+WHERE version.tenant_id = :tenant_id AND flow.deleted_at IS NULL
+ORDER BY version.flow_id ASC, version.version DESC;
