@@ -20,6 +20,7 @@ from kaireon_application.decisioning.facts import (
     history_key,
 )
 from kaireon_core.decisioning.compile import Enrichment, Needs
+from kaireon_core.decisioning.history_needs import HistoryNeeds
 from kaireon_runtime.metrics import Metrics
 
 DAY_MS = 86_400_000
@@ -27,8 +28,13 @@ NOW_MS = 1_800_000_000_000
 SCHEMA = Enrichment(schema_id="s1", lookup_key="customer_id", fields=(), cache_ttl_seconds=60)
 
 
-def needs(window_ms: int = 0, *enrichments: Enrichment, totals: bool = False) -> Needs:
-    return Needs(enrichments=enrichments, contact_window_ms=window_ms, contact_totals=totals)
+def needs(window_ms: int = 0, *enrichments: Enrichment, totals: bool = False, outcomes_ms: int = 0) -> Needs:
+    return Needs(
+        enrichments=enrichments,
+        contact_window_ms=window_ms,
+        contact_totals=totals,
+        history=HistoryNeeds(outcome_window_ms=outcomes_ms),
+    )
 
 
 @dataclass
@@ -56,12 +62,19 @@ class Store:
     asked: list[str] = field(default_factory=list[str])
 
     async def load(
-        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, tables: Tables, since_ms: int
+        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, tables: Tables, now_ms: int
     ) -> list[CustomerRecord]:
         assert tenant_id == "t"
         assert tables == {}
         self.asked += customer_ids
-        history = History(self.version, since_ms, [], [] if needs.contact_totals else None)
+        window_ms = needs.history.outcome_window_ms
+        history = History(
+            self.version,
+            now_ms - needs.contact_window_ms,
+            [],
+            [] if needs.contact_totals else None,
+            now_ms - window_ms if window_ms else None,
+        )
         return [
             CustomerRecord(rows={one.row_key: {"id": id_} for one in needs.enrichments}, history=history)
             for id_ in customer_ids
@@ -104,6 +117,10 @@ async def test_a_cached_record_serves_only_flows_that_need_no_more(loader: FactL
         (needs(DAY_MS, totals=True), True),
         (needs(DAY_MS), False),
         (needs(DAY_MS, SCHEMA), True),
+        (needs(DAY_MS, outcomes_ms=DAY_MS), True),
+        (needs(DAY_MS, outcomes_ms=DAY_MS - 1), False),
+        (needs(DAY_MS, outcomes_ms=DAY_MS + 1), True),
+        (needs(DAY_MS), False),
     )
     for wanted, is_loaded in cases:
         await load(loader, ["a"], wanted)

@@ -13,7 +13,8 @@ from msgspec import structs
 
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.explain_trace import StoredTrace
-from kaireon_application.decisioning.facts import CustomerRecord, History, contacts_of
+from kaireon_application.decisioning.facts import CustomerRecord, History
+from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.record_trace import trace_of
 from kaireon_application.decisioning.replay_trace import Replay, configuration_of, decide_again, read_content
 from kaireon_application.decisioning.snapshot import (
@@ -198,4 +199,12 @@ def _history(customer: Thing) -> History:
         (one.get("offer"), one.get("creative"), one.get("channel"), instant_ms(one["at"]), 1)
         for one in customer.get("contacts", ())
     ]
-    return History(1, 0, sorted(rows, key=lambda row: row[3]), rows)
+    outcomes = [
+        (one["offer"], one["creative"], one["channel"], instant_ms(one["at"]), one["outcome"], _is_response(one))
+        for one in customer.get("outcomes", ())
+    ]
+    return History(1, 0, sorted(rows, key=lambda row: row[3]), rows, 0, outcomes)
+
+
+def _is_response(outcome: Thing) -> bool:
+    return outcome["classification"] != "neutral"

@@ -13,7 +13,7 @@ import numpy as np
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.call_flow import inline_calls
 from kaireon_core.decisioning.compile import CompiledFlow, ScoringModel, compile_flow
-from kaireon_core.decisioning.contacts import ContactRows, Contacts
+from kaireon_core.decisioning.contacts import ContactRows, Contacts, OutcomeRows, Place
 from kaireon_core.decisioning.decide import Decisions, Facts, decide
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
@@ -116,7 +116,7 @@ def request_of(case: Case) -> DecisionRequest:
 
 
 def facts_of(case: Case, flow: CompiledFlow, customers: list[dict[str, Any]]) -> Facts:
-    """Return the facts, of the contacts only those that the flow says it needs."""
+    """Return the facts, of the history only what the flow says it needs."""
     return Facts(
         customers=[customer(one) for one in customers],
         segments=[frozenset(one.get("segments", ())) for one in customers],
@@ -138,20 +138,44 @@ def customer(written: dict[str, Any]) -> CustomerFacts:
 def _contacts(flow: CompiledFlow, customers: list[dict[str, Any]], now_ms: int) -> Contacts:
     recent = list[tuple[int, int, int, int, int, int]]()
     totals = defaultdict[tuple[int, int, int, int], list[int]](list)
-    for number, customer in enumerate(customers):
-        for contact in customer.get("contacts", ()):
-            at_ms = instant_ms(contact["at"])
-            place = (
-                number,
-                flow.offer_index.get(contact.get("offer"), -1),
-                flow.creative_index.get(contact.get("creative"), -1),
-                flow.channel_index.get(contact.get("channel"), -1),
-            )
+    for number, written in enumerate(customers):
+        for contact in written.get("contacts", ()):
+            customer, offer, creative, channel, at_ms = _place(flow, number, contact)
+            place = customer, offer, creative, channel
             totals[place].append(at_ms)
             if at_ms >= now_ms - flow.needs.contact_window_ms and flow.needs.contact_window_ms:
                 recent.append((*place, at_ms, 1))
     summed = [(*place, max(instants), len(instants)) for place, instants in totals.items()]
-    return Contacts(recent=ContactRows.of(recent), totals=ContactRows.of(summed if flow.needs.contact_totals else []))
+    return Contacts(
+        recent=ContactRows.of(recent),
+        totals=ContactRows.of(summed if flow.needs.contact_totals else []),
+        outcomes=_outcomes(flow, customers, now_ms),
+    )
+
+
+def _outcomes(flow: CompiledFlow, customers: list[dict[str, Any]], now_ms: int) -> OutcomeRows:
+    window_ms = flow.needs.history.outcome_window_ms
+    found: list[tuple[Place, dict[str, Any]]] = [
+        (_place(flow, number, done), done)
+        for number, customer in enumerate(customers)
+        for done in customer.get("outcomes", ())
+    ]
+    known = [(place, done) for place, done in found if window_ms and place[4] >= now_ms - window_ms]
+    return OutcomeRows.of(
+        [place for place, _ in known],
+        [done["outcome"] for _, done in known],
+        [done["classification"] != "neutral" for _, done in known],
+    )
+
+
+def _place(flow: CompiledFlow, customer: int, row: dict[str, Any]) -> Place:
+    return (
+        customer,
+        flow.offer_index.get(row.get("offer", ""), -1),
+        flow.creative_index.get(row.get("creative") or "", -1),
+        flow.channel_index.get(row.get("channel") or "", -1),
+        instant_ms(row["at"]),
+    )
 
 
 def run(case: Case) -> list[Outcome]:

@@ -26,6 +26,7 @@ class PolicyReference:
         self.zone = ZoneInfo(case.get("timezone", "UTC"))
         self.segments: set[str] = set(customer.get("segments", ()))
         self.contacts: list[Thing] = customer.get("contacts", [])
+        self.outcomes: list[Thing] = customer.get("outcomes", [])
         # What a policy still forbids while the answer is filled, in order of priority.
         self.limits: list[tuple[Thing, Breaks]] = []
         # Inside a branch: the candidates that it is not for.
@@ -95,9 +96,9 @@ class PolicyReference:
     def _blocks(self, policy: Thing, one: Candidate) -> bool:
         config = policy["config"]
         match policy["ruleType"]:
-            case "cooldown":
-                ages = [self.now - datetime.fromisoformat(c["at"]) for c in self._contacts_of(policy, one.offer)]
-                return bool(ages) and min(ages) < timedelta(hours=config["cooldownHours"])
+            case "cooldown" | "outcome_based" | "category_suppression":
+                found, rest = self._rest(policy, one)
+                return any(self.now - datetime.fromisoformat(done["at"]) < rest for done in found)
             case "segment_exclusion":
                 return any(segment in self.segments for segment in config["excludeSegments"])
             case "time_window":
@@ -116,6 +117,42 @@ class PolicyReference:
                 return any(len(_inside(contacts, test)) >= maximum for maximum, test in self._windows(config))
             case _:
                 return True
+
+    def _rest(self, policy: Thing, one: Candidate) -> tuple[list[Thing], timedelta]:
+        """Return what a policy waits after, and for how long."""
+        config = policy["config"]
+        match policy["ruleType"]:
+            case "cooldown":
+                return self._contacts_of(policy, one.offer), timedelta(hours=config["cooldownHours"])
+            case "outcome_based":
+                days = config["suppressForDays"] if "afterOutcome" in config else config["lookbackDays"]
+                return self._banning(policy, one.offer), timedelta(days=days)
+            case _:
+                found = self._responses(config) if self._is_in(config, one.offer) else []
+                return found, timedelta(days=config["suppressionDays"])
+
+    def _banning(self, policy: Thing, offer: Thing) -> list[Thing]:
+        """Return the outcomes that a policy waits after, with the contacts if it waits after impressions."""
+        wanted = policy["config"].get("afterOutcome", policy["config"].get("outcomeType"))
+        keys = [wanted] if isinstance(wanted, str) else wanted
+        found = [done for done in self.outcomes if done["outcome"] in keys]
+        found += self.contacts if "impression" in keys else []
+        inside = [done for done in found if self._counts(policy, self._where(done))]
+        is_per_offer = policy["config"].get("perOffer", False)
+        return [done for done in inside if done["offer"] == offer["id"]] if is_per_offer else inside
+
+    def _responses(self, config: Thing) -> list[Thing]:
+        """Return the responses on the offers of a category."""
+        return [
+            done
+            for done in self.outcomes
+            if done["classification"] != "neutral" and self._is_in(config, self._find("offers", done["offer"]) or {})
+        ]
+
+    def _is_in(self, config: Thing, offer: Thing) -> bool:
+        if config.get("subCategoryId") is not None:
+            return offer.get("subCategoryId") == config["subCategoryId"]
+        return offer.get("categoryId") == config["categoryId"]
 
     def _group(self, config: Thing) -> list[Thing]:
         return [offer for offer in self._all("offers") if is_named(offer, config["offerGroup"])]

@@ -69,6 +69,10 @@ _CAPS: dict[str, Any] = {
     "excludeSegments": [],
     "budgetField": "spent",
     "threshold": 1,
+    "afterOutcome": "dismiss",
+    "suppressForDays": 1,
+    "categoryId": "a",
+    "suppressionDays": 1,
 }
 _EVERYTHING: Case = {
     "catalogue": {

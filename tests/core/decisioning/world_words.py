@@ -32,6 +32,9 @@ NOWS = [
 ZONES = ["UTC", "Europe/Vienna", "America/New_York", "Africa/Cairo", "Asia/Kathmandu"]
 # Minutes before now, many of them on the border of some window.
 AGES = [0, 1, 59, 60, 61, 119, 120, 600, 1380, 1440, 1441, 1500, 2880, 7 * 1440, 20 * 1440, 40 * 1440]
+# Days of bans; with the ages above, many bans end now.
+BAN_DAYS = [1, 1, 2, 7, 20, 0.5, 1 / 24]
+OUTCOMES = {"impression": "neutral", "click": "positive", "dismiss": "negative", "deferred": "neutral"}
 # How instants are written: with a zone, in another one, as a date, without a zone.
 WRITTEN: list[Callable[[datetime], str]] = [
     datetime.isoformat,

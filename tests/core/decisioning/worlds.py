@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from tests.core.decisioning import world_history as past
 from tests.core.decisioning import world_words as words
 from tests.core.decisioning.cases import Case
 from tests.core.decisioning.world_calls import with_calls
@@ -183,10 +184,13 @@ class _World:
             "time_window": self.time_window,
             "budget_exhausted": lambda: {"budgetField": "spent", "threshold": self.pick([0, 1, 1.5, 2])},
             "allow_override": dict,
-            "outcome_based": dict,
+            "outcome_based": lambda: past.outcome_based(self.chance),
+            "category_suppression": lambda: past.category_suppression(self.chance),
+            "telepathy": dict,
         }
-        often = ["frequency_cap", "cooldown", "mutual_exclusion", "allow_override", "time_window"]
-        rule_type = "outcome_based" if self.happens(30) else self.pick([*often, *list(config_of)[:-1]])
+        often = ["frequency_cap", "cooldown", "mutual_exclusion", "allow_override", "time_window", "outcome_based"]
+        often += ["category_suppression"] * 2
+        rule_type = "telepathy" if self.happens(30) else self.pick([*often, *list(config_of)[:-1]])
         scoped = self.scoped(id_)
         if rule_type == "cross_channel_cap":
             scoped |= self.maybe(2, "scopes", [[{"scope": "channel", "scopeId": "ch0"}]])
@@ -344,6 +348,7 @@ class _World:
             "request": self.maybe(2, "channel", ["a"]),
             "segments": self.some(words.SEGMENTS, 2),
             "contacts": [self.contact() for _ in range(self.pick([0, 1, 3, 6]))],
+            "outcomes": [past.outcome(self.chance, self.contact()) for _ in range(self.pick([0, 0, 1, 2, 4]))],
         }
 
     def propensities(self) -> Thing:

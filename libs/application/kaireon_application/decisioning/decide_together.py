@@ -12,7 +12,8 @@ from kaireon_application.decisioning.answer import build_answer
 from kaireon_application.decisioning.changes import DecisionChange
 from kaireon_application.decisioning.customer_facts import build_customer_facts, segments_of
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
-from kaireon_application.decisioning.facts import ContactRow, CustomerRecord, FactLoader, History, contacts_of
+from kaireon_application.decisioning.facts import ContactRow, CustomerRecord, FactLoader, History
+from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.record_decision import IdempotencyDraft, build_change
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from kaireon_application.decisioning.facts import CustomerRecord, contacts_of
+from kaireon_application.decisioning.facts import CustomerRecord
+from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.snapshot import LiveFlow
 from kaireon_application.decisioning.wire import DecisionItem
 from kaireon_application.platform.identity import new_ids

@@ -9,8 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from kaireon_application.customers.schema_table import SchemaTable
-from kaireon_core.decisioning.compile import CompiledFlow, Needs
-from kaireon_core.decisioning.contacts import ContactRows, Contacts
+from kaireon_core.decisioning.compile import Needs
 from kaireon_runtime.catalogue import CACHE_HITS, CACHE_MISSES
 from kaireon_runtime.metrics import Metrics
 
@@ -18,21 +17,36 @@ from kaireon_runtime.metrics import Metrics
 Tables: TypeAlias = Mapping[str, SchemaTable]
 # (offer, creative, channel, at_ms, count): ids as stored, None for none.
 ContactRow: TypeAlias = tuple[str | None, str | None, str | None, int, int]
+# (offer, creative, channel, at_ms, outcome key, whether it is positive or negative): ids as stored, None for none.
+OutcomeRow: TypeAlias = tuple[str | None, str | None, str | None, int, str, bool]
 _HISTORY_TTL_SECONDS = 3600
 
 
 class History(msgspec.Struct, frozen=True, array_like=True):
-    """A customer's version and contacts; `recent` reaches back to `since_ms`, `totals` is None when not loaded."""
+    """A customer's version, contacts and outcomes.
+
+    `recent` reaches back to `since_ms`, `totals` is None when not loaded. `outcomes` are those other than impressions
+    since `outcomes_since_ms`, which is None when they were not loaded.
+    """
 
     version: int
     since_ms: int
     recent: list[ContactRow]
     totals: list[ContactRow] | None
+    outcomes_since_ms: int | None = None
+    outcomes: list[OutcomeRow] = []
 
     def is_enough_for(self, needs: Needs, now_ms: int) -> bool:
         """Whether a flow with these needs can decide with it."""
         has_recent = needs.contact_window_ms == 0 or self.since_ms <= now_ms - needs.contact_window_ms
-        return has_recent and (self.totals is not None or not needs.contact_totals)
+        has_totals = self.totals is not None or not needs.contact_totals
+        return has_recent and has_totals and self._has_outcomes(needs, now_ms)
+
+    def _has_outcomes(self, needs: Needs, now_ms: int) -> bool:
+        window_ms = needs.history.outcome_window_ms
+        if window_ms == 0:
+            return True
+        return self.outcomes_since_ms is not None and self.outcomes_since_ms <= now_ms - window_ms
 
     def after(self, contacts: Sequence[ContactRow], needs: Needs, now_ms: int) -> History:
         """Return the history after a decision that showed these offers: what the commit has just made of it."""
@@ -42,6 +56,9 @@ class History(msgspec.Struct, frozen=True, array_like=True):
             max(self.since_ms, horizon),
             [row for row in self.recent if row[3] >= horizon] + list(contacts),
             None if self.totals is None else _added(self.totals, contacts),
+            # A decision brings no outcomes about.
+            self.outcomes_since_ms,
+            self.outcomes,
         )
 
 
@@ -66,9 +83,12 @@ class FactStore(Protocol):
     """Reads facts from the system of record. Raises `Unavailable` while it cannot be reached."""
 
     async def load(
-        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, tables: Tables, since_ms: int
+        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, tables: Tables, now_ms: int
     ) -> list[CustomerRecord]:
-        """Return one record per customer, in order, in one round trip; an unknown customer has version 0."""
+        """Return one record per customer, in order, in one round trip; an unknown customer has version 0.
+
+        The windows of `needs` end at `now_ms`.
+        """
         ...
 
 
@@ -128,9 +148,8 @@ class FactLoader:
             found = await self._cached(tenant_id, customer_ids, needs, now_ms)
         missing = [index for index, record in enumerate(found) if record is None]
         if missing:
-            since_ms = now_ms - needs.contact_window_ms
             missed = [customer_ids[index] for index in missing]
-            loaded = await self.store.load(tenant_id, missed, needs, tables, since_ms)
+            loaded = await self.store.load(tenant_id, missed, needs, tables, now_ms)
             self._remember(tenant_id, missed, loaded, needs)
             for index, record in zip(missing, loaded, strict=True):
                 found[index] = record
@@ -175,29 +194,3 @@ def _record(rows: bytes | None, history: bytes | None, needs: Needs, now_ms: int
         return None
     is_enough = past.is_enough_for(needs, now_ms) and all(e.row_key in decoded for e in needs.enrichments)
     return CustomerRecord(rows=decoded, history=past) if is_enough else None
-
-
-def contacts_of(flow: CompiledFlow, histories: Sequence[History]) -> Contacts:
-    """Return the contact columns of B customers, with ids turned into places in the flow's catalogue."""
-    return Contacts(
-        recent=_columns(flow, [history.recent for history in histories]),
-        totals=_columns(flow, [history.totals or [] for history in histories]),
-    )
-
-
-def _columns(flow: CompiledFlow, histories: Sequence[list[ContactRow]]) -> ContactRows:
-    offers, creatives, channels = flow.offer_index, flow.creative_index, flow.channel_index
-    return ContactRows.of(
-        [
-            (
-                customer,
-                offers.get(offer or "", -1),
-                creatives.get(creative or "", -1),
-                channels.get(channel or "", -1),
-                at_ms,
-                count,
-            )
-            for customer, rows in enumerate(histories)
-            for offer, creative, channel, at_ms, count in rows
-        ]
-    )

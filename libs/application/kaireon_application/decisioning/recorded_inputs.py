@@ -45,7 +45,13 @@ def write_facts(decided: DecidedCustomer) -> dict[str, Any]:
         "segments": sorted(decided.segments),
         "contacts": decided.record.history.recent,
         "contactTotals": decided.record.history.totals,
+        **_write_outcomes(decided.record.history),
     }
+
+
+def _write_outcomes(history: History) -> dict[str, Any]:
+    """Return the outcomes where they are known: a flow that does not look at them keeps none."""
+    return {} if history.outcomes_since_ms is None else {"outcomes": history.outcomes}
 
 
 def read_inputs(content: TraceContent) -> RecordedInputs:
@@ -57,6 +63,7 @@ def read_inputs(content: TraceContent) -> RecordedInputs:
         since_ms=0,
         recent=[tuple(row) for row in facts["contacts"]],
         totals=None if totals is None else [tuple(row) for row in totals],
+        outcomes=[tuple(row) for row in facts.get("outcomes", ())],
     )
     return RecordedInputs(
         request=DecisionRequest(

@@ -16,7 +16,7 @@ from kaireon_application.decisioning.choose_flow import choose_flow
 from kaireon_application.decisioning.compare_decisions import Difference, differences_between
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.explain_trace import StoredTrace, Traces, find_trace
-from kaireon_application.decisioning.facts import contacts_of
+from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.record_trace import content_of
 from kaireon_application.decisioning.recorded_inputs import read_inputs
 from kaireon_application.decisioning.snapshot import (

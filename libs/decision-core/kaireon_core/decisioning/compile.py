@@ -39,6 +39,7 @@ from kaireon_core.decisioning.flow import (
     in_run_order,
 )
 from kaireon_core.decisioning.formulas import FlowFormula
+from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.inventory import compile_inventory
 from kaireon_core.decisioning.match_creatives import compile_match_creatives
 from kaireon_core.decisioning.output import Output, compile_output
@@ -71,6 +72,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     enrichments: tuple[Enrichment, ...]
     contact_window_ms: int
     contact_totals: bool
+    history: HistoryNeeds = NOTHING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,6 +287,7 @@ def _needs(nodes: Sequence[AnyNode], stages: Sequence[Stage]) -> Needs:
         ),
         contact_window_ms=max((stage.contact_window_ms for stage in stages), default=0),
         contact_totals=any(stage.needs_contact_totals for stage in stages),
+        history=HistoryNeeds.union(stage.history for stage in stages),
     )
 
 

@@ -12,6 +12,7 @@ from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.conditions import Holding
 from kaireon_core.decisioning.filtering import compile_conditions, customer_names
 from kaireon_core.decisioning.flow import Conditional
+from kaireon_core.decisioning.history_needs import HistoryNeeds
 from kaireon_core.decisioning.state import Stage, StagePart, State
 
 
@@ -44,6 +45,7 @@ def compile_conditional(
         shared_codes=[code for stage in inner for code in stage.shared_codes],
         contact_window_ms=max((stage.contact_window_ms for stage in inner), default=0),
         needs_contact_totals=any(stage.needs_contact_totals for stage in inner),
+        history=HistoryNeeds.union(stage.history for stage in inner),
         inner=[one for stage in inner for one in (stage, *stage.inner)],
     )
 

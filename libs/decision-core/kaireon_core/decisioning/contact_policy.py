@@ -13,10 +13,11 @@ from kaireon_core.column import Mask, Operator, any_in, compile_test
 from kaireon_core.decisioning.calendar import HOUR_MS, day_and_hour
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.caps import compile_cap
-from kaireon_core.decisioning.contacts import NEVER
 from kaireon_core.decisioning.coverage import EVERYWHERE, scopes_of
 from kaireon_core.decisioning.flow import ContactPolicyNode
-from kaireon_core.decisioning.policy import AddReason, Area, Counts, Policy, PolicyScope
+from kaireon_core.decisioning.history_needs import HistoryNeeds
+from kaireon_core.decisioning.outcome_policies import compile_category_suppression, compile_outcome_based
+from kaireon_core.decisioning.policy import AddReason, Area, Policy, PolicyScope
 from kaireon_core.decisioning.qualify import in_order
 from kaireon_core.decisioning.reasons import LegendBuilder
 from kaireon_core.decisioning.state import SharedLimit, Stage, StagePart, State
@@ -41,6 +42,7 @@ def compile_contact_policy(node: ContactPolicyNode, candidates: Candidates, lege
         apply=apply,
         contact_window_ms=max((policy.window_ms for policy in policies), default=0),
         needs_contact_totals=any(policy.needs_totals for policy in policies),
+        history=HistoryNeeds.union(policy.history for policy in policies),
         shared_codes=[code for policy in policies for code in policy.shared_codes],
         parts=[
             StagePart(document=document, covered=policy.covered, apply=policy.apply)
@@ -93,23 +95,11 @@ def _compile_cooldown(
     def apply(state: State) -> None:
         if not state.contacts.totals.at_ms.size:
             return
-        last = _last_contact_ms(state, scope)
+        totals = state.contacts.totals
+        last = scope.last_ms(state, totals, scope.counted(state, totals))
         state.drop(scope.binding(state) & (last > state.request.now_ms - window_ms), code)
 
     return Policy(covered=scope.covered, apply=apply, needs_totals=True)
-
-
-def _last_contact_ms(state: State, scope: PolicyScope) -> Counts:
-    """Return when the last contact in scope was: per customer (B, 1), or per candidate's offer (B, C)."""
-    rows = state.contacts.totals
-    counted = scope.counted(state, rows)
-    customers = state.table.customers
-    if not scope.per_offer:
-        last = np.full(customers, NEVER, np.int64)
-        np.maximum.at(last, rows.customer[counted], rows.at_ms[counted])
-        return last[:, None]
-    offers = len(state.candidates.catalogue.offers)
-    return rows.last_by_offer(customers, offers, counted)[:, state.candidates.offer]
 
 
 def _compile_segment_exclusion(
@@ -231,5 +221,7 @@ _TYPES: dict[str, CompilePolicy] = {
     "mutual_exclusion": _compile_mutual_exclusion,
     "budget_exhausted": _compile_budget_exhausted,
     "allow_override": _compile_allow_override,
+    "outcome_based": compile_outcome_based,
+    "category_suppression": compile_category_suppression,
 }
 EVALUATED_POLICY_TYPES = frozenset(_TYPES)

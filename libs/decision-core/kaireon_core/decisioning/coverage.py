@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.column import Mask
 from kaireon_core.decisioning.candidates import Candidates
-from kaireon_core.decisioning.contacts import ContactRows
+from kaireon_core.decisioning.contacts import HistoryRows
 
 Segments: TypeAlias = Sequence[frozenset[str]]
 
@@ -44,8 +44,8 @@ class Coverage:
             return None
         return np.array([not self.segments.isdisjoint(mine) for mine in segments], np.bool_)
 
-    def of_contacts(self, rows: ContactRows, segments: Segments) -> Mask:
-        """Return which contacts are covered, shape (n,); those of a segment's members all are."""
+    def of_history(self, rows: HistoryRows, segments: Segments) -> Mask:
+        """Return which contacts or outcomes are covered, shape (n,); those of a segment's members all are."""
         if self.is_global:
             return np.ones(len(rows.customer), np.bool_)
         mask = self.offers[rows.offer] | self.creatives[rows.creative] | self.channels[rows.channel]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from kaireon_core.column import Mask
 from kaireon_core.decisioning.candidates import Candidates
-from kaireon_core.decisioning.contacts import ContactRows
+from kaireon_core.decisioning.contacts import HistoryRows
 from kaireon_core.decisioning.coverage import Coverage, Scope, coverage_of
+from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.state import State
 
 Counts: TypeAlias = NDArray[np.int64]
@@ -31,6 +32,7 @@ class Policy:
     apply: Callable[[State], None]
     window_ms: int = 0
     needs_totals: bool = False
+    history: HistoryNeeds = NOTHING
     shared_codes: Sequence[int] = ()
 
 
@@ -75,6 +77,14 @@ class PolicyScope:
         covered = state.inside(self.covered(state))
         return covered if self.freed is None else covered & ~self.freed.candidates(state)
 
-    def counted(self, state: State, rows: ContactRows) -> Mask:
-        """Return which contacts count, (n,)."""
-        return self.counting.coverage.of_contacts(rows, state.segments)
+    def counted(self, state: State, rows: HistoryRows) -> Mask:
+        """Return which rows of the history count, (n,)."""
+        return self.counting.coverage.of_history(rows, state.segments)
+
+    def last_ms(self, state: State, rows: HistoryRows, counted: Mask) -> Counts:
+        """Return when the last of the counted rows was: per customer (B, 1), or per candidate's offer (B, C)."""
+        customers = state.table.customers
+        if not self.per_offer:
+            return rows.last(customers, counted)[:, None]
+        offers = len(state.candidates.catalogue.offers)
+        return rows.last_by_offer(customers, offers, counted)[:, state.candidates.offer]

@@ -16,6 +16,7 @@ from kaireon_core.decisioning.calendar import Period, period_start_ms
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.contacts import Contacts
 from kaireon_core.decisioning.coverage import Coverage, Segments
+from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.reasons import Reasons
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.table import Table
@@ -111,6 +112,7 @@ class Stage:
     # How far back it must see contacts, in milliseconds; 0 = not at all.
     contact_window_ms: int = 0
     needs_contact_totals: bool = False
+    history: HistoryNeeds = NOTHING
     # The reasons of its shared limits: these may apply again while the answer is filled.
     shared_codes: Sequence[int] = ()
     # Its rules or policies one by one, for explanations.

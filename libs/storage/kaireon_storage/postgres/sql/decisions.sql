@@ -235,6 +235,16 @@ WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
     AND occurred_at >= to_timestamp(:since_ms::double precision / 1000) AND outcome_key = 'impression'
 ORDER BY customer_id, occurred_at;
 
+-- name: recent_outcomes
+-- Everything else that these customers did from an instant on.
+SELECT customer_id, offer_id::text, creative_id::text, channel_id::text,
+    (extract(epoch FROM occurred_at) * 1000)::bigint AS at_ms, outcome_key,
+    coalesce(classification IN ('positive', 'negative'), false) AS is_response
+FROM interactions
+WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
+    AND occurred_at >= to_timestamp(:since_ms::double precision / 1000) AND kind = 'outcome'
+ORDER BY customer_id, occurred_at;
+
 -- name: contact_totals
 -- All impressions of these customers ever, per offer, creative and channel.
 SELECT customer_id, offer_id::text, creative_id::text, channel_id::text, impressions,
