@@ -10,7 +10,8 @@ import msgspec
 from kaireon_application.decisioning.answer import build_answer
 from kaireon_application.decisioning.changes import DecisionChange
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
-from kaireon_application.decisioning.facts import CustomerRecord, History, contacts_of
+from kaireon_application.decisioning.facts import CustomerRecord, History
+from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.record_decision import build_change
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.wire import RecommendRequest

@@ -85,9 +85,10 @@ class DroppedCandidate(CandidateEntry, frozen=True, kw_only=True, rename="camel"
 
 
 class ScoringResult(CandidateEntry, frozen=True, kw_only=True, rename="camel"):
-    """A candidate that was scored; `rank` is null unless it was chosen."""
+    """A candidate that was scored; `rank` and `selection_probability` are null unless it was chosen."""
 
     rank: int | None
+    selection_probability: float | None
     score: float
     propensity: float | None
     fit_multiplier: float
@@ -173,7 +174,7 @@ def detail(trace: StoredTrace) -> TraceDetail:
     left = {count.stage: count.out for count in counts}
     before_scoring = [count.out for count in counts if count.stage in _UNSCORED]
     scored = _scored(trace, reasons)
-    dropped = _dropped(legend, reasons)
+    dropped = _dropped(trace, reasons)
     after_qualification = left.get("qualify", before_scoring[-1] if before_scoring else len(reasons))
     after_contact_policy = left.get("contact_policy", after_qualification)
     return TraceDetail(
@@ -233,9 +234,17 @@ def _common(trace: StoredTrace) -> dict[str, Any]:
     }
 
 
-def _dropped(legend: Legend, reasons: Reasons) -> list[DroppedCandidate]:
+def shown(trace: StoredTrace, row: int) -> CandidateEntry:
+    """Return a candidate as it was shown or would have been: an offer that stood for itself had no creative."""
+    candidate, bare = trace.legend.candidates[row], trace.content.bare
+    if bare is None or not bare[row]:
+        return candidate
+    return msgspec.structs.replace(candidate, creative_id=None, creative_name=None, channel_id=None, placement_id=None)
+
+
+def _dropped(trace: StoredTrace, reasons: Reasons) -> list[DroppedCandidate]:
     rows = np.flatnonzero(reasons != KEPT).tolist()
-    return [_with_reason(legend.candidates[row], legend.reasons[int(reasons[row]) - 1]) for row in rows]
+    return [_with_reason(shown(trace, row), trace.legend.reasons[int(reasons[row]) - 1]) for row in rows]
 
 
 def _with_reason(candidate: CandidateEntry, reason: Reason) -> DroppedCandidate:
@@ -262,8 +271,9 @@ def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
     rows.sort(key=lambda row: (rank_of.get(row, len(rows) + 1), -scores[row], row))
     return [
         ScoringResult(
-            **msgspec.structs.asdict(legend.candidates[row]),
+            **msgspec.structs.asdict(shown(trace, row)),
             rank=rank_of.get(row),
+            selection_probability=1.0 if row in rank_of else None,
             score=float(scores[row]),
             propensity=None if propensities is None else float(propensities[row]),
             fit_multiplier=float(fits[row]),

@@ -1,0 +1,53 @@
+"""The words of narratives: every language says the same things, and what is said stands in the right place."""
+
+from __future__ import annotations
+
+import string
+
+import msgspec
+import pytest
+
+from kaireon_application.decisioning.narrative import NarrativeRequest
+from kaireon_application.decisioning.narrative_words import Words, languages, words_of
+
+
+def test_there_are_four_languages() -> None:
+    assert languages() == ("de", "en", "es", "fr")
+
+
+@pytest.mark.parametrize("language", languages())
+def test_a_language_says_all_that_english_says_with_the_same_names(language: str) -> None:
+    assert _shape(words_of(language)) == _shape(words_of("en"))
+
+
+def _shape(words: Words) -> dict[str, dict[str, set[str]]]:
+    """Return for each sentence the names that are filled in."""
+    tables: dict[str, dict[str, str]] = {
+        name: value for name, value in msgspec.to_builtins(words).items() if isinstance(value, dict)
+    }
+    return {
+        name: {
+            key: {found[1] for found in string.Formatter().parse(sentence) if found[1] is not None}
+            for key, sentence in table.items()
+        }
+        for name, table in tables.items()
+    }
+
+
+@pytest.mark.parametrize(("things", "listed"), [([], ""), (["a"], "a"), (["a", "b"], "a and b")])
+def test_things_are_listed(things: list[str], listed: str) -> None:
+    assert words_of("en").listed(things) == listed
+    assert words_of("de").listed(["a", "b", "c"]) == "a, b und c"
+
+
+def test_what_has_no_words_is_still_told() -> None:
+    words = words_of("fr")
+    assert words.stage("something_new") == "something_new"
+    assert words.reason("something_new") == words.reasons["other"]
+
+
+@pytest.mark.parametrize(("language", "told_in"), [("DE", "de"), ("pt-BR", "pt"), ("fr_CA", "fr")])
+def test_only_the_language_of_a_code_counts(language: str, told_in: str) -> None:
+    request = NarrativeRequest(mode="agent", language=language)  # pyright: ignore[reportArgumentType] - as decoded
+    assert request.told_in == told_in
+    assert [problem.path for problem in request.problems()] == ([] if told_in in languages() else ["$.language"])
