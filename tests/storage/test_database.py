@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
+
+import psycopg
+import pytest
 
 from kaireon_storage.postgres.database import Database
 
@@ -21,3 +25,29 @@ async def test_a_lone_caller_keeps_its_connection_however_many_there_are(databas
     assert len(set(crowd)) > 1
 
     assert len({await _server_process(database) for _ in range(8)}) == 1
+
+
+async def test_a_transaction_that_was_rolled_back_leaves_the_connection_as_it_was(database: Database) -> None:
+    statement = (b"SELECT $1::integer + 1", ["1"])
+    tenant_id = UUID(int=1)
+
+    for _ in range(3):
+        (result,) = await database.round_trip(tenant_id, [statement])
+        assert result.get_value(0, 0) == b"2"
+        # psycopg deallocates everything after a roll-back when it has prepared something itself.
+        await database.together(tenant_id, [("SELECT 1", {})])
+        with pytest.raises(ZeroDivisionError):
+            async with database.transaction(tenant_id):
+                raise ZeroDivisionError
+        await database.round_trip(tenant_id, [(b"SELECT $1::integer + 2", ["1"])])
+
+
+async def test_what_failed_inside_a_transaction_can_be_done_in_another(database: Database) -> None:
+    tenant_id = UUID(int=1)
+    for _ in range(3):
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            async with database.transaction(tenant_id) as connection:
+                await database.within(connection, [(b"SELECT 1 / $1::integer", ["0"])])
+        async with database.transaction(tenant_id) as connection:
+            (result,) = await database.within(connection, [(b"SELECT 1 / $1::integer", ["1"])])
+        assert result.get_value(0, 0) == b"1"

@@ -128,8 +128,8 @@ class Database:
             return results
 
     async def within(self, connection: Connection, statements: Sequence[BoundStatement]) -> list[PGresult]:
-        """Run prepared statements inside a transaction that is open on this connection, in one round trip."""
-        return await self._round_trips.run(connection, statements)
+        """Run statements inside a transaction that is open on this connection, in one round trip."""
+        return await self._round_trips.run_within(connection, statements)
 
     @asynccontextmanager
     async def _transaction(self, enter: QueryNoTemplate, parameters: tuple[str, ...]) -> AsyncGenerator[Connection]:

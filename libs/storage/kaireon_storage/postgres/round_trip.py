@@ -7,6 +7,7 @@ decision's commit. Here all statements of a transaction are queued in libpq, sen
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
@@ -18,6 +19,8 @@ from psycopg.pq.abc import PGconn, PGresult
 
 # A statement as Postgres reads it (`$1`, `$2`, ...) and its values: `str` in text form, `bytes` in binary form.
 BoundStatement: TypeAlias = "tuple[bytes, Sequence[str | bytes | None]]"
+# The name to run it by (None: without), the same again if it has to be prepared, the statement and its values.
+_Queued: TypeAlias = "tuple[bytes | None, bytes | None, bytes, Sequence[str | bytes | None]]"
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 
 
@@ -26,6 +29,7 @@ class RoundTrips:
 
     def __init__(self) -> None:
         self._prepared: WeakKeyDictionary[psycopg.AsyncConnection[object], dict[bytes, bytes]] = WeakKeyDictionary()
+        self._numbers = itertools.count()
 
     async def run(
         self, connection: psycopg.AsyncConnection[object], statements: Sequence[BoundStatement]
@@ -35,34 +39,69 @@ class RoundTrips:
         What stands between two syncs is one transaction, so no BEGIN and COMMIT have to travel.
         Raises the `psycopg.Error` of the first that failed; nothing of the transaction stays then.
         """
-        pgconn = connection.pgconn
         names = self._prepared.setdefault(connection, {})
-        pgconn.enter_pipeline_mode()
         try:
-            expected = [_queue(pgconn, names, query, values) for query, values in statements]
-            pgconn.pipeline_sync()
-            results = await _receive(pgconn)
-        finally:
-            # A connection that broke, or a cancelled wait, leaves the pipeline open: the pool then discards it.
-            if pgconn.status == pq.ConnStatus.OK:
-                _leave(pgconn)
+            return await self._run_prepared(connection, names, statements)
+        except psycopg.errors.InvalidSqlStatementName:
+            # psycopg drops every prepared statement of a connection, ours too, after a transaction was rolled back.
+            names.clear()
+            return await self._run_prepared(connection, names, statements)
+
+    async def run_within(
+        self, connection: psycopg.AsyncConnection[object], statements: Sequence[BoundStatement]
+    ) -> list[PGresult]:
+        """Run the statements inside a transaction that is open. Raises the `psycopg.Error` of the first that failed.
+
+        They are planned anew each time: one that turns out not to be prepared any more would fail the transaction.
+        """
+        results = await _exchange(connection.pgconn, [(None, None, *statement) for statement in statements])
+        _raise_first(results)
+        return results
+
+    async def _run_prepared(
+        self,
+        connection: psycopg.AsyncConnection[object],
+        names: dict[bytes, bytes],
+        statements: Sequence[BoundStatement],
+    ) -> list[PGresult]:
+        queued = list[_Queued]()
+        for query, values in statements:
+            new = None if query in names else b"kaireon_%d" % next(self._numbers)
+            queued.append((names.setdefault(query, new or b""), new, query, values))
+        results = await _exchange(connection.pgconn, queued)
+        expected = [new is not None for _, new, _, _ in queued]
         places = _places(expected)
         _forget_unprepared(names, statements, expected, places, results)
         _raise_first(results)
         return [results[place] for place in places]
 
 
-def _queue(pgconn: PGconn, names: dict[bytes, bytes], query: bytes, values: Sequence[str | bytes | None]) -> bool:
-    """Queue one statement; return whether it had to be prepared first."""
-    name = names.get(query)
-    is_new = name is None
-    if name is None:
-        name = names[query] = b"kaireon_%d" % len(names)
-        pgconn.send_prepare(name, query)
+async def _exchange(pgconn: PGconn, queued: Sequence[_Queued]) -> list[PGresult]:
+    """Send the statements as one transaction, and return what is answered to each preparation and execution."""
+    pgconn.enter_pipeline_mode()
+    try:
+        for statement in queued:
+            _queue(pgconn, *statement)
+        pgconn.pipeline_sync()
+        return await _receive(pgconn)
+    finally:
+        # A connection that broke, or a cancelled wait, leaves the pipeline open: the pool then discards it.
+        if pgconn.status == pq.ConnStatus.OK:
+            _leave(pgconn)
+
+
+def _queue(
+    pgconn: PGconn, name: bytes | None, new: bytes | None, query: bytes, values: Sequence[str | bytes | None]
+) -> None:
+    """Queue one statement, as that of a name or without one; a new name is prepared first."""
+    if new is not None:
+        pgconn.send_prepare(new, query)
     encoded = [value.encode() if isinstance(value, str) else value for value in values]
     formats = [pq.Format.BINARY if isinstance(value, bytes) else pq.Format.TEXT for value in values]
-    pgconn.send_query_prepared(name, encoded, formats)
-    return is_new
+    if name is None:
+        pgconn.send_query_params(query, encoded, None, formats)
+    else:
+        pgconn.send_query_prepared(name, encoded, formats)
 
 
 def _places(prepared: Sequence[bool]) -> list[int]:
