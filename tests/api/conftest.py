@@ -15,6 +15,9 @@ from kaireon_api.settings import Settings
 from kaireon_storage.postgres.database import Database
 from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant, create_tenant
 from tests.api.shop import Shop, stock
+from tests.worker.conftest import StartWorker, start_worker
+
+__all__ = ["StartWorker", "start_worker"]
 
 Eventually = Callable[[float, Callable[[], Awaitable[bool]]], Awaitable[None]]
 

@@ -103,7 +103,7 @@ async def test_a_wrong_list_is_refused_and_nothing_is_written(shop: Shop) -> Non
         "neither": ({}, 400, "$.customers"),
         "both": ({"customers": [{"customerId": "a"}], "customerIds": ["a"]}, 400, "$.customers"),
         "none": ({"customerIds": []}, 400, "$.customerIds"),
-        "too many": ({"customerIds": [f"c{number}" for number in range(1001)]}, 400, "$.customerIds"),
+        "too many": ({"customerIds": ["c"] * 1_000_001}, 400, "$.customerIds"),
         "an empty id": ({"customerIds": ["a", ""]}, 400, "$.customerIds[1]"),
         "an unknown field": ({"customers": [{"customerId": "a", "age": 1}]}, 400, "$.customers[0].age"),
         "a wrong limit": ({"customerIds": ["a"], "limit": 51}, 400, "$.limit"),

@@ -65,6 +65,29 @@ class Tables:
             snapshot,
         )
 
+    def add_batch_run(self, tenant_id: UUID, at: datetime, status: str) -> UUID:
+        """Add a batch run of that instant with one result."""
+        run_id = uuid4()
+        self.run(
+            "INSERT INTO jobs (tenant_id, id, queue, type, status) VALUES (%s, %s, 'batch-jobs', 'decide_run', %s)",
+            tenant_id,
+            run_id,
+            status,
+        )
+        self.run(
+            "INSERT INTO decision_runs (tenant_id, id, request, total, created_at) VALUES (%s, %s, '{}', 1, %s)",
+            tenant_id,
+            run_id,
+            at,
+        )
+        self.run(
+            "INSERT INTO decision_run_results (tenant_id, run_id, place, line, is_error, offer_ids, channel_ids)"
+            " VALUES (%s, %s, 0, '{}', false, '{}', '{}')",
+            tenant_id,
+            run_id,
+        )
+        return run_id
+
     def partitions(self) -> set[str]:
         """Return the names of the monthly partitions."""
         rows = self.run(
@@ -159,6 +182,21 @@ async def test_snapshots_stay_while_a_trace_refers_to_them(tables: Tables, datab
     _, line = await run_job(database_url)
     assert line["snapshots"] == 1
     assert {bytes(kept) for (kept,) in tables.run("SELECT hash FROM snapshots")} == {b"legend", b"snapshot", b"young"}
+
+
+async def test_batch_runs_go_with_their_results_once_they_are_over(tables: Tables, database_url: str) -> None:
+    now = datetime.now(UTC)
+    tenant_id = tables.add_tenant(retentionDays=30)
+    old, young, going_on = (
+        tables.add_batch_run(tenant_id, now - timedelta(days=days), status)
+        for days, status in ((31, "completed"), (29, "completed"), (31, "running"))
+    )
+
+    _, line = await run_job(database_url)
+
+    assert line["batchRuns"] == 1
+    kept = {run_id for (run_id,) in tables.run("SELECT run_id FROM decision_run_results")}
+    assert (kept, old in kept) == ({young, going_on}, False)
 
 
 async def test_what_is_short_lived_goes(tables: Tables, database_url: str) -> None:

@@ -12,9 +12,11 @@ from kaireon_application.platform.job_announcements import AnnouncementTerms
 from kaireon_application.platform.job_runner import LeaseTerms
 from kaireon_runtime.lifecycle import end_with_parent
 from kaireon_runtime.logs import configure_logs
+from kaireon_runtime.metrics import Metrics
 from kaireon_runtime.settings import load
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.jobs import hold_lease
+from kaireon_worker.handlers import build_handlers
 from kaireon_worker.settings import Settings
 from kaireon_worker.worker import build_worker
 
@@ -78,6 +80,7 @@ def main() -> int:
     end_with_parent(settings.kaireon_parent_pid)
     configure_logs("worker", settings.log_level, settings.log_format)
     handlers = {
+        **build_handlers(settings, Metrics()),
         "count_up": count_up,
         "block": block,
         "fail": fail,

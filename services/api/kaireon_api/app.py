@@ -7,9 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
@@ -37,12 +34,13 @@ from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
+from kaireon_storage.postgres.runs import PostgresRuns
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
 from kaireon_storage.postgres.tenants import PostgresTenants
+from kaireon_storage.redis.connection import open_redis
 from kaireon_storage.redis.customer_cache import RedisCustomerCache
 
 # A cache that takes longer than this is no help.
-_REDIS_TIMEOUT_SECONDS = 0.5
 
 
 class Api:
@@ -72,7 +70,7 @@ def build_services(settings: Settings) -> Services:
     database = Database(
         settings.database_url, max_connections=settings.api_database_connections, application_name="kaireon-api"
     )
-    redis = _redis(settings.redis_url)
+    redis = open_redis(settings.redis_url)
     api_keys = PostgresApiKeys(database)
     tenants = PostgresTenants(database)
     announcer = BrokerAnnouncer(parse_broker_url(settings.broker_url))
@@ -102,18 +100,9 @@ def build_services(settings: Settings) -> Services:
         model_versions=model_versions,
         model_scoring=ModelScoring(entities, model_versions, trees),
         jobs=Jobs(PostgresJobBook(database), announcer),
+        runs=PostgresRuns(database),
         announcer=announcer,
         dead_letters=PostgresDeadLetterBox(database),
-    )
-
-
-def _redis(url: str) -> Redis:
-    return Redis.from_url(
-        url,
-        socket_timeout=_REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
-        # Once more at once, for a connection that a restarted server has dropped; never a second wait.
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
 
 

@@ -15,6 +15,7 @@ _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _NOT_IN_ID = re.compile(r"[^a-z0-9]+")
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
+_DONE = 200
 _NO_CONTENT = 204
 
 _DESCRIPTIONS: Mapping[int, str] = {
@@ -129,8 +130,10 @@ def _response(operation: Operation, status: int, declared: Any, schema_of: Mappi
     shown = ErrorBody if declared is None and is_error else declared
     schema: dict[str, Any] = {} if shown is None else schema_of[_identity(shown)]
     content = {media_type: {"schema": schema}}
-    if operation.lines is not None and not is_error:
-        content["application/x-ndjson"] = {"schema": {"type": "string", "description": operation.lines}}
+    if status == _DONE:
+        content |= {
+            name: {"schema": {"type": "string", "description": text}} for name, text in operation.other_forms.items()
+        }
     return {**answer, "content": content}
 
 

@@ -89,8 +89,8 @@ class Operation:
     `body` is the msgspec type of the request body (None: no body), `query` the msgspec type of the query string
     (unknown parameters are ignored), `example` a valid body, `answers` maps each status that can be answered to
     the type of its body (None: the generic error form, or no body for 204). `headers` are the response headers of
-    the successful answer, by name, with their meaning, and `media_type` is what it is. `lines` says what it is as
-    `application/x-ndjson` where a caller may ask for that.
+    the successful answer, by name, with their meaning, and `media_type` is what it is. `other_forms` says what a 200 is
+    as another media type, by that type, where a caller may ask for it.
 
     An unknown id in the path is answered before anything is said about the body: `find` is asked for it, only once
     the body was found wrong. A handler raises `NotFound` itself in every other case.
@@ -110,4 +110,4 @@ class Operation:
     find: Finder | None = None
     media_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict[str, str])
-    lines: str | None = None
+    other_forms: dict[str, str] = field(default_factory=dict[str, str])

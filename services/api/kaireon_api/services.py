@@ -20,6 +20,7 @@ from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
+from kaireon_storage.postgres.runs import PostgresRuns
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
 from kaireon_storage.postgres.tenants import PostgresTenants
 from kaireon_storage.redis.customer_cache import RedisCustomerCache
@@ -46,5 +47,6 @@ class Services:
     model_versions: PostgresModelVersions
     model_scoring: ModelScoring
     jobs: Jobs
+    runs: PostgresRuns
     announcer: BrokerAnnouncer
     dead_letters: PostgresDeadLetterBox

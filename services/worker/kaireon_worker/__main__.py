@@ -37,7 +37,7 @@ def main() -> int:
     metrics = Metrics()
     if settings.worker_metrics_port is not None:
         metrics.serve("0.0.0.0", settings.worker_metrics_port)  # noqa: S104 - scraped from outside the container
-    return build_worker(settings, build_handlers(settings), metrics).run()
+    return build_worker(settings, build_handlers(settings, metrics), metrics).run()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from kaireon_storage.postgres.database import Database
+from kaireon_storage.redis.connection import open_redis
 from kaireon_worker.settings import Settings
 
 
@@ -25,7 +26,7 @@ class Services:
 async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     """Open what one job needs and close it when the job ends."""
     database = Database(settings.database_url, max_connections=4, application_name="kaireon-worker-job")
-    redis = Redis.from_url(settings.redis_url)
+    redis = open_redis(settings.redis_url)
     await database.open()
     try:
         yield Services(settings=settings, database=database, redis=redis)

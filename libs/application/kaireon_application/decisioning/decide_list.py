@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from kaireon_application.decisioning.wire import (
+    ANONYMOUS,
     CustomerId,
     DecisionItem,
     ExperimentAssignment,
@@ -18,14 +19,19 @@ from kaireon_application.decisioning.wire import (
     ShortText,
 )
 from kaireon_application.errors import KaireonError
+from kaireon_core.decisioning.request import Routing
 from kaireon_core.problems import Problem
 
+# More customers than this are decided by the worker.
 MAX_CUSTOMERS = 1000
+MAX_RUN_CUSTOMERS = 1_000_000
 # Enough for two full groups; the rest waits here, so that one call never keeps other callers from their turn.
 _AT_ONCE = 64
 
 
-class DecideCustomer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class DecideCustomer(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
+):
     """One customer, with what /recommend may know of them."""
 
     customer_id: CustomerId
@@ -35,10 +41,11 @@ class DecideCustomer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
 
 
 class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Asks for the decisions of many customers: `customers`, or only their ids."""
+    """Asks for the decisions of many customers: `customers`, or only their ids; `async` for a run on the worker."""
 
     customers: list[DecideCustomer] | None = None
     customer_ids: list[CustomerId] | None = None
+    is_async: bool = msgspec.field(name="async", default=False)
     decision_flow_key: ShortText | None = None
     channel: ShortText | None = None
     channel_id: ShortText | None = None
@@ -50,29 +57,47 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
         if (self.customers is None) == (self.customer_ids is None):
             yield Problem(path="$.customers", message="send either customers or customerIds")
         for path, given in (("$.customers", self.customers), ("$.customerIds", self.customer_ids)):
-            if given is not None and not 0 < len(given) <= MAX_CUSTOMERS:
-                yield Problem(path=path, message=f"must have 1 to {MAX_CUSTOMERS} customers")
+            if given is not None and not 0 < len(given) <= MAX_RUN_CUSTOMERS:
+                yield Problem(path=path, message=f"must have 1 to {MAX_RUN_CUSTOMERS} customers")
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the worker has to decide."""
+        return self.is_async or len(self.customers or self.customer_ids or ()) > MAX_CUSTOMERS
+
+    @property
+    def routing(self) -> Routing:
+        """Where the answers will be shown."""
+        return Routing(channel=self.channel, channel_id=self.channel_id, placement=self.placement)
+
+    def listed(self, anonymous: str = ANONYMOUS) -> list[DecideCustomer]:
+        """Return the customers in the order of first mention, each once; the anonymous one under the name given."""
+        by_id = [DecideCustomer(customer_id=id_) for id_ in self.customer_ids or ()]
+        first = dict[str, DecideCustomer]()
+        for customer in self.customers or by_id:
+            if customer.customer_id == ANONYMOUS:
+                first.setdefault(anonymous, msgspec.structs.replace(customer, customer_id=anonymous))
+            else:
+                first.setdefault(customer.customer_id, customer)
+        return list(first.values())
 
     def requests(self) -> list[RecommendRequest]:
-        """Return what to ask for each customer, in the order of first mention; a customer is decided once."""
-        listed = [DecideCustomer(customer_id=id_) for id_ in self.customer_ids or ()]
-        first = dict[str, DecideCustomer]()
-        for customer in self.customers or listed:
-            first.setdefault(customer.customer_id, customer)
-        return [
-            RecommendRequest(
-                customer_id=customer.customer_id,
-                attributes=customer.attributes,
-                context=customer.context,
-                segments=customer.segments,
-                decision_flow_key=self.decision_flow_key,
-                channel=self.channel,
-                channel_id=self.channel_id,
-                placement=self.placement,
-                limit=self.limit,
-            )
-            for customer in first.values()
-        ]
+        """Return what to ask for each customer of the list."""
+        return [self.request_of(customer) for customer in self.listed()]
+
+    def request_of(self, customer: DecideCustomer) -> RecommendRequest:
+        """Return what to ask for one customer."""
+        return RecommendRequest(
+            customer_id=customer.customer_id,
+            attributes=customer.attributes,
+            context=customer.context,
+            segments=customer.segments,
+            decision_flow_key=self.decision_flow_key,
+            channel=self.channel,
+            channel_id=self.channel_id,
+            placement=self.placement,
+            limit=self.limit,
+        )
 
 
 class DecideResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -119,7 +144,7 @@ async def decide_list(
     try:
         for place, (request, task) in enumerate(zip(requests, tasks, strict=True)):
             try:
-                yield _result(await task)
+                yield result_of(await task)
             except KaireonError as error:
                 if place == 0:
                     raise
@@ -130,7 +155,8 @@ async def decide_list(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _result(answer: Recommendation) -> DecideResult:
+def result_of(answer: Recommendation) -> DecideResult:
+    """Return the answer of /recommend as one result of a list."""
     return DecideResult(
         customer_id=answer.customer_id,
         recommendation_id=answer.recommendation_id,

@@ -43,7 +43,7 @@ class Recommend:
 
         `caller` identifies an anonymous customer without session (address and user agent).
         """
-        asked = await self._plan(tenant_id, request, customer_id_of(request, caller))
+        asked = await self._plan(tenant_id, request, _customer_id(request, caller))
         if idempotency is not None:
             asked = replace(asked, idempotency=idempotency)
         answer = await self.together(asked)
@@ -75,9 +75,10 @@ class Recommend:
         return Asked(snapshot=snapshot, live=live, request=request, customer_id=customer_id, started=started)
 
 
-def customer_id_of(request: RecommendRequest, caller: str) -> str:
-    """Return whom a request is about: an anonymous one is known by its session, or else by its caller."""
-    if request.customer_id != ANONYMOUS:
-        return request.customer_id
-    seed = request.session_id or caller
+def _customer_id(request: RecommendRequest, caller: str) -> str:
+    return request.customer_id if request.customer_id != ANONYMOUS else anonymous_id(request.session_id or caller)
+
+
+def anonymous_id(seed: str) -> str:
+    """Return the id of the anonymous customer who is known by a session or a caller."""
     return f"anon_{hashlib.sha256(seed.encode()).hexdigest()[:32]}"

@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 
 class TenantRetention(msgspec.Struct, frozen=True, kw_only=True):
-    """How many days a tenant keeps its interactions, traces and daily summaries."""
+    """How many days a tenant keeps its interactions, traces, daily summaries and batch runs."""
 
     tenant_id: UUID
     days: int = DEFAULT_RETENTION_DAYS
@@ -47,7 +47,7 @@ class Retention(Protocol):
         ...
 
     async def delete_history(self, tenant_id: UUID, before: datetime, snapshots_before: datetime) -> Counts:
-        """Delete a tenant's interactions, traces and daily summaries from before `before`.
+        """Delete a tenant's interactions, traces, daily summaries and batch runs from before `before`.
 
         Snapshots and legends older than `snapshots_before` go too when no trace of the tenant can refer to them.
         """

@@ -122,12 +122,15 @@ class Jobs:
         """
         job_id = uuid4()
         await self._book.insert(tenant_id, job_id, new)
-        summons = JobSummons(queue=new.queue, tenant_id=tenant_id, job_id=job_id)
+        await self.summon(JobSummons(queue=new.queue, tenant_id=tenant_id, job_id=job_id))
+        return job_id
+
+    async def summon(self, summons: JobSummons) -> None:
+        """Tell a worker to look at a job whose row was just written."""
         if not await self._announcer.announce(summons):
             # The row is written, so the job is accepted, whatever happens now: it is found without this, only later.
             with suppress(Unavailable):
                 await self._book.forget_announcement((summons,))
-        return job_id
 
     async def get(self, tenant_id: UUID, job_id: UUID) -> JobRecord:
         """Return a job. Raises `NotFound`."""

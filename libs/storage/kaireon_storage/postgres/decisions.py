@@ -23,7 +23,7 @@ from kaireon_storage.postgres.queries import positional, queries
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
-    from kaireon_storage.postgres.database import Database
+    from kaireon_storage.postgres.database import Connection, Database
     from kaireon_storage.postgres.round_trip import BoundStatement
 
 _MAX_HOLDS = 2
@@ -60,10 +60,14 @@ class PostgresDecisions:
 
             async def commit(changes: Sequence[DecisionChange]) -> list[bool]:
                 with _refusals_told():
-                    (result,) = await self._database.within(connection, [_decision_statement(changes)])
-                return _won(result, len(changes))
+                    return await self.commit_within(connection, changes)
 
             yield commit
+
+    async def commit_within(self, connection: Connection, changes: Sequence[DecisionChange]) -> list[bool]:
+        """As `commit_decisions`, inside a transaction that is open. Raises what psycopg raises."""
+        (result,) = await self._database.within(connection, [_decision_statement(changes)])
+        return _won(result, len(changes))
 
     async def commit_responses(self, changes: Sequence[ResponseChange]) -> list[bool]:
         """Commit responses of one tenant, distinct customers and keys; False for those whose key was used before.

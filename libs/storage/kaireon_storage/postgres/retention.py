@@ -63,12 +63,13 @@ class PostgresRetention:
             "interactions": await self._chunks(self._tenant(tenant_id), self._sql.delete_interactions, old),
             "decisionTraces": await self._chunks(self._tenant(tenant_id), self._sql.delete_traces, old),
             "dailySummaries": await self._chunks(self._tenant(tenant_id), self._sql.delete_daily_summaries, day),
-            "snapshots": await self._snapshots(tenant_id, snapshots_before),
+            "batchRuns": await self._at_once(tenant_id, self._sql.delete_runs, before),
+            "snapshots": await self._at_once(tenant_id, self._sql.delete_snapshots, snapshots_before),
         }
 
-    async def _snapshots(self, tenant_id: UUID, before: datetime) -> int:
+    async def _at_once(self, tenant_id: UUID, delete: Callable[..., Awaitable[int]], before: datetime) -> int:
         async with self._tenant(tenant_id)() as connection:
-            return await self._sql.delete_snapshots(connection, tenant_id=tenant_id, before=before)
+            return await delete(connection, tenant_id=tenant_id, before=before)
 
     async def delete_expired(self, now: datetime, short_lived_before: datetime) -> Counts:
         """Delete in chunks, over all tenants."""

@@ -1,4 +1,4 @@
-"""POST /decide: the decisions of a list of customers, as one answer or as one line each."""
+"""POST /decide: the decisions of a list of customers, as one answer, as one line each, or by the worker."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import aclosing
 
 import msgspec
 
+from kaireon_api.decisioning.run_results import LINES
+from kaireon_api.decisioning.runs import accept_run
 from kaireon_api.operation import WRITE_ERRORS, Call, Operation, Reply, Role
 from kaireon_application.catalog.refusal import refuse
 from kaireon_application.decisioning.decide_list import (
@@ -16,16 +18,29 @@ from kaireon_application.decisioning.decide_list import (
     DecideResult,
     decide_list,
 )
+from kaireon_application.decisioning.run_answer import RunAccepted
+from kaireon_application.decisioning.start_run import start_run
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
 from kaireon_application.errors import InvalidInput
 
 _BODY_LIMIT = 10 * 1024 * 1024
-_LINES = "application/x-ndjson"
 _encode = msgspec.json.Encoder().encode
 
 
 async def _decide(call: Call[DecideRequest]) -> Reply:
     refuse(InvalidInput, call.body.problems())
+    if call.body.is_run:
+        return await _start(call)
+    return await _decide_now(call)
+
+
+async def _start(call: Call[DecideRequest]) -> Reply:
+    services = call.services
+    run_id = await start_run(services.engine.plan, services.runs, services.jobs, call.tenant_id, call.body, call.caller)
+    return accept_run(run_id)
+
+
+async def _decide_now(call: Call[DecideRequest]) -> Reply:
 
     async def recommend(request: RecommendRequest) -> Recommendation:
         return await call.services.engine.recommend(str(call.tenant_id), request, caller=call.caller)
@@ -33,8 +48,8 @@ async def _decide(call: Call[DecideRequest]) -> Reply:
     found = decide_list(recommend, call.body.requests())
     # What is wrong for everybody is raised here, before anything is sent.
     first = await anext(found)
-    if _LINES in call.headers.get("accept", ""):
-        return Reply(stream=_lines(first, found), media_type=_LINES)
+    if LINES in call.headers.get("accept", ""):
+        return Reply(stream=_lines(first, found), media_type=LINES)
     everyone = [first, *[one async for one in found]]
     results = [one for one in everyone if isinstance(one, DecideResult)]
     errors = [one for one in everyone if isinstance(one, DecideError)]
@@ -56,7 +71,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/v1/decide",
         role=Role.VIEWER,
         handler=_decide,
-        summary="Decide for up to 1,000 customers in one call, as /recommend would for each",
+        summary="Decide for many customers as /recommend would for each: up to 1,000 now, more as a batch run",
         body=DecideRequest,
         body_limit=_BODY_LIMIT,
         example={
@@ -64,7 +79,8 @@ OPERATIONS: tuple[Operation, ...] = (
             "channel": "email",
             "limit": 3,
         },
-        answers={200: DecideAnswer, **WRITE_ERRORS, 422: None},
-        lines="One result or error a line, in the order of the request, each sent as soon as it is durable.",
+        answers={200: DecideAnswer, 202: RunAccepted, **WRITE_ERRORS, 422: None},
+        other_forms={LINES: "One result or error a line, in the order of the request, as soon as it is durable."},
+        headers={"Location": "Where a batch run can be looked at."},
     ),
 )

@@ -13,6 +13,7 @@ from kaireon_application.customers.record_outcome import RecordOutcome
 from kaireon_application.decisioning.changes import ResponseChange
 from kaireon_application.decisioning.decide_together import Asked, CommitDecisions, DecideTogether
 from kaireon_application.decisioning.facts import FactLoader
+from kaireon_application.decisioning.plan_decision import PlanDecision
 from kaireon_application.decisioning.recommend import Recommend
 from kaireon_application.decisioning.replay_trace import ReplayTrace
 from kaireon_application.decisioning.snapshots import Snapshots
@@ -41,6 +42,7 @@ class Engine:
     """What deciding, responding and explaining need."""
 
     snapshots: Snapshots
+    plan: PlanDecision
     facts: FactLoader
     recommend: Recommend
     record_outcome: RecordOutcome
@@ -92,6 +94,7 @@ def build_engine(database: Database, redis: Redis, metrics: Metrics, trees: Tree
     )
     return Engine(
         snapshots=core.snapshots,
+        plan=core.plan,
         facts=core.facts,
         recommend=recommend,
         record_outcome=record_outcome,

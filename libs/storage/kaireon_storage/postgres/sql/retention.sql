@@ -56,6 +56,14 @@ WHERE stored.tenant_id = :tenant_id AND stored.created_at < :before
         SELECT FROM decision_traces AS trace
         WHERE trace.tenant_id = :tenant_id AND trace.snapshot_hash = stored.hash);
 
+-- name: delete_runs!
+-- A tenant's batch runs from before then that are over, with their customers and results.
+DELETE FROM decision_runs AS run
+WHERE run.tenant_id = :tenant_id AND run.created_at < :before
+    AND NOT EXISTS (
+        SELECT FROM jobs
+        WHERE jobs.tenant_id = run.tenant_id AND jobs.id = run.id AND jobs.status IN ('queued', 'running'));
+
 -- name: delete_suppressions!
 -- One chunk of the suppressions of all tenants that have ended.
 DELETE FROM suppressions

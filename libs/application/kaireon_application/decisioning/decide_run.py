@@ -1,0 +1,154 @@
+"""The job that decides a batch run: chunk by chunk, each customer once, whatever becomes of the worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from kaireon_application.decisioning.decide_list import DecideError, DecideRequest, result_of
+from kaireon_application.decisioning.decide_together import Asked, DecideTogether, Drafted
+from kaireon_application.decisioning.decision_run import (
+    CHUNK_SIZE,
+    CommitPart,
+    PlacedCustomer,
+    RunLine,
+    RunPart,
+    RunProgress,
+)
+from kaireon_application.decisioning.plan_decision import PlanDecision
+from kaireon_application.decisioning.recommend import MAX_ATTEMPTS
+from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
+from kaireon_application.decisioning.snapshots import Snapshots
+from kaireon_application.decisioning.summarise_run import summarise_run
+from kaireon_application.errors import Busy, KaireonError, NotFound, Unavailable
+from kaireon_application.platform.job import JobRun, LeaseLost
+from kaireon_runtime.catalogue import DECISION_CONFLICTS, UNEXPECTED_ERRORS
+from kaireon_runtime.logs import logger
+from kaireon_runtime.metrics import Metrics
+
+# Customers times candidates of one group: what its columns hold at once.
+_MOST_CELLS = 500_000
+_encode = msgspec.json.Encoder().encode
+
+
+class _Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides now, and what is asked of it for every customer."""
+
+    snapshot: TenantSnapshot
+    live: LiveFlow
+    request: DecideRequest
+
+    def group_size(self) -> int:
+        return max(1, min(CHUNK_SIZE, _MOST_CELLS // max(1, len(self.live.compiled.candidates))))
+
+    def asked(self, placed: PlacedCustomer, *, is_fresh: bool) -> Asked:
+        request = self.request.request_of(placed.customer)
+        return Asked(
+            snapshot=self.snapshot,
+            live=self.live,
+            request=request,
+            customer_id=request.customer_id,
+            started=time.perf_counter(),
+            is_fresh=is_fresh,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideRun:
+    """The use case; safe to run again: who has a result is not decided again."""
+
+    snapshots: Snapshots
+    plan: PlanDecision
+    decide: DecideTogether
+    progress: RunProgress
+    metrics: Metrics
+
+    async def __call__(self, run: JobRun) -> dict[str, Any]:
+        """Decide whoever is left, keep the summary, and return the job's result."""
+        plan = await self.progress.open(run)
+        if plan is None:
+            raise NotFound(f"there is no batch run {run.job.id}")
+        processed = plan.processed
+        await run.report(processed, plan.total)
+        for number in range(-(-plan.total // CHUNK_SIZE)):
+            left = await self.progress.undecided(run, number)
+            while left:
+                flow = await self._flow(run, plan.request)
+                group, left = left[: flow.group_size()], left[flow.group_size() :]
+                await self._decide_all(run, flow, group)
+                processed += len(group)
+                await run.report(processed, plan.total)
+        snapshot = await self.snapshots.current(str(run.job.tenant_id))
+        summary = await self.progress.finish(run, lambda counts: summarise_run(counts, snapshot))
+        return {"processed": summary.customers_processed, "failed": summary.customers_failed}
+
+    async def _flow(self, run: JobRun, request: DecideRequest) -> _Flow:
+        """Return the flow as it is now: what is published or configured meanwhile holds from here on."""
+        await self.snapshots.look()
+        snapshot, live = await self.plan(str(run.job.tenant_id), request.decision_flow_key, request.routing)
+        return _Flow(snapshot=snapshot, live=live, request=request)
+
+    async def _decide_all(self, run: JobRun, flow: _Flow, group: Sequence[PlacedCustomer]) -> None:
+        """Decide until everyone has a result; who loses every race is decided while nobody else may commit."""
+        commit, left = self.progress.committing(run), group
+        for attempt in range(MAX_ATTEMPTS):
+            left = await self._decide(flow, left, commit, is_fresh=attempt > 0)
+            if not left:
+                return
+            self.metrics.add(DECISION_CONFLICTS, amount=len(left))
+        for placed in left:
+            async with self.progress.holding(run, placed.customer.customer_id) as commit_alone:
+                if await self._decide(flow, [placed], commit_alone, is_fresh=True):
+                    raise Busy
+
+    async def _decide(
+        self, flow: _Flow, group: Sequence[PlacedCustomer], commit: CommitPart, *, is_fresh: bool
+    ) -> list[PlacedCustomer]:
+        """Decide a group, and return those who moved on meanwhile. One customer's fault is theirs alone."""
+        try:
+            drafted = await self.decide.draft([flow.asked(placed, is_fresh=is_fresh) for placed in group])
+            won = await commit(RunPart(changes=drafted.changes, lines=_lines(group, drafted)))
+        except Busy:
+            return list(group)
+        except (Unavailable, LeaseLost):
+            raise
+        except Exception as error:  # noqa: BLE001 - told in the customer's result, counted and logged
+            return await self._divide(flow, group, commit, error, is_fresh=is_fresh)
+        self.decide.committed(drafted, won)
+        return [placed for placed, has_won in zip(group, won, strict=True) if not has_won]
+
+    async def _divide(
+        self,
+        flow: _Flow,
+        group: Sequence[PlacedCustomer],
+        commit: CommitPart,
+        error: Exception,
+        *,
+        is_fresh: bool,
+    ) -> list[PlacedCustomer]:
+        """Find out whose fault it is, half by half."""
+        if len(group) == 1:
+            await commit(RunPart(refusals=[self._refusal(group[0], error)]))
+            return []
+        middle = len(group) // 2
+        first = await self._decide(flow, group[:middle], commit, is_fresh=is_fresh)
+        return first + await self._decide(flow, group[middle:], commit, is_fresh=is_fresh)
+
+    def _refusal(self, placed: PlacedCustomer, error: Exception) -> RunLine:
+        told = error if isinstance(error, KaireonError) else KaireonError("this customer could not be decided")
+        if told is not error:
+            self.metrics.add(UNEXPECTED_ERRORS, "worker")
+            logger("kaireon.runs").error("a customer could not be decided", exc_info=error)
+        line = DecideError(customer_id=placed.customer.customer_id, code=told.code, message=told.message)
+        return RunLine(place=placed.place, line=_encode(line))
+
+
+def _lines(group: Sequence[PlacedCustomer], drafted: Drafted) -> list[RunLine]:
+    return [
+        RunLine(place=placed.place, line=_encode(result_of(answer)))
+        for placed, answer in zip(group, drafted.answers, strict=True)
+    ]

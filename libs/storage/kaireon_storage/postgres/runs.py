@@ -1,0 +1,232 @@
+"""Batch runs in Postgres: the owner's view, and the worker's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg.types.json import Jsonb
+
+from kaireon_application.decisioning.decide_list import DecideCustomer, DecideRequest
+from kaireon_application.decisioning.decision_run import (
+    CHUNK_SIZE,
+    JOB_TYPE,
+    CommitPart,
+    NewRun,
+    PartRefused,
+    PlacedCustomer,
+    RunCounts,
+    RunPart,
+    RunPlan,
+    RunSummary,
+)
+from kaireon_application.decisioning.run_answer import RunRecord
+from kaireon_application.platform.job import JobRun, Queue
+from kaireon_application.platform.jobs import JobRecord
+from kaireon_runtime.logs import logger
+from kaireon_storage.postgres.arrays import array, json_array, nested_array
+from kaireon_storage.postgres.jobs import hold_lease
+from kaireon_storage.postgres.queries import positional, queries
+
+if TYPE_CHECKING:
+    from kaireon_storage.postgres.database import Connection, Database
+    from kaireon_storage.postgres.decisions import PostgresDecisions
+    from kaireon_storage.postgres.round_trip import BoundStatement
+
+_REFUSED = (psycopg.DataError, psycopg.IntegrityError, psycopg.InternalError, psycopg.ProgrammingError)
+# So many chunks travel in one statement.
+_CHUNKS_AT_ONCE = 100
+_decode_customers = msgspec.json.Decoder(list[DecideCustomer]).decode
+
+
+class PostgresRuns:
+    """Implements `RunShelf` and `RunReader`."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the runs in this database."""
+        self._database = database
+        self._sql = queries("runs")
+
+    async def insert(self, tenant_id: UUID, new: NewRun) -> None:
+        """Write a run, its customers and its queued job in one transaction."""
+        async with self._database.transaction(tenant_id) as connection:
+            await self._sql.insert_run(
+                connection,
+                tenant_id=tenant_id,
+                id=new.id,
+                request=Jsonb(msgspec.to_builtins(new.request)),
+                total=new.total,
+            )
+            for first in range(0, len(new.chunks), _CHUNKS_AT_ONCE):
+                chunks = new.chunks[first : first + _CHUNKS_AT_ONCE]
+                await self._sql.insert_chunks(
+                    connection,
+                    tenant_id=tenant_id,
+                    run_id=new.id,
+                    numbers=list(range(first, first + len(chunks))),
+                    customers=[chunk.decode() for chunk in chunks],
+                )
+            await queries("jobs").insert_job(
+                connection,
+                tenant_id=tenant_id,
+                id=new.id,
+                queue=Queue.BATCH.value,
+                type=JOB_TYPE,
+                payload=Jsonb({}),
+                dedupe_key=None,
+            )
+
+    async def get(self, tenant_id: UUID, run_id: UUID) -> RunRecord | None:
+        """Return a run of this tenant, or None."""
+        async with self._database.transaction(tenant_id) as connection:
+            row = await self._sql.get_run(connection, tenant_id=tenant_id, id=run_id)
+        if row is None:
+            return None
+        summary = row.pop("summary")
+        return RunRecord(
+            job=msgspec.convert(row, JobRecord),
+            summary=None if summary is None else msgspec.convert(summary, RunSummary),
+        )
+
+    async def lines(self, tenant_id: UUID, run_id: UUID, after_place: int, count: int) -> list[tuple[int, str]]:
+        """Return (place, JSON) of at most so many results, in order, after a place."""
+        async with self._database.transaction(tenant_id) as connection:
+            found = self._sql.list_lines(
+                connection, tenant_id=tenant_id, run_id=run_id, after_place=after_place, row_count=count
+            )
+            return [(row["place"], row["line"]) async for row in found]
+
+
+class PostgresRunProgress:
+    """Implements `RunProgress`."""
+
+    def __init__(self, database: Database, decisions: PostgresDecisions, committed: Callable[[], object]) -> None:
+        """Keep results in this database, together with what these decisions write; `committed` is told of each part."""
+        self._database = database
+        self._committed = committed
+        self._decisions = decisions
+        self._sql = queries("runs")
+        self._insert_results = positional("runs", "insert_results")
+
+    async def open(self, run: JobRun) -> RunPlan | None:
+        """Return what there is to do, None when there is no such run."""
+        async with self._leased(run) as connection:
+            row = await self._sql.open_run(connection, tenant_id=run.job.tenant_id, id=run.job.id)
+        if row is None:
+            return None
+        return RunPlan(
+            request=msgspec.convert(row["request"], DecideRequest), total=row["total"], processed=row["processed"]
+        )
+
+    async def undecided(self, run: JobRun, number: int) -> list[PlacedCustomer]:
+        """Return the customers of a chunk that have no result yet, in order."""
+        first = number * CHUNK_SIZE
+        async with self._database.transaction(run.job.tenant_id) as connection:
+            row = await self._sql.get_chunk(
+                connection,
+                tenant_id=run.job.tenant_id,
+                run_id=run.job.id,
+                number=number,
+                first_place=first,
+                last_place=first + CHUNK_SIZE - 1,
+            )
+        decided = set[int](row["decided"])
+        return [
+            PlacedCustomer(place=place, customer=customer)
+            for place, customer in enumerate(_decode_customers(row["customers"]), first)
+            if place not in decided
+        ]
+
+    def committing(self, run: JobRun) -> CommitPart:
+        """Return how to commit parts of this run, each in a transaction of its own."""
+
+        async def commit(part: RunPart) -> list[bool]:
+            with _refusals_told():
+                async with self._leased(run) as connection:
+                    won = await self._write(connection, run, part)
+            self._committed()
+            return won
+
+        return commit
+
+    @asynccontextmanager
+    async def holding(self, run: JobRun, customer_id: str) -> AsyncGenerator[CommitPart]:
+        """Hold a customer's row: until the block ends only the commit that it yields can raise their version."""
+        tenant_id = run.job.tenant_id
+        async with self._leased(run) as connection:
+            await queries("decisions").hold_customer(connection, tenant_id=tenant_id, customer_id=customer_id)
+
+            async def commit(part: RunPart) -> list[bool]:
+                with _refusals_told():
+                    return await self._write(connection, run, part)
+
+            yield commit
+        self._committed()
+
+    async def finish(self, run: JobRun, summarise: Callable[[RunCounts], RunSummary]) -> RunSummary:
+        """Count what was decided, and keep and return the summary of it."""
+        of_run = {"tenant_id": run.job.tenant_id, "run_id": run.job.id}
+        async with self._database.transaction(run.job.tenant_id) as connection:
+            await self._sql.allow_long_statement(connection)
+            counted = await self._sql.count_results(connection, **of_run)
+            offers = [(row["id"], row["count"]) async for row in self._sql.count_offers(connection, **of_run)]
+            channels = [(row["id"], row["count"]) async for row in self._sql.count_channels(connection, **of_run)]
+        summary = summarise(RunCounts(**counted, offers=offers, channels=channels))
+        async with self._leased(run) as connection:
+            await self._sql.finish_run(
+                connection,
+                tenant_id=run.job.tenant_id,
+                id=run.job.id,
+                summary=Jsonb(msgspec.to_builtins(summary)),
+            )
+        return summary
+
+    async def _write(self, connection: Connection, run: JobRun, part: RunPart) -> list[bool]:
+        won = await self._decisions.commit_within(connection, part.changes) if part.changes else []
+        statement = self._results(run, part, won)
+        if statement is not None:
+            await self._database.within(connection, [statement])
+        return won
+
+    def _results(self, run: JobRun, part: RunPart, won: Sequence[bool]) -> BoundStatement | None:
+        """Return what writes the results of those whose change was written, and the refusals; None for nobody."""
+        kept = [
+            (line, change.recommended)
+            for line, change, has_won in zip(part.lines, part.changes, won, strict=True)
+            if has_won
+        ]
+        lines = [line for line, _ in kept] + list(part.refusals)
+        if not lines:
+            return None
+        nothing: list[list[Any]] = [[] for _ in part.refusals]
+        values = {
+            "tenant_id": str(run.job.tenant_id),
+            "run_id": str(run.job.id),
+            "places": array(line.place for line in lines),
+            "lines": json_array(line.line for line in lines),
+            "errors": array([False] * len(kept) + [True] * len(part.refusals)),
+            "offer_ids": nested_array([*(made.offer_ids for _, made in kept), *nothing]),
+            "channel_ids": nested_array([*(made.channel_ids for _, made in kept), *nothing]),
+        }
+        return self._insert_results.bind(values)
+
+    @asynccontextmanager
+    async def _leased(self, run: JobRun) -> AsyncGenerator[Connection]:
+        async with self._database.transaction(run.job.tenant_id) as connection:
+            await hold_lease(connection, run)
+            yield connection
+
+
+@contextmanager
+def _refusals_told() -> Generator[None]:
+    """Raise `PartRefused` when the rows cannot be stored: trying again would not help."""
+    try:
+        yield
+    except _REFUSED as error:
+        logger("kaireon.runs").error("Postgres refused a part of a run", reason=str(error))
+        message = "this could not be stored, nothing was written"
+        raise PartRefused(message) from error

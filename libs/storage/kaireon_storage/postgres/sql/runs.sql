@@ -1,0 +1,88 @@
+-- name: insert_run(tenant_id, id, request, total)!
+-- Write what a run is about; its job and its customers follow in the same transaction.
+INSERT INTO decision_runs (tenant_id, id, request, total)
+VALUES (:tenant_id, :id, :request, :total);
+
+-- name: insert_chunks(tenant_id, run_id, numbers, customers)!
+-- Write some of a run's chunks.
+INSERT INTO decision_run_chunks (tenant_id, run_id, number, customers)
+SELECT :tenant_id, :run_id, given.number, given.customers
+FROM unnest(:numbers::integer[], :customers::text[]) AS given (number, customers);
+
+-- name: get_run(tenant_id, id)^
+-- A run with its job.
+SELECT job.id, job.queue, job.type, job.status, job.attempts, job.processed, run.total, job.error, job.result,
+    job.created_at, job.started_at, job.finished_at, run.summary
+FROM decision_runs AS run JOIN jobs AS job ON job.tenant_id = run.tenant_id AND job.id = run.id
+WHERE run.tenant_id = :tenant_id AND run.id = :id;
+
+-- name: open_run(tenant_id, id)^
+-- What a worker has to know of a run before it goes on with it.
+SELECT run.request, run.total, run.summary,
+    (
+        SELECT count(*) FROM decision_run_results AS result
+        WHERE result.tenant_id = run.tenant_id AND result.run_id = run.id
+    ) AS processed
+FROM decision_runs AS run
+WHERE run.tenant_id = :tenant_id AND run.id = :id;
+
+-- name: get_chunk(tenant_id, run_id, number, first_place, last_place)^
+-- The customers of a chunk, and the places of those who have been decided.
+SELECT chunk.customers,
+    ARRAY(
+        SELECT result.place FROM decision_run_results AS result
+        WHERE result.tenant_id = chunk.tenant_id AND result.run_id = chunk.run_id
+            AND result.place BETWEEN :first_place AND :last_place
+    ) AS decided
+FROM decision_run_chunks AS chunk
+WHERE chunk.tenant_id = :tenant_id AND chunk.run_id = :run_id AND chunk.number = :number;
+
+-- name: insert_results
+-- Write the results of customers, in the transaction of their decisions.
+INSERT INTO decision_run_results (tenant_id, run_id, place, line, is_error, offer_ids, channel_ids)
+SELECT
+    :tenant_id::uuid, :run_id::uuid, given.place, given.line, given.is_error, given.offer_ids::uuid[],
+    array_remove(given.channel_ids::uuid[], NULL)
+FROM unnest(
+    :places::integer[], :lines::text[], :errors::boolean[], :offer_ids::text[], :channel_ids::text[]
+) AS given (place, line, is_error, offer_ids, channel_ids);
+
+-- name: allow_long_statement^
+-- A run's results are read once as a whole; nobody waits for that.
+SELECT set_config('statement_timeout', '10min', true);
+
+-- name: count_results(tenant_id, run_id)^
+-- What a run has decided, in numbers.
+SELECT count(*) AS processed,
+    count(*) FILTER (WHERE is_error) AS failed,
+    count(*) FILTER (WHERE cardinality(offer_ids) > 0) AS with_recommendations,
+    coalesce(sum(cardinality(offer_ids)), 0)::bigint AS recommendations
+FROM decision_run_results
+WHERE tenant_id = :tenant_id AND run_id = :run_id;
+
+-- name: count_offers(tenant_id, run_id)
+-- How often a run has recommended each offer, the most frequent first.
+SELECT offer.id::text AS id, count(*) AS count
+FROM decision_run_results AS result CROSS JOIN unnest(result.offer_ids) AS offer (id)
+WHERE result.tenant_id = :tenant_id AND result.run_id = :run_id
+GROUP BY offer.id
+ORDER BY count(*) DESC, offer.id;
+
+-- name: count_channels(tenant_id, run_id)
+-- How often a run has recommended something for each channel, the most frequent first.
+SELECT channel.id::text AS id, count(*) AS count
+FROM decision_run_results AS result CROSS JOIN unnest(result.channel_ids) AS channel (id)
+WHERE result.tenant_id = :tenant_id AND result.run_id = :run_id
+GROUP BY channel.id
+ORDER BY count(*) DESC, channel.id;
+
+-- name: finish_run(tenant_id, id, summary)!
+-- Keep what was decided.
+UPDATE decision_runs SET summary = :summary WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: list_lines(tenant_id, run_id, after_place, row_count)
+-- Results in the order of the list, after a place.
+SELECT place, line FROM decision_run_results
+WHERE tenant_id = :tenant_id AND run_id = :run_id AND place > :after_place
+ORDER BY place
+LIMIT :row_count;

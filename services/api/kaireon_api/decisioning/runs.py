@@ -1,0 +1,104 @@
+"""Batch runs: how they stand, what they have decided, and an end before that."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from kaireon_api.decisioning.parquet import PARQUET, parquet_of
+from kaireon_api.decisioning.run_results import LINES, lines_of
+from kaireon_api.operation import ITEM_ERRORS, Call, Operation, Reply, Role
+from kaireon_application.decisioning.run_answer import (
+    RunAccepted,
+    RunAnswer,
+    find_run,
+    require_results,
+    run_accepted,
+    run_answer,
+)
+from kaireon_application.platform.job import JobStatus
+
+
+class ResultsFormat(StrEnum):
+    """How results are downloaded."""
+
+    NDJSON = "ndjson"
+    PARQUET = "parquet"
+
+
+class ResultsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The query string of the results; without it the Accept header tells the format."""
+
+    format: ResultsFormat | None = None
+
+
+def accept_run(run_id: UUID) -> Reply:
+    """Return the answer to a call that queued a run: 202 with where to look."""
+    answered = run_accepted(run_id)
+    return Reply(content=answered, status=202, headers={"location": answered.status_url})
+
+
+async def _get(call: Call[Any]) -> Reply:
+    record = await find_run(call.services.runs, call.tenant_id, call.path["id"])
+    return Reply(content=run_answer(record, datetime.now(UTC)))
+
+
+async def _cancel(call: Call[Any]) -> Reply:
+    found = await find_run(call.services.runs, call.tenant_id, call.path["id"])
+    job = await call.services.jobs.cancel(call.tenant_id, found.job.id)
+    if job.status != JobStatus.CANCELLED:
+        return accept_run(job.id)
+    return await _get(call)
+
+
+async def _results(call: Call[Any]) -> Reply:
+    query: ResultsQuery = call.params
+    record = await find_run(call.services.runs, call.tenant_id, call.path["id"])
+    require_results(record)
+    is_parquet = query.format is ResultsFormat.PARQUET
+    if query.format is None:
+        is_parquet = PARQUET in call.headers.get("accept", "")
+    lines = lines_of(call.services.runs, call.tenant_id, record.job.id)
+    name = f"run-{record.job.id}.{'parquet' if is_parquet else 'ndjson'}"
+    return Reply(
+        stream=parquet_of(lines) if is_parquet else lines,
+        media_type=PARQUET if is_parquet else LINES,
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )
+
+
+_PATH = "/api/v1/runs/{id}"
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        method="GET",
+        path=_PATH,
+        role=Role.VIEWER,
+        handler=_get,
+        summary="Get a batch run: its progress, and its summary once every customer is decided",
+        answers={200: RunAnswer, **ITEM_ERRORS},
+    ),
+    Operation(
+        method="GET",
+        path=f"{_PATH}/results",
+        role=Role.VIEWER,
+        handler=_results,
+        summary="Download the results of a batch run that is over, one per customer in the order of the list",
+        query=ResultsQuery,
+        answers={200: None, **ITEM_ERRORS, 409: None},
+        media_type=LINES,
+        other_forms={PARQUET: "One row per customer, with the columns of docs/reference/decide.md."},
+        headers={"Content-Disposition": "A name for the file."},
+    ),
+    Operation(
+        method="POST",
+        path=f"{_PATH}/cancel",
+        role=Role.VIEWER,
+        handler=_cancel,
+        summary="Cancel a batch run: at once while it waits, after the customers in hand while it runs",
+        answers={200: RunAnswer, 202: RunAccepted, **ITEM_ERRORS, 409: None},
+    ),
+)

@@ -1,0 +1,37 @@
+"""`batch-jobs`: decide for many customers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kaireon_application.decisioning.decide_run import DecideRun
+from kaireon_application.decisioning.decision_run import JOB_TYPE
+from kaireon_application.platform.job import JobHandler, JobRun
+from kaireon_runtime.metrics import Metrics
+from kaireon_storage.boosting import TreesLoader
+from kaireon_storage.decision_engine import build_decision_engine
+from kaireon_storage.postgres.runs import PostgresRunProgress
+from kaireon_worker.services import open_services
+from kaireon_worker.settings import Settings
+
+
+def batch_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHandler]:
+    """Return the handlers of this queue's job types."""
+
+    async def decide(run: JobRun) -> dict[str, Any]:
+        async with open_services(settings) as services:
+            engine = build_decision_engine(services.database, services.redis, metrics, TreesLoader())
+            decide_run = DecideRun(
+                snapshots=engine.snapshots,
+                plan=engine.plan,
+                decide=engine.decide,
+                progress=PostgresRunProgress(services.database, engine.decisions, engine.waker.hint),
+                metrics=metrics,
+            )
+            try:
+                return await decide_run(run)
+            finally:
+                await engine.drain()
+
+    return {JOB_TYPE: decide}
