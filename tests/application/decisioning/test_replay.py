@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from msgspec import structs
 
-from kaireon_application.decisioning.decided_customer import DecidedCustomer
+from kaireon_application.decisioning.decided_customer import DecidedCustomer, draw_ids, seed_of
 from kaireon_application.decisioning.explain_trace import StoredTrace
 from kaireon_application.decisioning.facts import CustomerRecord, History
 from kaireon_application.decisioning.history_columns import contacts_of
@@ -118,7 +118,13 @@ def recorded(case: Case) -> tuple[TenantSnapshot, list[StoredTrace]]:
     customers = [customer_of({**one, "request": asked}) for one in case["customers"]]
     segments = [frozenset(one.get("segments", ())) for one in case["customers"]]
     histories = [_history(one) for one in case["customers"]]
-    facts = Facts(customers=customers, segments=segments, contacts=contacts_of(live.compiled, histories))
+    ids = [draw_ids(request.now_ms) for _ in customers]
+    facts = Facts(
+        customers=customers,
+        segments=segments,
+        contacts=contacts_of(live.compiled, histories),
+        seeds=[seed_of(decision_id) for decision_id, _ in ids],
+    )
     decisions = decide(live.compiled, request, facts)
     traces = list[StoredTrace]()
     for index, (customer, history) in enumerate(zip(customers, histories, strict=True)):
@@ -130,6 +136,7 @@ def recorded(case: Case) -> tuple[TenantSnapshot, list[StoredTrace]]:
             request=request,
             decisions=decisions,
             index=index,
+            ids=ids[index],
             load_ms=0.0,
             enrichment_ms=0.0,
         )

@@ -56,6 +56,8 @@ class Outcome:
     is_degraded: bool
     # What the output nodes set for each pick.
     properties: list[dict[str, Any]]
+    # With which probability each pick was put at its rank.
+    probabilities: list[float]
 
 
 def document(written: dict[str, Any]) -> Document:
@@ -120,6 +122,7 @@ def facts_of(case: Case, flow: CompiledFlow, customers: list[dict[str, Any]]) ->
     return Facts(
         customers=[customer(one) for one in customers],
         segments=[frozenset(one.get("segments", ())) for one in customers],
+        seeds=[one.get("seed", 0) for one in customers],
         contacts=_contacts(flow, customers, instant_ms(case["request"]["now"])),
     )
 
@@ -197,6 +200,9 @@ def outcome(flow: CompiledFlow, decisions: Decisions, customer: int) -> Outcome:
         scores={rows[at]: float(scores[at]) for at in scored},
         funnel=[(count.stage, count.in_, count.out) for count in decisions.funnel(flow, customer)],
         is_degraded=bool(decisions.degraded[customer]),
+        probabilities=[1.0] * len(decisions.picks[customer])
+        if decisions.probabilities is None
+        else decisions.probabilities[customer].tolist(),
         properties=[{} for _ in decisions.picks[customer]]
         if decisions.properties is None
         else decisions.properties[customer],

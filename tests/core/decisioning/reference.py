@@ -23,6 +23,7 @@ from tests.core.decisioning.plain_values import (
     readable_instant,
     status_of,
 )
+from tests.core.decisioning.reference_explore import policy_of
 from tests.core.decisioning.reference_flow import in_order, without_calls
 from tests.core.decisioning.reference_formulas import FormulaReference
 
@@ -64,7 +65,8 @@ class _Decision(FormulaReference):
         for formula in self._hooked("post_rank"):
             self._stage("post_rank", partial(self._mask, formula))
         ranked = [one for one in ranked if one.why is None]
-        self._stage("response", lambda: picks.extend(self._fill(ranked)))
+        chances = list[float]()
+        self._stage("response", lambda: picks.extend(self._fill(ranked, chances)))
         return Outcome(
             picks=[(one.offer["id"], one.creative["id"] if one.creative else None) for one in picks],
             dropped={one.row: one.why for one in self.candidates if one.why},
@@ -72,6 +74,7 @@ class _Decision(FormulaReference):
             funnel=self.funnel,
             is_degraded=self.is_degraded,
             properties=[self._properties(one) for one in picks],
+            probabilities=chances,
         )
 
     def _narrow(self, nodes: list[Thing], steps: dict[str, Callable[[Thing], None]]) -> None:
@@ -295,7 +298,7 @@ class _Decision(FormulaReference):
             for one in mine[1:]:
                 self._drop(one, "other_creative")
         best.sort(key=lambda one: (-round(one.score, 12), -one.priority, [ord(c) for c in key_of(one.offer)]))
-        if config.get("method", "topN") == "topN":
+        if config.get("method", "topN") in ("topN", "explore"):
             return best
         if config["method"] == "round_robin":
             return _in_turn(best)
@@ -306,20 +309,38 @@ class _Decision(FormulaReference):
             seen.append(category)
         return first + rest
 
-    def _fill(self, ranked: list[Candidate]) -> list[Candidate]:
+    def _fill(self, ranked: list[Candidate], chances: list[float]) -> list[Candidate]:
         limits = [self.request.get("limit", 5), self.case.get("maxOffers", 100)]
         limits.append(self._config("rank").get("maxCandidates") or limits[0])
         picks = list[Candidate]()
+        is_drawn = self._config("rank").get("method") == "explore"
+        if is_drawn:
+            self._draw(ranked, min(limits), picks, chances)
         for one in ranked:
-            if len(picks) == min(limits):
-                self._drop(one, "limit")
+            if one in picks:
                 continue
-            breaking = [policy for policy, breaks in self.limits if breaks(picks, one)]
-            if breaking:
+            breaking, is_full = self._breaking(picks, one), is_drawn or len(picks) == min(limits)
+            if breaking and (is_drawn or not is_full):
                 self._drop(one, breaking[0]["ruleType"], breaking[0])
+            elif is_full:
+                self._drop(one, "limit")
             else:
                 picks.append(one)
+                chances.append(1.0)
         return picks
+
+    def _draw(self, ranked: list[Candidate], limit: int, picks: list[Candidate], chances: list[float]) -> None:
+        policy = policy_of(self._config("rank"), self.customer.get("seed", 0))
+        while len(picks) < limit:
+            free = [one for one in ranked if one not in picks and not self._breaking(picks, one)]
+            if not free:
+                break
+            chosen, chance = policy(free, len(picks) + 1)
+            picks.append(chosen)
+            chances.append(chance)
+
+    def _breaking(self, picks: list[Candidate], one: Candidate) -> list[Thing]:
+        return [policy for policy, breaks in self.limits if breaks(picks, one)]
 
 
 def _creative_order(one: Candidate) -> tuple[float, float, str, str]:

@@ -29,6 +29,8 @@ def _check(outcome: Outcome, expected: dict[str, Any]) -> None:
     if "scores" in expected:
         scores = {_label(row): score for row, score in outcome.scores.items()}
         assert scores == pytest.approx(expected["scores"], rel=0, abs=1e-12)
+    if "probabilities" in expected:
+        assert outcome.probabilities == pytest.approx(expected["probabilities"], rel=0, abs=1e-12)
     if "properties" in expected:
         assert outcome.properties == expected["properties"]
     if "funnel" in expected:

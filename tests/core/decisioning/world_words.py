@@ -72,4 +72,13 @@ WEIGHTS: list[Thing] = [
     {"propensityWeight": 0, "relevanceWeight": 1, "impactWeight": 0, "emphasisWeight": 0},
     {"propensityWeight": 0.25, "relevanceWeight": 0.25, "impactWeight": 0.25, "emphasisWeight": 0.25},
 ]
+EXPLORATIONS: list[Thing] = [
+    {"epsilon": 0.0},
+    {"epsilon": 0.3},
+    {"epsilon": 1.0},
+    {"temperature": 0.01},
+    {"temperature": 0.3},
+    {"temperature": 1e6},
+    {"temperature": 1e-6},
+]
 MASKS = ["priority > 20", "coalesce(x, 1) != 2", "score >= 0 ? true : false", "offer.key > 'a'", "colour == x"]

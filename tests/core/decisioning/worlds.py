@@ -305,7 +305,9 @@ class _World:
             score |= self.maybe(2, "propensityFloor", [0.0, 0.3, 0.6])
             if self.happens(2):
                 score |= {"method": "formula", "formula": self.pick(words.WEIGHTS)}
-        rank = {"method": self.pick(["topN", "diversity", "round_robin"])}
+        rank: Thing = {"method": self.pick(["topN", "diversity", "round_robin", "explore"])}
+        if rank["method"] == "explore":
+            rank |= self.pick(words.EXPLORATIONS)
         rank |= {**self.maybe(4, "maxCandidates", [1, 2, 3]), **self.maybe(2, "maxPerCategory", [1, 2])}
         return [
             {"id": "score", "type": "score", "config": score},
@@ -342,6 +344,7 @@ class _World:
 
         seen = {"seen": self.instant()}
         return {
+            "seed": self.chance.getrandbits(64),
             "customer": {**fields(), **seen, **self.maybe(3, "deep", [{"x": value} for value in words.VALUES])},
             "attributes": {**fields(), **self.maybe(4, "seen", [self.instant()]), **self.propensities()},
             "context": fields(),

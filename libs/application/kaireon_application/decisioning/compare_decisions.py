@@ -72,8 +72,14 @@ def _of_answers(recorded: StoredTrace, replayed: StoredTrace) -> Iterator[Differ
 
 
 def _answer(trace: StoredTrace) -> list[dict[str, Any]]:
-    entries = (trace.legend.candidates[pick] for pick in trace.content.picks)
-    return [{"offerKey": entry.offer_key, "creativeId": entry.creative_id} for entry in entries]
+    picks, chances = trace.content.picks, trace.content.selection
+    answer: list[dict[str, Any]] = [
+        {"offerKey": entry.offer_key, "creativeId": entry.creative_id}
+        for entry in (trace.legend.candidates[pick] for pick in picks)
+    ]
+    if chances is None:
+        return answer
+    return [{**one, "selectionProbability": chance} for one, chance in zip(answer, chances, strict=True)]
 
 
 def _of_candidates(recorded: StoredTrace, replayed: StoredTrace) -> Iterator[Difference]:

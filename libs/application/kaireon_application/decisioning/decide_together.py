@@ -11,7 +11,7 @@ import msgspec
 from kaireon_application.decisioning.answer import build_answer
 from kaireon_application.decisioning.changes import DecisionChange
 from kaireon_application.decisioning.customer_facts import build_customer_facts, segments_of
-from kaireon_application.decisioning.decided_customer import DecidedCustomer
+from kaireon_application.decisioning.decided_customer import DecidedCustomer, draw_ids, seed_of
 from kaireon_application.decisioning.facts import ContactRow, CustomerRecord, FactLoader, History
 from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.record_decision import IdempotencyDraft, build_change
@@ -157,7 +157,10 @@ class DecideTogether:
         contacts = contacts_of(live.compiled, [record.history for record in records])
         request = _decision_request(asked[0].request, now_ms)
         enriched = time.perf_counter()
-        facts = Facts(customers=customers, segments=segments, contacts=contacts)
+        # A decision's chance follows from its id, so that it can be decided again.
+        ids = [draw_ids(now_ms) for _ in asked]
+        seeds = [seed_of(decision_id) for decision_id, _ in ids]
+        facts = Facts(customers=customers, segments=segments, contacts=contacts, seeds=seeds)
         decisions = decide(live.compiled, request, facts, _ticks if asked[0].request.debug else None)
         finished = time.perf_counter()
         return [
@@ -169,6 +172,7 @@ class DecideTogether:
                 request=request,
                 decisions=decisions,
                 index=index,
+                ids=ids[index],
                 load_ms=(loaded - loading) * 1000,
                 enrichment_ms=(enriched - loaded) * 1000,
                 duration_ms=(finished - one.started) * 1000,

@@ -19,6 +19,16 @@ PUBLIC_PREFIX = "rec_"
 _NO_PROPERTIES: dict[str, Any] = {}
 
 
+def draw_ids(now_ms: int) -> list[str]:
+    """Return the ids of a decision and of its event."""
+    return new_ids(now_ms, 2)
+
+
+def seed_of(decision_id: str) -> int:
+    """Return where the chance of a decision comes from: the last 64 bits of its id, of which 62 are random."""
+    return int(decision_id.replace("-", "")[16:], 16)
+
+
 @dataclass(slots=True, kw_only=True)
 class DecidedCustomer:
     """What was decided for one customer of a group, and from which facts."""
@@ -35,14 +45,18 @@ class DecidedCustomer:
     enrichment_ms: float
     duration_ms: float = 0.0
     # Of the decision and of its event.
-    ids: list[str] = field(init=False)
+    ids: list[str] = field(default_factory=list[str])
     # The chosen candidates in rank order, and which of them stand for their offer alone.
     picks: list[int] = field(init=False)
     bare: list[bool] = field(init=False)
+    # With which probability each of them was put at its rank; None where nothing was drawn: all are 1.
+    probabilities: list[float] | None = field(init=False)
 
     def __post_init__(self) -> None:
-        """Draw the ids, and take this customer's part of the decisions."""
-        self.ids = new_ids(self.request.now_ms, 2)
+        """Draw the ids unless they were drawn before, and take this customer's part of the decisions."""
+        self.ids = self.ids or draw_ids(self.request.now_ms)
+        drawn = self.decisions.probabilities
+        self.probabilities = None if drawn is None else drawn[self.index].tolist()
         self.picks = self.decisions.picks[self.index].tolist()
         mask = self.decisions.bare
         self.bare = [False] * len(self.picks) if mask is None else mask[self.picks].tolist()
@@ -65,6 +79,7 @@ class DecidedCustomer:
     def alone(self, live: LiveFlow) -> Facts:
         """Return what the decision was made from as that of one customer: for explanations."""
         return Facts(
+            seeds=[seed_of(self.decision_id)],
             customers=[self.facts],
             segments=[self.segments],
             contacts=contacts_of(live.compiled, [self.record.history]),
@@ -83,6 +98,7 @@ class DecidedCustomer:
                 score=float(scores[candidate]),
                 propensity=None if propensities is None else float(propensities[candidate]),
                 is_bare=is_bare,
+                selection_probability=1.0 if self.probabilities is None else self.probabilities[rank - 1],
                 properties=_NO_PROPERTIES if properties is None else properties[self.index][rank - 1],
             )
             for rank, (candidate, is_bare) in enumerate(zip(self.picks, self.bare, strict=True), 1)

@@ -273,7 +273,7 @@ def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
         ScoringResult(
             **msgspec.structs.asdict(shown(trace, row)),
             rank=rank_of.get(row),
-            selection_probability=1.0 if row in rank_of else None,
+            selection_probability=_chance(content, rank_of.get(row)),
             score=float(scores[row]),
             propensity=None if propensities is None else float(propensities[row]),
             fit_multiplier=float(fits[row]),
@@ -284,6 +284,12 @@ def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
         )
         for row in rows
     ]
+
+
+def _chance(content: TraceContent, rank: int | None) -> float | None:
+    if rank is None:
+        return None
+    return 1.0 if content.selection is None else content.selection[rank - 1]
 
 
 def _explain(score: float, propensities: Any, fits: Any, row: int) -> str:

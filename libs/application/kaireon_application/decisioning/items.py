@@ -45,6 +45,7 @@ class ItemWriter:
         score: float,
         propensity: float | None,
         is_bare: bool,
+        selection_probability: float,
         properties: Mapping[str, Any],
     ) -> DecisionItem:
         """Return the item of a chosen candidate; the flow's `properties` stand over the creative's variables."""
@@ -54,7 +55,7 @@ class ItemWriter:
             rank=rank,
             score=score,
             propensity=propensity,
-            selection_probability=1.0,
+            selection_probability=selection_probability,
             personalization={**_personalize(shown.personalization, customer), **properties}
             if shown.personalization or properties
             else {},

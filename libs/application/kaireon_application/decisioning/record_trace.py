@@ -45,6 +45,7 @@ def content_of(snapshot: TenantSnapshot, decided: DecidedCustomer) -> TraceConte
         fits=_column(decisions.fit, index, scored),
         bare=None if decisions.bare is None else decisions.bare.tobytes(),
         picks=decided.picks,
+        selection=decided.probabilities,
         is_degraded=decided.is_degraded,
         request=write_request(decided),
         facts=write_facts(decided),

@@ -14,7 +14,7 @@ import zstandard
 
 from kaireon_application.decisioning.choose_flow import choose_flow
 from kaireon_application.decisioning.compare_decisions import Difference, differences_between
-from kaireon_application.decisioning.decided_customer import DecidedCustomer
+from kaireon_application.decisioning.decided_customer import DecidedCustomer, seed_of
 from kaireon_application.decisioning.explain_trace import StoredTrace, Traces, find_trace
 from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.record_trace import content_of
@@ -216,7 +216,9 @@ def _with_model(node: Any, model_key: str) -> Any:
 
 def _decide(live: LiveFlow, trace: StoredTrace) -> DecidedCustomer:
     inputs = read_inputs(trace.content)
+    decision_id = str(trace.recommendation_id)
     facts = Facts(
+        seeds=[seed_of(decision_id)],
         customers=[inputs.customer],
         segments=[inputs.segments],
         contacts=contacts_of(live.compiled, [inputs.record.history]),
@@ -229,6 +231,7 @@ def _decide(live: LiveFlow, trace: StoredTrace) -> DecidedCustomer:
         request=inputs.request,
         decisions=decide(live.compiled, inputs.request, facts),
         index=0,
+        ids=[decision_id, decision_id],
         load_ms=0.0,
         enrichment_ms=0.0,
     )

@@ -41,6 +41,8 @@ class TraceContent(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, Any]
     duration_ms: float
     durations_ms: dict[str, float]
+    # With which probability each pick was put at its rank; None where all are 1.
+    selection: list[float] | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -16,6 +16,7 @@ from kaireon_core.column import Column
 from kaireon_core.decisioning.candidates import Candidates, build_candidates
 from kaireon_core.decisioning.conditional import compile_conditional
 from kaireon_core.decisioning.contact_policy import compile_contact_policy
+from kaireon_core.decisioning.explore import compile_explore
 from kaireon_core.decisioning.extension import PostRank, compile_post_rank, compile_pre_score, compile_score_override
 from kaireon_core.decisioning.fill import Filler, compile_fill
 from kaireon_core.decisioning.filtering import compile_filter
@@ -217,7 +218,8 @@ def _ending(
         ranker = compile_rank(rank_node, candidates, legend)
     post_rank = _of_hooks(hooks, legend, compile_post_rank)
     with legend.stage("response", response_node.id if response_node else "response"):
-        filler = compile_fill(legend, shared_codes)
+        explore = compile_explore(rank_node.config, candidates) if rank_node else None
+        filler = compile_fill(legend, shared_codes, explore)
     return ranker, tuple(post_rank), filler
 
 

@@ -21,11 +21,15 @@ from kaireon_core.table import CustomerFacts, Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that is known of the B customers of one decision."""
+    """All that is known of the B customers of one decision.
+
+    `seeds` are where their chance comes from, from 0 to 2^64 - 1; without any, all are 0.
+    """
 
     customers: Sequence[CustomerFacts]
     segments: Segments
     contacts: Contacts
+    seeds: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class Decisions:
     bare: Mask | None
     # Whose candidates a model could not score, (B,).
     degraded: Mask
+    # With which probability each pick was put at its rank; None where nothing was drawn: all are 1.
+    probabilities: list[Floats] | None
     # Whether a formula stands for the score: it does not follow from propensity and fit.
     is_score_replaced: bool
     properties: Properties | None
@@ -80,6 +86,7 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         fit=state.fit,
         bare=state.bare,
         degraded=state.degraded,
+        probabilities=state.probabilities,
         is_score_replaced=state.is_score_replaced,
         properties=flow.output.write(state, picks),
         stages_ms=watch.laps,
@@ -96,6 +103,7 @@ def begin(flow: CompiledFlow, request: DecisionRequest, facts: Facts) -> State:
         table=Table.of(facts.customers, flow.candidate_columns, candidates, flow.reads),
         segments=facts.segments,
         contacts=facts.contacts,
+        seeds=np.array(facts.seeds or np.zeros(customers), np.uint64),
         alive=np.ones((customers, candidates), np.bool_),
         reasons=np.zeros((customers, candidates), np.int16),
         degraded=np.zeros(customers, np.bool_),

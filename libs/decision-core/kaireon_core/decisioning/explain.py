@@ -158,6 +158,7 @@ def _fresh(before: State) -> State:
         table=before.table,
         segments=before.segments,
         contacts=before.contacts,
+        seeds=before.seeds,
         alive=np.ones_like(before.alive),
         reasons=np.zeros_like(before.reasons),
         degraded=np.zeros_like(before.degraded),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kaireon_core.column import Mask, row_of
-from kaireon_core.decisioning.rank import Indices, Ranked
+from kaireon_core.column import Floats, Mask, any_in, row_of
+from kaireon_core.decisioning.explore import Explore
+from kaireon_core.decisioning.rank import DECIMALS, Indices, Ranked
 from kaireon_core.decisioning.reasons import LegendBuilder, Reason
-from kaireon_core.decisioning.state import State
+from kaireon_core.decisioning.state import SharedLimit, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +25,12 @@ class Filler:
 
     beyond_limit: int
     shared_codes: dict[int, int]
+    explore: Explore | None
 
     def fill(self, state: State, ranked: Ranked, limit: int) -> list[Indices]:
         """Return the candidates of each customer's answer in order; explain the others in `state.reasons`."""
+        if self.explore is not None:
+            return self._draw(self.explore, state, ranked, limit)
         starts = np.searchsorted(ranked.customer, np.arange(state.table.customers + 1))
         state.reasons[ranked.customer, ranked.candidate] = self.beyond_limit
         ends = np.minimum(starts[:-1] + limit, starts[1:])
@@ -32,6 +38,42 @@ class Filler:
         for customer in self._limited(state, ranked, starts[:-1], ends):
             everything = ranked.candidate[starts[customer] : starts[customer + 1]]
             picks[customer] = self._walk(state, customer, everything, limit)
+        for customer, picked in enumerate(picks):
+            state.reasons[customer, picked] = 0
+        return picks
+
+    def _draw(self, explore: Explore, state: State, ranked: Ranked, limit: int) -> list[Indices]:
+        """Return what is drawn, rank by rank for all customers at once, and leave the probabilities in the state.
+
+        What is left over has the reason of the first limit that keeps it out when all is drawn, if one does.
+        """
+        candidates, admissible = _padded(ranked, state.table.customers)
+        everyone = np.arange(len(candidates))
+        assert state.score is not None  # noqa: S101 - the score stage has run
+        scores = np.round(np.broadcast_to(state.score, state.alive.shape)[everyone[:, None], candidates], DECIMALS)
+        choose = explore.chooser(state, candidates, scores)
+        bounds = [_Bound.of(one, candidates) for one in state.shared_limits]
+        chosen, chances, taken = list[Indices](), list[Floats](), list[Mask]()
+        for rank in range(1, min(limit, candidates.shape[1]) + 1):
+            free = admissible.copy()
+            for one in bounds:
+                free &= ~one.keeps_out()
+            is_drawn = np.count_nonzero(free, axis=1) > 0
+            if not any_in(is_drawn):
+                break
+            place, chance = choose(free, rank)
+            admissible[everyone[is_drawn], place[is_drawn]] = False
+            for one in bounds:
+                one.remaining -= one.counting[everyone, place] & is_drawn
+            chosen.append(candidates[everyone, place])
+            chances.append(chance)
+            taken.append(is_drawn)
+        state.reasons[ranked.customer, ranked.candidate] = self.beyond_limit
+        for limit_, one in reversed(list(zip(state.shared_limits, bounds, strict=True))):
+            customer, place = np.nonzero(admissible & one.keeps_out())
+            state.reasons[customer, candidates[customer, place]] = self.shared_codes[limit_.code]
+        picks = _by_customer(chosen, taken, len(candidates), np.int64)
+        state.probabilities = _by_customer(chances, taken, len(candidates), np.float64)
         for customer, picked in enumerate(picks):
             state.reasons[customer, picked] = 0
         return picks
@@ -73,6 +115,46 @@ class Filler:
         return np.array(picked, np.int64)
 
 
+@dataclass(slots=True, kw_only=True)
+class _Bound:
+    """A shared limit over the padded ranking: where it binds and what counts, (B, N), and what remains, (B,)."""
+
+    binding: Mask
+    counting: Mask
+    remaining: Indices
+
+    @staticmethod
+    def of(limit: SharedLimit, candidates: Indices) -> _Bound:
+        return _Bound(
+            binding=_at(limit.binding, candidates),
+            counting=_at(limit.counting, candidates),
+            remaining=limit.remaining.astype(np.int64),
+        )
+
+    def keeps_out(self) -> Mask:
+        return self.binding & (self.remaining <= 0)[:, None]
+
+
+def _padded(ranked: Ranked, customers: int) -> tuple[Indices, Mask]:
+    """Return each customer's candidates in ranking order, (B, N), and which of them there are."""
+    starts = np.searchsorted(ranked.customer, np.arange(customers + 1))
+    counts = np.diff(starts)
+    most = int(counts.max(initial=0))
+    places = starts[:-1, None] + np.arange(most)
+    is_there = np.arange(most) < counts[:, None]
+    padded = np.zeros((customers, most), np.int64)
+    padded[is_there] = ranked.candidate[places[is_there]]
+    return padded, is_there
+
+
+def _by_customer(rows: list[NDArray[Any]], taken: list[Mask], customers: int, dtype: Any) -> list[NDArray[Any]]:
+    """Return for each customer the values of the ranks that are taken, from one row per rank."""
+    if not rows:
+        return [np.empty(0, dtype) for _ in range(customers)]
+    values, is_taken = np.array(rows, dtype), np.array(taken)
+    return [values[is_taken[:, customer], customer] for customer in range(customers)]
+
+
 def _at(matrix: Mask, candidates: Indices) -> Mask:
     """Return a (B, C) or (1, C) matrix at the candidates of each customer, (B, n)."""
     if len(matrix) == 1:
@@ -80,11 +162,12 @@ def _at(matrix: Mask, candidates: Indices) -> Mask:
     return np.take_along_axis(matrix, candidates, axis=1)
 
 
-def compile_fill(legend: LegendBuilder, shared_codes: Sequence[int]) -> Filler:
+def compile_fill(legend: LegendBuilder, shared_codes: Sequence[int], explore: Explore | None) -> Filler:
     """Return the filler; the reasons with these codes, of shared limits, get others here."""
     beyond_limit = legend.add("limit", "better candidates fill the answer")
     return Filler(
         beyond_limit=beyond_limit,
+        explore=explore,
         shared_codes={code: _again(legend.reasons[code - 1], legend) for code in shared_codes},
     )
 

@@ -209,9 +209,14 @@ class Score(Node, frozen=True, kw_only=True, tag="score"):
 
 
 class RankConfig(Config, frozen=True, kw_only=True):
-    """`diversity` takes at most `max_per_category` of each category first; `round_robin` one of each in turn."""
+    """`diversity` takes at most `max_per_category` of each category first; `round_robin` one of each in turn.
 
-    method: Literal["topN", "diversity", "round_robin"] = "topN"
+    `explore` draws, by either `epsilon` or `temperature`.
+    """
+
+    method: Literal["topN", "diversity", "round_robin", "explore"] = "topN"
+    epsilon: Annotated[float, Meta(ge=0, le=1)] | None = None
+    temperature: Annotated[float, Meta(ge=1e-6, le=1e6)] | None = None
     max_candidates: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     max_per_category: Annotated[int, Meta(ge=1, le=10_000)] | None = None
 

@@ -28,6 +28,8 @@ from kaireon_core.decisioning.flow import (
     Node,
     PrieWeights,
     Qualify,
+    Rank,
+    RankConfig,
     Score,
     ScoreConfig,
     SetProperties,
@@ -91,6 +93,8 @@ def _config_problems(node: AnyNode, path: str) -> list[Problem]:
             return formula_problems(formula, f"{path}.formula")
         case Score(config=ScoreConfig(formula=weights)):
             return _weight_problems(weights, f"{path}.formula")
+        case Rank(config=RankConfig(epsilon=float(), temperature=float())):
+            return [Problem(path=f"{path}.temperature", message="send either epsilon or temperature, not both")]
         case SetProperties(config=SetPropertiesConfig(properties=properties)):
             return [
                 problem
@@ -186,5 +190,10 @@ _NEEDED: tuple[tuple[type[Node], str, Callable[[Any], bool]], ...] = (
     (Conditional, "then", lambda config: not config.then and not config.else_),
     (CallFlow, "flowKey", lambda config: config.flow_key is None),
     (Score, "modelKey", lambda config: config.method != "priority_weighted" and config.model_key is None),
+    (
+        Rank,
+        "epsilon",
+        lambda config: config.method == "explore" and config.epsilon is None and config.temperature is None,
+    ),
     (SetProperties, "properties", lambda config: not config.properties),
 )

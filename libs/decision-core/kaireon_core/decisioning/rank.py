@@ -19,7 +19,7 @@ from kaireon_core.decisioning.reasons import LegendBuilder
 from kaireon_core.decisioning.state import State
 
 Indices: TypeAlias = NDArray[np.int64]
-_DECIMALS = 12
+DECIMALS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Ranker:
         assert state.score is not None  # noqa: S101 - compile puts a score stage before every ranking
         # Of a score that all customers share there is one row.
         score = state.score[customer if len(state.score) > 1 else 0, candidate]
-        by_score = np.argsort(-np.round(score, _DECIMALS), kind="stable")
+        by_score = np.argsort(-np.round(score, DECIMALS), kind="stable")
         # Numbers of up to 16 bits are sorted in linear time.
         numbers = customer.astype(np.min_scalar_type(state.table.customers))
         order = by_score[np.argsort(numbers[by_score], kind="stable")]
@@ -96,6 +96,8 @@ _ARRANGE: dict[str, Callable[[RankConfig], Arrange | None]] = {
     "topN": lambda _config: None,
     "diversity": _diversity,
     "round_robin": _round_robin,
+    # The order of which `explore` departs.
+    "explore": lambda _config: None,
 }
 
 

@@ -48,6 +48,8 @@ class State:
     table: Table
     segments: Segments
     contacts: Contacts
+    # Where each customer's chance comes from, (B,); see `kaireon_core.decisioning.draws`.
+    seeds: NDArray[np.uint64]
     alive: Mask
     reasons: Reasons
     # Whose candidates a model could not score, (B,).
@@ -61,6 +63,8 @@ class State:
     is_score_replaced: bool = False
     # Inside a branch, (B, C): the candidates that it is for.
     within: Mask | None = None
+    # With which probability each pick was put at its rank, one array per customer; None where nothing was drawn.
+    probabilities: list[Floats] | None = None
     shared_limits: list[SharedLimit] = field(default_factory=list[SharedLimit])
 
     def period_start_ms(self, period: Period) -> int:
