@@ -5,7 +5,16 @@ from __future__ import annotations
 from kaireon_api import probes
 from kaireon_api.catalog import operations as catalogue
 from kaireon_api.customers import history, outcomes, schemas
-from kaireon_api.decisioning import decide, decision_flows, flow_routes, narratives, recommend, runs, traces
+from kaireon_api.decisioning import (
+    decide,
+    decision_flows,
+    flow_routes,
+    narratives,
+    recommend,
+    runs,
+    simulate,
+    traces,
+)
 from kaireon_api.learning import algorithm_models
 from kaireon_api.operation import Operation
 from kaireon_api.platform import api_keys, dead_letters, jobs, seed_datasets, tenant_settings
@@ -18,6 +27,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *outcomes.OPERATIONS,
     *traces.OPERATIONS,
     *narratives.OPERATIONS,
+    *simulate.OPERATIONS,
     *history.OPERATIONS,
     *decision_flows.OPERATIONS,
     *flow_routes.OPERATIONS,

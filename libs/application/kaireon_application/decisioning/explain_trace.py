@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from kaireon_application.decisioning.snapshot import CandidateEntry, Legend
 from kaireon_application.decisioning.trace import TraceContent, floats_of, reasons_of, scores_of
 from kaireon_application.decisioning.wire import ExperimentAssignment, FunnelStage
 from kaireon_application.errors import NotFound
-from kaireon_core.decisioning.reasons import KEPT, Reason, Reasons, funnel, is_scored
+from kaireon_core.decisioning.reasons import KEPT, Reason, Reasons, StageCount, funnel, is_scored
 
 _PRIORITY_WEIGHTED = "priority_weighted"
 # Stages that drop a candidate before it is scored.
@@ -171,12 +172,9 @@ def detail(trace: StoredTrace) -> TraceDetail:
     content, legend = trace.content, trace.legend
     reasons = reasons_of(content)
     counts = funnel(tuple(legend.spans), reasons)
-    left = {count.stage: count.out for count in counts}
-    before_scoring = [count.out for count in counts if count.stage in _UNSCORED]
     scored = _scored(trace, reasons)
     dropped = _dropped(trace, reasons)
-    after_qualification = left.get("qualify", before_scoring[-1] if before_scoring else len(reasons))
-    after_contact_policy = left.get("contact_policy", after_qualification)
+    after_qualification, after_contact_policy = narrowed(counts, len(reasons))
     return TraceDetail(
         **_common(trace),
         snapshot_version=content.snapshot_hash.hex()[:16],
@@ -198,6 +196,14 @@ def detail(trace: StoredTrace) -> TraceDetail:
         request=content.request,
         facts=content.facts,
     )
+
+
+def narrowed(counts: Sequence[StageCount], candidates: int) -> tuple[int, int]:
+    """Return how many of the candidates were left after qualification, and after the contact policies."""
+    left = {count.stage: count.out for count in counts}
+    before_scoring = [count.out for count in counts if count.stage in _UNSCORED]
+    qualified = left.get("qualify", before_scoring[-1] if before_scoring else candidates)
+    return qualified, left.get("contact_policy", qualified)
 
 
 def _common(trace: StoredTrace) -> dict[str, Any]:

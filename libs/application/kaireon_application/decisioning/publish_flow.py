@@ -120,17 +120,17 @@ def readable_flows(configs: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[tu
             logger("kaireon.flows").error("a flow cannot be read", flowKey=key, reason=str(error))
 
 
-async def reference_problems(reader: EntityReader, flow: Flow) -> list[Problem]:
+async def reference_problems(reader: EntityReader, flow: Flow, path: str = "$.draftConfig") -> list[Problem]:
     """Return every name in the flow that stands for nothing that could be used."""
     problems = list[Problem]()
-    for here, node in flow.walk("$.draftConfig"):
+    for here, node in flow.walk(path):
         for kind, names, field in _references(node):
             found = await reader.find(kind, names) if names else {}
             for place, name in enumerate(names):
-                path = f"{here}.config.{field}" + (f"[{place}]" if field.endswith("Ids") else "")
+                where = f"{here}.config.{field}" + (f"[{place}]" if field.endswith("Ids") else "")
                 message = _reference_problem(kind, name, found.get(name))
                 if message:
-                    problems.append(Problem(path=path, message=message))
+                    problems.append(Problem(path=where, message=message))
     return problems
 
 

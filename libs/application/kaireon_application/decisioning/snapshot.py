@@ -182,6 +182,10 @@ class TenantSnapshot:
             found = self._live[published.id] = _compile(self, published)
         return found
 
+    def trial(self, published: PublishedFlow) -> LiveFlow:
+        """Return the executable form of a flow that is none of this snapshot's; it is not kept."""
+        return _compile(self, published)
+
 
 def build_snapshot(configuration: Configuration) -> TenantSnapshot:
     """Return the snapshot of a configuration; its hash is that of its content and names it for ever."""
