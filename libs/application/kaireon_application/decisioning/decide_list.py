@@ -70,16 +70,19 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
         """Where the answers will be shown."""
         return Routing(channel=self.channel, channel_id=self.channel_id, placement=self.placement)
 
-    def listed(self, anonymous: str = ANONYMOUS) -> list[DecideCustomer]:
-        """Return the customers in the order of first mention, each once; the anonymous one under the name given."""
-        by_id = [DecideCustomer(customer_id=id_) for id_ in self.customer_ids or ()]
-        first = dict[str, DecideCustomer]()
-        for customer in self.customers or by_id:
-            if customer.customer_id == ANONYMOUS:
-                first.setdefault(anonymous, msgspec.structs.replace(customer, customer_id=anonymous))
-            else:
-                first.setdefault(customer.customer_id, customer)
-        return list(first.values())
+    def listed(self, anonymous: str = ANONYMOUS) -> Iterator[DecideCustomer]:
+        """Yield the customers in the order of first mention, each once; the anonymous one under the name given.
+
+        One by one: a million of them at once would keep the garbage collector busy for seconds.
+        """
+        by_id = (DecideCustomer(customer_id=id_) for id_ in self.customer_ids or ())
+        seen = set[str]()
+        for listed in by_id if self.customers is None else self.customers:
+            is_anonymous = listed.customer_id == ANONYMOUS
+            customer = msgspec.structs.replace(listed, customer_id=anonymous) if is_anonymous else listed
+            if customer.customer_id not in seen:
+                seen.add(customer.customer_id)
+                yield customer
 
     def requests(self) -> list[RecommendRequest]:
         """Return what to ask for each customer of the list."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -44,9 +45,9 @@ async def start_run(
 def _new_run(request: DecideRequest, caller: str) -> NewRun:
     # The worker does not know the caller.
     customers = request.listed(anonymous_id(caller))
-    return NewRun(
-        id=uuid4(),
-        request=msgspec.structs.replace(request, customers=None, customer_ids=None),
-        total=len(customers),
-        chunks=[_encode(customers[first : first + CHUNK_SIZE]) for first in range(0, len(customers), CHUNK_SIZE)],
-    )
+    chunks, total = list[bytes](), 0
+    while chunk := list(islice(customers, CHUNK_SIZE)):
+        chunks.append(_encode(chunk))
+        total += len(chunk)
+    shared = msgspec.structs.replace(request, customers=None, customer_ids=None)
+    return NewRun(id=uuid4(), request=shared, total=total, chunks=chunks)
