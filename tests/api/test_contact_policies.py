@@ -28,7 +28,6 @@ GOOD: list[tuple[str, Body]] = [
     ("cross_channel_cap", {"maxPerWeek": 4}),
     ("customer_total_cap", {"maxPerMonth": 9}),
     ("allow_override", {}),
-    ("metric_condition", {"metric": "clicks_7d", "operator": "gte", "value": 3}),
 ]
 BAD: list[tuple[str, Body, str]] = [
     ("frequency_cap", {}, "$.config"),

@@ -23,7 +23,6 @@ GOOD: list[tuple[str, Body]] = [
     ("propensity_threshold", {"model": "churn", "minScore": 0.2}),
     ("propensity_threshold", {"minScore": 0}),
     ("recency_check", {"attribute": "last_seen", "maxDays": 30}),
-    ("metric_condition", {"metric": "clicks_7d", "operator": "lt", "value": 3}),
     ("offer_attribute", {"attribute": "margin", "operator": "gt", "value": 0.5, "fitMultiplier": 0.1}),
 ]
 BAD: list[tuple[str, Body, str]] = [

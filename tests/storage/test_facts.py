@@ -16,7 +16,7 @@ from kaireon_application.decisioning.changes import (
     ResponseChange,
     SummaryRow,
 )
-from kaireon_application.decisioning.facts import History
+from kaireon_application.decisioning.facts import History, Sources
 from kaireon_application.platform.identity import new_ids
 from kaireon_core.decisioning.compile import Enrichment, Needs
 from kaireon_core.decisioning.history_needs import HistoryNeeds
@@ -85,7 +85,7 @@ async def test_each_customer_has_their_own_version_and_contacts(
     since_ms = NOW_MS - 10 * HOUR_MS
 
     ids = ["O'b", "nobody", "a"]
-    other, unknown, mine = await facts.load(str(tenant.tenant_id), ids, NEEDS, {}, NOW_MS)
+    other, unknown, mine = await facts.load(str(tenant.tenant_id), ids, NEEDS, Sources(), NOW_MS)
 
     # The summaries' none is the nil UUID: whatever it is called, no channel of a catalogue has that id.
     assert (unknown.history, unknown.rows) == (History(0, since_ms, [], []), {})
@@ -100,7 +100,7 @@ async def test_the_window_includes_its_first_instant(facts: PostgresFacts, datab
     await contact(database, tenant, "a", 0, NOW_MS)
 
     for now_ms, count in ((NOW_MS + 10 * HOUR_MS, 1), (NOW_MS + 10 * HOUR_MS + 1, 0)):
-        (record,) = await facts.load(str(tenant.tenant_id), ["a"], NEEDS, {}, now_ms)
+        (record,) = await facts.load(str(tenant.tenant_id), ["a"], NEEDS, Sources(), now_ms)
         assert len(record.history.recent) == count
 
 
@@ -148,7 +148,7 @@ async def test_outcomes_are_loaded_as_far_back_as_they_are_needed(
         (3 * HOUR_MS, [("click", True), ("dismiss", True), ("later", False)]),
     ):
         needs = msgspec.structs.replace(NEEDS, history=HistoryNeeds(outcome_window_ms=window_ms))
-        record, other = await facts.load(str(tenant.tenant_id), ["a", "b"], needs, {}, NOW_MS)
+        record, other = await facts.load(str(tenant.tenant_id), ["a", "b"], needs, Sources(), NOW_MS)
         assert [row[4:] for row in record.history.outcomes] == expected
         assert record.history.outcomes_since_ms == (NOW_MS - window_ms if window_ms else None)
         assert other.history.outcomes == []
@@ -159,6 +159,6 @@ async def test_a_schema_that_is_gone_enriches_nothing(facts: PostgresFacts, tena
     gone = Enrichment(schema_id="gone", lookup_key="customer_id", fields=(), cache_ttl_seconds=60)
     needs = Needs(enrichments=(gone,), contact_window_ms=0, contact_totals=False)
 
-    (record,) = await facts.load(str(tenant.tenant_id), ["a"], needs, {}, NOW_MS)
+    (record,) = await facts.load(str(tenant.tenant_id), ["a"], needs, Sources(), NOW_MS)
 
     assert record.rows == {gone.row_key: None}

@@ -15,7 +15,7 @@ from kaireon_application.decisioning.facts import (
     CustomerRecord,
     FactLoader,
     History,
-    Tables,
+    Sources,
     attributes_key,
     history_key,
 )
@@ -25,6 +25,7 @@ from kaireon_runtime.metrics import Metrics
 
 DAY_MS = 86_400_000
 NOW_MS = 1_800_000_000_000
+SOURCES = Sources(config_version=1)
 SCHEMA = Enrichment(schema_id="s1", lookup_key="customer_id", fields=(), cache_ttl_seconds=60)
 
 
@@ -62,10 +63,10 @@ class Store:
     asked: list[str] = field(default_factory=list[str])
 
     async def load(
-        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, tables: Tables, now_ms: int
+        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, sources: Sources, now_ms: int
     ) -> list[CustomerRecord]:
         assert tenant_id == "t"
-        assert tables == {}
+        assert sources == SOURCES
         self.asked += customer_ids
         window_ms = needs.history.outcome_window_ms
         history = History(
@@ -87,7 +88,7 @@ def loader() -> FactLoader:
 
 
 async def load(loader: FactLoader, ids: Sequence[str], wanted: Needs, *, fresh: bool = False) -> list[CustomerRecord]:
-    return await loader.load("t", ids, wanted, {}, NOW_MS, fresh=fresh)
+    return await loader.load("t", ids, wanted, SOURCES, NOW_MS, fresh=fresh)
 
 
 def asked(loader: FactLoader) -> list[str]:
@@ -125,6 +126,21 @@ async def test_a_cached_record_serves_only_flows_that_need_no_more(loader: FactL
     for wanted, is_loaded in cases:
         await load(loader, ["a"], wanted)
         assert asked(loader) == (["a"] if is_loaded else []), wanted
+
+
+def test_a_metric_serves_until_time_or_a_new_definition_changes_it() -> None:
+    wanted = msgspec.structs.replace(needs(), history=HistoryNeeds(metrics=("m",)))
+    lasting = History(1, 0, [], None, metrics={"m": (2.0, None, 1), "other": (1.0, 0, 0)})
+    rolling = History(1, 0, [], None, metrics={"m": (2.0, NOW_MS, 1)})
+    shown: list[ContactRow] = [("x", None, None, NOW_MS, 1)]
+
+    assert lasting.is_enough_for(wanted, 1, NOW_MS)
+    assert not lasting.is_enough_for(wanted, 2, NOW_MS)
+    assert rolling.is_enough_for(wanted, 1, NOW_MS - 1)
+    assert not rolling.is_enough_for(wanted, 1, NOW_MS)
+    assert not History(1, 0, [], None).is_enough_for(wanted, 1, NOW_MS)
+    assert lasting.after([], wanted, NOW_MS).is_enough_for(wanted, 1, NOW_MS)
+    assert not lasting.after(shown, wanted, NOW_MS).is_enough_for(wanted, 1, NOW_MS), "an impression may count"
 
 
 async def test_fresh_facts_pass_the_cache_by_and_replace_it(loader: FactLoader) -> None:
@@ -171,7 +187,7 @@ def test_a_history_after_a_decision_is_what_the_store_would_say(
         [row for row in [*before, *now] if row[3] >= after.since_ms], key=str
     )
     assert sorted(after.totals or [], key=str) == sorted(totals([*before, *now]), key=str)
-    assert after.is_enough_for(wanted, NOW_MS)
+    assert after.is_enough_for(wanted, 1, NOW_MS)
 
 
 def totals(rows: Sequence[ContactRow]) -> list[ContactRow]:

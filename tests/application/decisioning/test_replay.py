@@ -13,7 +13,7 @@ from msgspec import structs
 
 from kaireon_application.decisioning.decided_customer import DecidedCustomer, draw_ids, seed_of
 from kaireon_application.decisioning.explain_trace import StoredTrace
-from kaireon_application.decisioning.facts import CustomerRecord, History
+from kaireon_application.decisioning.facts import CustomerRecord, History, MetricValue
 from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.record_trace import trace_of
 from kaireon_application.decisioning.replay_trace import Replay, configuration_of, decide_again, read_content
@@ -210,7 +210,8 @@ def _history(customer: Thing) -> History:
         (one["offer"], one["creative"], one["channel"], instant_ms(one["at"]), one["outcome"], _is_response(one))
         for one in customer.get("outcomes", ())
     ]
-    return History(1, 0, sorted(rows, key=lambda row: row[3]), rows, 0, outcomes)
+    metrics: dict[str, MetricValue] = {id_: (value, None, 0) for id_, value in customer.get("metrics", {}).items()}
+    return History(1, 0, sorted(rows, key=lambda row: row[3]), rows, 0, outcomes, metrics)
 
 
 def _is_response(outcome: Thing) -> bool:

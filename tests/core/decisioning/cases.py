@@ -37,6 +37,7 @@ _KINDS = (
     "sub_categories",
     "qualification_rules",
     "contact_policies",
+    "behavioral_metrics",
 )
 _AFTER_SCORE = ("rank", "post_rank", "response")
 _OWN = ("id", "key", "name", "status", "createdAt")
@@ -153,6 +154,10 @@ def _contacts(flow: CompiledFlow, customers: list[dict[str, Any]], now_ms: int) 
         recent=ContactRows.of(recent),
         totals=ContactRows.of(summed if flow.needs.contact_totals else []),
         outcomes=_outcomes(flow, customers, now_ms),
+        metrics={
+            metric: np.array([one.get("metrics", {}).get(metric, 0) for one in customers], np.float64)
+            for metric in flow.needs.history.metrics
+        },
     )
 
 

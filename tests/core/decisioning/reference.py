@@ -213,6 +213,8 @@ class _Decision(FormulaReference):
         if rule["ruleType"] == "propensity_threshold":
             score = self._known_propensity(config.get("model"), one)
             return score is not None and score >= config["minScore"]
+        if rule["ruleType"] == "metric_condition":
+            return self._compares(config) is True
         name: str = config["attribute"]
         if rule["ruleType"] == "recency_check":
             at = readable_instant(self._resolve(name, one))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from tests.core.decisioning.cases import Case
-from tests.core.decisioning.plain_values import Candidate, Thing, is_named, status_of, value_of
+from tests.core.decisioning.plain_values import Candidate, Thing, holds, is_named, status_of, value_of
 
 # Whether a candidate may not join those that the answer holds already.
 Breaks = Callable[[list[Candidate], Candidate], bool]
@@ -26,6 +26,7 @@ class PolicyReference:
         self.zone = ZoneInfo(case.get("timezone", "UTC"))
         self.segments: set[str] = set(customer.get("segments", ()))
         self.contacts: list[Thing] = customer.get("contacts", [])
+        self.metrics: Thing = customer.get("metrics", {})
         self.outcomes: list[Thing] = customer.get("outcomes", [])
         # What a policy still forbids while the answer is filled, in order of priority.
         self.limits: list[tuple[Thing, Breaks]] = []
@@ -99,10 +100,8 @@ class PolicyReference:
             case "cooldown" | "outcome_based" | "category_suppression":
                 found, rest = self._rest(policy, one)
                 return any(self.now - datetime.fromisoformat(done["at"]) < rest for done in found)
-            case "segment_exclusion":
-                return any(segment in self.segments for segment in config["excludeSegments"])
-            case "time_window":
-                return not self._is_open(config)
+            case "segment_exclusion" | "metric_condition" | "time_window":
+                return self._is_barred(policy["ruleType"], config)
             case "mutual_exclusion":
                 others = [offer for offer in self._group(config) if offer is not one.offer]
                 shown = [contact["offer"] for contact in self.contacts]
@@ -118,6 +117,12 @@ class PolicyReference:
             case _:
                 return True
 
+    def _is_barred(self, rule_type: str, config: Thing) -> bool:
+        """Return whether a policy that looks at the customer or the clock alone blocks."""
+        if rule_type == "segment_exclusion":
+            return any(segment in self.segments for segment in config["excludeSegments"])
+        return self._compares(config) is not False if rule_type == "metric_condition" else not self._is_open(config)
+
     def _rest(self, policy: Thing, one: Candidate) -> tuple[list[Thing], timedelta]:
         """Return what a policy waits after, and for how long."""
         config = policy["config"]
@@ -130,6 +135,12 @@ class PolicyReference:
             case _:
                 found = self._responses(config) if self._is_in(config, one.offer) else []
                 return found, timedelta(days=config["suppressionDays"])
+
+    def _compares(self, config: Thing) -> bool | None:
+        """Return whether a metric compares like this, None when it is not computed."""
+        known = [one for one in self._all("behavioral_metrics") if status_of(one) == "active"]
+        named = [one for name in ("id", "key", "name") for one in known if one.get(name, one["id"]) == config["metric"]]
+        return holds(self.metrics.get(named[0]["id"], 0), config["operator"], config["value"]) if named else None
 
     def _banning(self, policy: Thing, offer: Thing) -> list[Thing]:
         """Return the outcomes that a policy waits after, with the contacts if it waits after impressions."""

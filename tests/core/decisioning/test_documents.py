@@ -61,7 +61,15 @@ def test_closed_sets_are_documented(type_: str, words: Any) -> None:
     assert {word for word in words if f"`{word}`" not in _sections()[type_]} == set()
 
 
-_NEVER: dict[str, Any] = {"attribute": "x", "operator": "exists", "requiredSegments": [], "maxDays": 1, "minScore": 1}
+_NEVER: dict[str, Any] = {
+    "attribute": "x",
+    "operator": "exists",
+    "requiredSegments": [],
+    "maxDays": 1,
+    "minScore": 1,
+    "metric": "m",
+    "value": 1,
+}
 _CAPS: dict[str, Any] = {
     "maxPerDay": 1,
     "cooldownHours": 1,
@@ -73,6 +81,9 @@ _CAPS: dict[str, Any] = {
     "suppressForDays": 1,
     "categoryId": "a",
     "suppressionDays": 1,
+    "metric": "m",
+    "operator": "gte",
+    "value": 1,
 }
 _EVERYTHING: Case = {
     "catalogue": {

@@ -1,7 +1,8 @@
-"""Random pasts: what customers did, and the policies that wait for it to pass."""
+"""Random pasts: what customers did, and the rules and policies that look at it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from tests.core.decisioning import world_words as words
@@ -27,3 +28,22 @@ def category_suppression(chance: Random) -> Thing:
     sub_category = {"subCategoryId": "sub0"} if chance.randrange(4) == 0 else {}
     days = chance.choice(words.BAN_DAYS)
     return {"categoryId": chance.choice(words.CATEGORIES), **sub_category, "suppressionDays": days}
+
+
+def metric_condition(chance: Random) -> Thing:
+    operator = chance.choice(["eq", "neq", "gt", "gte", "lt", "lte"])
+    return {"metric": chance.choice(words.METRIC_NAMES), "operator": operator, "value": chance.choice([0, 1, 2.5])}
+
+
+def metrics(chance: Random) -> Thing:
+    """Return values of metrics; one that is not there is 0."""
+    return {id_: chance.choice([0, 1, 2, 2.5, -3]) for id_ in ("m0", "m1") if chance.randrange(4)}
+
+
+def policies(chance: Random) -> dict[str, Callable[[], Thing]]:
+    """Return what draws the configuration of each type of policy."""
+    return {
+        "outcome_based": lambda: outcome_based(chance),
+        "category_suppression": lambda: category_suppression(chance),
+        "metric_condition": lambda: metric_condition(chance),
+    }

@@ -35,6 +35,13 @@ AGES = [0, 1, 59, 60, 61, 119, 120, 600, 1380, 1440, 1441, 1500, 2880, 7 * 1440,
 # Days of bans; with the ages above, many bans end now.
 BAN_DAYS = [1, 1, 2, 7, 20, 0.5, 1 / 24]
 OUTCOMES = {"impression": "neutral", "click": "positive", "dismiss": "negative", "deferred": "neutral"}
+# One that is paused, and three that may be named by id, key or name.
+METRICS: list[Thing] = [
+    {"id": "m0", "key": "clicks", "name": "Clicks"},
+    {"id": "m1", "key": "spent", "name": "m0"},
+    {"id": "m2", "key": "paused", "status": "paused"},
+]
+METRIC_NAMES = ["m0", "m0", "m1", "clicks", "spent", "Clicks", "m2", "paused", "gone"]
 # How instants are written: with a zone, in another one, as a date, without a zone.
 WRITTEN: list[Callable[[datetime], str]] = [
     datetime.isoformat,

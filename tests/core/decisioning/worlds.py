@@ -78,6 +78,7 @@ class _World:
                 {"id": id_, "key": f"k{id_}", "customFields": self.custom_fields()} for id_ in words.CATEGORIES
             ],
             "sub_categories": [{"id": "sub0", "customFields": self.custom_fields()}],
+            "behavioral_metrics": words.METRICS,
             "qualification_rules": [self.rule(f"r{number}") for number in range(self.chance.randint(1, 3))],
             "contact_policies": [self.policy(f"p{number}") for number in range(self.chance.randint(1, 4))],
         }
@@ -161,6 +162,7 @@ class _World:
                 "attribute": self.pick(words.RECENCY_NAMES),
                 "maxDays": self.pick([0.5, 1, 2, 40]),
             },
+            "metric_condition": lambda: past.metric_condition(self.chance),
             "propensity_threshold": lambda: {
                 "minScore": self.pick([0, 0.3, 0.5, 1]),
                 **self.maybe(2, "model", ["card", "card", "gone", None]),
@@ -184,8 +186,7 @@ class _World:
             "time_window": self.time_window,
             "budget_exhausted": lambda: {"budgetField": "spent", "threshold": self.pick([0, 1, 1.5, 2])},
             "allow_override": dict,
-            "outcome_based": lambda: past.outcome_based(self.chance),
-            "category_suppression": lambda: past.category_suppression(self.chance),
+            **past.policies(self.chance),
             "telepathy": dict,
         }
         often = ["frequency_cap", "cooldown", "mutual_exclusion", "allow_override", "time_window", "outcome_based"]
@@ -351,6 +352,7 @@ class _World:
             "request": self.maybe(2, "channel", ["a"]),
             "segments": self.some(words.SEGMENTS, 2),
             "contacts": [self.contact() for _ in range(self.pick([0, 1, 3, 6]))],
+            "metrics": past.metrics(self.chance),
             "outcomes": [past.outcome(self.chance, self.contact()) for _ in range(self.pick([0, 0, 1, 2, 4]))],
         }
 

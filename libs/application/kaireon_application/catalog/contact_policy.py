@@ -18,6 +18,7 @@ from kaireon_application.catalog.rule_config import (
     Hours,
     MetricOperator,
     config_problems,
+    metric_reference,
 )
 from kaireon_application.catalog.scope import (
     ScopeKind,
@@ -227,6 +228,8 @@ def _references(document: Document) -> Iterable[Reference]:
         references.append(Reference(path=("config", "categoryId"), kind="category"))
         if "subCategoryId" in config:
             references.append(Reference(path=("config", "subCategoryId"), kind="sub_category"))
+    if document["ruleType"] == "metric_condition":
+        references.append(metric_reference())
     return references
 
 

@@ -35,6 +35,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     path: tuple[str | int, ...]
     kind: str
     triggers: tuple[str, ...] = ()
+    # Whether the thing may be called by its name too; its kind then keeps names unique, and is small.
+    by_name: bool = False
 
     def is_due(self, given: frozenset[str]) -> bool:
         """Return whether the caller sent something that this reference depends on."""

@@ -10,6 +10,7 @@ from kaireon_application.catalog.kind import EntityKind
 from kaireon_application.catalog.offer import OFFER
 from kaireon_application.catalog.outcome_type import OUTCOME_TYPE
 from kaireon_application.catalog.qualification_rule import QUALIFICATION_RULE
+from kaireon_application.customers.behavioral_metric import BEHAVIORAL_METRIC
 
 CATALOGUE_KINDS: tuple[EntityKind, ...] = (
     OFFER,
@@ -21,4 +22,5 @@ CATALOGUE_KINDS: tuple[EntityKind, ...] = (
     OUTCOME_TYPE,
     QUALIFICATION_RULE,
     CONTACT_POLICY,
+    BEHAVIORAL_METRIC,
 )

@@ -9,8 +9,15 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from kaireon_application.catalog.entities import ListOrder
 from kaireon_application.catalog.fields import Key, Label, Name, Percentage, Status, Text
-from kaireon_application.catalog.kind import Change, Document, EntityKind, Filter
-from kaireon_application.catalog.rule_config import Broken, Config, Days, MetricOperator, config_problems
+from kaireon_application.catalog.kind import Change, Document, EntityKind, Filter, Reference
+from kaireon_application.catalog.rule_config import (
+    Broken,
+    Config,
+    Days,
+    MetricOperator,
+    config_problems,
+    metric_reference,
+)
 from kaireon_application.catalog.scope import (
     ScopeKind,
     Scopes,
@@ -131,6 +138,12 @@ def _problems(change: Change) -> Iterator[Problem]:
     yield from config_problems(change, _CONFIGS)
 
 
+def _references(document: Document) -> Iterable[Reference]:
+    yield from scope_references(document)
+    if document["ruleType"] == "metric_condition":
+        yield metric_reference()
+
+
 QUALIFICATION_RULE = EntityKind(
     name="qualification_rule",
     noun="qualification rule",
@@ -145,7 +158,7 @@ QUALIFICATION_RULE = EntityKind(
     order=ListOrder.PRIORITY,
     filters=(Filter(parameter="stage", field="decisioningStage", type=DecisioningStage),),
     derived_fields={"decisioning_stage": DecisioningStage},
-    references=scope_references,
+    references=_references,
     prepare=_prepare,
     problems=_problems,
 )

@@ -8,11 +8,14 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-from kaireon_application.catalog.entities import Entity, EntityReader
+from kaireon_application.catalog.entities import Entity, EntityReader, ListQuery
 from kaireon_application.catalog.kind import Change, Document, EntityKind, Reference
 from kaireon_application.catalog.refusal import refuse
 from kaireon_application.errors import NotFound
 from kaireon_core.problems import Problem
+
+# A kind whose things may be called by name has no more of them.
+_MAX_NAMED = 100
 
 
 async def resolve_references(reader: EntityReader, kind: EntityKind, changes: Sequence[Change]) -> list[Change]:
@@ -25,8 +28,15 @@ async def resolve_references(reader: EntityReader, kind: EntityKind, changes: Se
         for reference in references:
             wanted[reference.kind].add(_value(change.document, reference))
     found = {name: await reader.find(name, values) for name, values in wanted.items()}
+    for name in {one.kind for _, references in due for one in references if one.by_name}:
+        found[name] = await _named(reader, name) | found[name]
     refuse(NotFound, [problem for change, references in due for problem in _unknown(change, references, found)])
     return [replace(change, document=_resolved(change.document, references, found)) for change, references in due]
+
+
+async def _named(reader: EntityReader, kind: str) -> dict[str, Entity]:
+    page = await reader.page(kind, ListQuery(limit=_MAX_NAMED))
+    return {entity.name: entity for entity in page.entities}
 
 
 def _unknown(change: Change, references: list[Reference], found: dict[str, dict[str, Entity]]) -> list[Problem]:

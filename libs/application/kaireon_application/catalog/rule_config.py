@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from kaireon_application.catalog.kind import Change
+from kaireon_application.catalog.kind import Change, Reference
 from kaireon_core.problems import InvalidValue, Problem, convert
 
 MetricOperator = Literal["eq", "neq", "gt", "gte", "lt", "lte"]
@@ -24,6 +24,11 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_f
     def broken(self) -> Iterable[Broken]:
         """Return the broken rules between fields; a type alone says nothing about them."""
         return ()
+
+
+def metric_reference() -> Reference:
+    """Return where a configuration names a behavioural metric: by id, key or name."""
+    return Reference(path=("config", "metric"), kind="behavioral_metric", by_name=True)
 
 
 def config_problems(change: Change, types: Mapping[str, type[Config]]) -> Iterator[Problem]:

@@ -186,7 +186,7 @@ class DecideTogether:
             first.tenant_id,
             [one.customer_id for one in asked],
             first.live.compiled.needs,
-            first.snapshot.configuration.schema_tables,
+            first.snapshot.sources,
             now_ms,
             fresh=first.is_fresh,
         )

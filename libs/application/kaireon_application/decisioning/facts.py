@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from kaireon_application.customers.schema_table import SchemaTable
+from kaireon_application.decisioning.metric_query import MetricQuery
 from kaireon_core.decisioning.compile import Needs
 from kaireon_runtime.catalogue import CACHE_HITS, CACHE_MISSES
 from kaireon_runtime.metrics import Metrics
 
 # The tables of the schemas that flows enrich from, by schema id and by key.
 Tables: TypeAlias = Mapping[str, SchemaTable]
+# (value, until when it holds in ms: None without end, the configuration that defined it).
+MetricValue: TypeAlias = tuple[float, int | None, int]
 # (offer, creative, channel, at_ms, count): ids as stored, None for none.
 ContactRow: TypeAlias = tuple[str | None, str | None, str | None, int, int]
 # (offer, creative, channel, at_ms, outcome key, whether it is positive or negative): ids as stored, None for none.
@@ -22,11 +25,20 @@ OutcomeRow: TypeAlias = tuple[str | None, str | None, str | None, int, str, bool
 _HISTORY_TTL_SECONDS = 3600
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What the needs of flows name: tables, and metrics by id, as one version of the configuration defines them."""
+
+    tables: Tables = field(default_factory=dict[str, SchemaTable])
+    metrics: Mapping[str, MetricQuery] = field(default_factory=dict[str, MetricQuery])
+    config_version: int = 0
+
+
 class History(msgspec.Struct, frozen=True, array_like=True):
     """A customer's version, contacts and outcomes.
 
     `recent` reaches back to `since_ms`, `totals` is None when not loaded. `outcomes` are those other than impressions
-    since `outcomes_since_ms`, which is None when they were not loaded.
+    since `outcomes_since_ms`, which is None when they were not loaded. `metrics` are behavioural metrics by id.
     """
 
     version: int
@@ -35,18 +47,25 @@ class History(msgspec.Struct, frozen=True, array_like=True):
     totals: list[ContactRow] | None
     outcomes_since_ms: int | None = None
     outcomes: list[OutcomeRow] = []
+    metrics: dict[str, MetricValue] = {}
 
-    def is_enough_for(self, needs: Needs, now_ms: int) -> bool:
+    def is_enough_for(self, needs: Needs, config_version: int, now_ms: int) -> bool:
         """Whether a flow with these needs can decide with it."""
         has_recent = needs.contact_window_ms == 0 or self.since_ms <= now_ms - needs.contact_window_ms
         has_totals = self.totals is not None or not needs.contact_totals
-        return has_recent and has_totals and self._has_outcomes(needs, now_ms)
+        has_metrics = all(self._has_metric(id_, config_version, now_ms) for id_ in needs.history.metrics)
+        return has_recent and has_totals and self._has_outcomes(needs, now_ms) and has_metrics
 
     def _has_outcomes(self, needs: Needs, now_ms: int) -> bool:
         window_ms = needs.history.outcome_window_ms
         if window_ms == 0:
             return True
         return self.outcomes_since_ms is not None and self.outcomes_since_ms <= now_ms - window_ms
+
+    def _has_metric(self, id_: str, config_version: int, now_ms: int) -> bool:
+        """Whether the value of a metric is known and time alone has not changed it."""
+        value = self.metrics.get(id_)
+        return value is not None and value[2] == config_version and (value[1] is None or now_ms < value[1])
 
     def after(self, contacts: Sequence[ContactRow], needs: Needs, now_ms: int) -> History:
         """Return the history after a decision that showed these offers: what the commit has just made of it."""
@@ -59,6 +78,8 @@ class History(msgspec.Struct, frozen=True, array_like=True):
             # A decision brings no outcomes about.
             self.outcomes_since_ms,
             self.outcomes,
+            # What was shown may count.
+            {} if contacts else self.metrics,
         )
 
 
@@ -83,7 +104,7 @@ class FactStore(Protocol):
     """Reads facts from the system of record. Raises `Unavailable` while it cannot be reached."""
 
     async def load(
-        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, tables: Tables, now_ms: int
+        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, sources: Sources, now_ms: int
     ) -> list[CustomerRecord]:
         """Return one record per customer, in order, in one round trip; an unknown customer has version 0.
 
@@ -137,7 +158,7 @@ class FactLoader:
         tenant_id: str,
         customer_ids: Sequence[str],
         needs: Needs,
-        tables: Tables,
+        sources: Sources,
         now_ms: int,
         *,
         fresh: bool = False,
@@ -145,23 +166,23 @@ class FactLoader:
         """Return one record per customer, in order; `fresh` passes the cache by."""
         found: list[CustomerRecord | None] = [None] * len(customer_ids)
         if not fresh:
-            found = await self._cached(tenant_id, customer_ids, needs, now_ms)
+            found = await self._cached(tenant_id, customer_ids, needs, sources.config_version, now_ms)
         missing = [index for index, record in enumerate(found) if record is None]
         if missing:
             missed = [customer_ids[index] for index in missing]
-            loaded = await self.store.load(tenant_id, missed, needs, tables, now_ms)
+            loaded = await self.store.load(tenant_id, missed, needs, sources, now_ms)
             self._remember(tenant_id, missed, loaded, needs)
             for index, record in zip(missing, loaded, strict=True):
                 found[index] = record
         return [record for record in found if record is not None]
 
     async def _cached(
-        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, now_ms: int
+        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, config_version: int, now_ms: int
     ) -> list[CustomerRecord | None]:
         keys = [key(tenant_id, id_) for id_ in customer_ids for key in (attributes_key, history_key)]
         values = await self.cache.read(keys)
         pairs = zip(values[::2], values[1::2], strict=True)
-        records = [_record(rows, history, needs, now_ms) for rows, history in pairs]
+        records = [_record(rows, history, needs, config_version, now_ms) for rows, history in pairs]
         hits = sum(record is not None for record in records)
         self.metrics.add(CACHE_HITS, "customer", amount=hits)
         self.metrics.add(CACHE_MISSES, "customer", amount=len(records) - hits)
@@ -184,7 +205,9 @@ class FactLoader:
         )
 
 
-def _record(rows: bytes | None, history: bytes | None, needs: Needs, now_ms: int) -> CustomerRecord | None:
+def _record(
+    rows: bytes | None, history: bytes | None, needs: Needs, config_version: int, now_ms: int
+) -> CustomerRecord | None:
     """Return the cached record, None unless it holds all that is needed."""
     if rows is None or history is None:
         return None
@@ -192,5 +215,7 @@ def _record(rows: bytes | None, history: bytes | None, needs: Needs, now_ms: int
         decoded, past = _decode_rows(rows), _decode_history(history)
     except msgspec.DecodeError:
         return None
-    is_enough = past.is_enough_for(needs, now_ms) and all(e.row_key in decoded for e in needs.enrichments)
+    is_enough = past.is_enough_for(needs, config_version, now_ms) and all(
+        one.row_key in decoded for one in needs.enrichments
+    )
     return CustomerRecord(rows=decoded, history=past) if is_enough else None

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from kaireon_application.decisioning.facts import ContactRow, History
+import numpy as np
+
+from kaireon_application.decisioning.facts import ContactRow, History, MetricValue
+from kaireon_core.column import Floats
 from kaireon_core.decisioning.compile import CompiledFlow
 from kaireon_core.decisioning.contacts import ContactRows, Contacts, OutcomeRows
+
+_NOTHING: MetricValue = (0.0, None, 0)
 
 
 def contacts_of(flow: CompiledFlow, histories: Sequence[History]) -> Contacts:
@@ -15,9 +21,17 @@ def contacts_of(flow: CompiledFlow, histories: Sequence[History]) -> Contacts:
         recent=_contacts(flow, [history.recent for history in histories]),
         totals=_contacts(flow, [history.totals or [] for history in histories]),
     )
-    if not flow.needs.history.outcome_window_ms or not any(history.outcomes for history in histories):
-        return contacts
-    return Contacts(recent=contacts.recent, totals=contacts.totals, outcomes=_outcomes(flow, histories))
+    needs = flow.needs.history
+    if needs.outcome_window_ms and any(history.outcomes for history in histories):
+        contacts = replace(contacts, outcomes=_outcomes(flow, histories))
+    if needs.metrics:
+        contacts = replace(contacts, metrics={id_: _metric(id_, histories) for id_ in needs.metrics})
+    return contacts
+
+
+def _metric(id_: str, histories: Sequence[History]) -> Floats:
+    """Return a metric of B customers; one that a trace does not know is 0, as for a customer who did nothing."""
+    return np.array([history.metrics.get(id_, _NOTHING)[0] for history in histories], np.float64)
 
 
 def _contacts(flow: CompiledFlow, histories: Sequence[list[ContactRow]]) -> ContactRows:

@@ -46,7 +46,13 @@ def write_facts(decided: DecidedCustomer) -> dict[str, Any]:
         "contacts": decided.record.history.recent,
         "contactTotals": decided.record.history.totals,
         **_write_outcomes(decided.record.history),
+        **_write_metrics(decided.record.history),
     }
+
+
+def _write_metrics(history: History) -> dict[str, Any]:
+    """Return the values of the metrics that are known, by id."""
+    return {"metrics": {id_: value for id_, (value, *_) in history.metrics.items()}} if history.metrics else {}
 
 
 def _write_outcomes(history: History) -> dict[str, Any]:
@@ -64,6 +70,7 @@ def read_inputs(content: TraceContent) -> RecordedInputs:
         recent=[tuple(row) for row in facts["contacts"]],
         totals=None if totals is None else [tuple(row) for row in totals],
         outcomes=[tuple(row) for row in facts.get("outcomes", ())],
+        metrics={id_: (value, None, 0) for id_, value in facts.get("metrics", {}).items()},
     )
     return RecordedInputs(
         request=DecisionRequest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,8 +13,10 @@ import msgspec
 import zstandard
 
 from kaireon_application.customers.schema_table import SchemaTable
+from kaireon_application.decisioning.facts import Sources
 from kaireon_application.decisioning.items import ItemWriter
 from kaireon_application.decisioning.libraries import installed_libraries
+from kaireon_application.decisioning.metric_query import metric_queries
 from kaireon_application.decisioning.trace import TraceCodec
 from kaireon_application.decisioning.wire import DecisionMeta
 from kaireon_core.catalog.document import Catalogue, Document
@@ -140,7 +143,7 @@ class LiveFlow:
     is_stored: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class TenantSnapshot:
     """One tenant's configuration; flows are compiled when first used."""
 
@@ -157,6 +160,16 @@ class TenantSnapshot:
     def settings(self) -> DecisionSettings:
         """The tenant settings that decisions depend on."""
         return self.configuration.settings
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What the needs of flows name."""
+        configuration = self.configuration
+        return Sources(
+            tables=configuration.schema_tables,
+            metrics=metric_queries(configuration.catalogue.behavioral_metrics),
+            config_version=configuration.config_version,
+        )
 
     @property
     def version(self) -> str:

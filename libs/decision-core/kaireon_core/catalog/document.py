@@ -62,3 +62,4 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     sub_categories: tuple[Document, ...] = ()
     qualification_rules: tuple[Document, ...] = ()
     contact_policies: tuple[Document, ...] = ()
+    behavioral_metrics: tuple[Document, ...] = ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from kaireon_core.column import Mask
+from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.state import State
 
 # Where a rule fails: (B, 1) when it looks at the customer, (1, C) when it looks at the offer, else (B, C).
@@ -15,8 +16,9 @@ Failing: TypeAlias = Callable[[State], Mask]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """Where a rule fails, and the names of the columns that it reads, as in a `Stage`."""
+    """Where a rule fails, and the names of the columns and the history that it reads, as in a `Stage`."""
 
     failing: Failing
     reads: Sequence[str] = ()
     candidate_reads: Sequence[str] = ()
+    history: HistoryNeeds = NOTHING

@@ -16,6 +16,7 @@ from kaireon_core.decisioning.caps import compile_cap
 from kaireon_core.decisioning.coverage import EVERYWHERE, scopes_of
 from kaireon_core.decisioning.flow import ContactPolicyNode
 from kaireon_core.decisioning.history_needs import HistoryNeeds
+from kaireon_core.decisioning.metric_condition import compile_metric_policy
 from kaireon_core.decisioning.outcome_policies import compile_category_suppression, compile_outcome_based
 from kaireon_core.decisioning.policy import AddReason, Area, Policy, PolicyScope
 from kaireon_core.decisioning.qualify import in_order
@@ -223,5 +224,6 @@ _TYPES: dict[str, CompilePolicy] = {
     "allow_override": _compile_allow_override,
     "outcome_based": compile_outcome_based,
     "category_suppression": compile_category_suppression,
+    "metric_condition": compile_metric_policy,
 }
 EVALUATED_POLICY_TYPES = frozenset(_TYPES)

@@ -3,19 +3,20 @@
 A contact is an impression, implicit or explicit. `recent` holds one row per contact since the start of the longest
 window that a policy looks back; `totals` one row per (offer, creative, channel) with all contacts ever. `outcomes`
 holds one row for whatever else the customer did, since the start of the longest window that a policy looks back.
+`metrics` holds one value per customer for each behavioural metric that is looked at, by id.
 Offers, creatives and channels are indices into the catalogue, -1 for one that is no longer in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaireon_core.column import Mask
+from kaireon_core.column import Floats, Mask
 
 Ints: TypeAlias = NDArray[np.int64]
 # (customer, offer, creative, channel, at_ms): where in the history of B customers a row stands.
@@ -105,6 +106,7 @@ class Contacts:
     recent: ContactRows
     totals: ContactRows
     outcomes: OutcomeRows = field(default_factory=OutcomeRows.none)
+    metrics: Mapping[str, Floats] = field(default_factory=dict[str, Floats])
 
     @staticmethod
     def none() -> Contacts:

@@ -16,6 +16,8 @@ from kaireon_core.decisioning.check import Check
 from kaireon_core.decisioning.conditions import compile_condition
 from kaireon_core.decisioning.coverage import Coverage, coverage_of, scopes_of
 from kaireon_core.decisioning.flow import Qualify
+from kaireon_core.decisioning.history_needs import HistoryNeeds
+from kaireon_core.decisioning.metric_condition import compile_metric_test
 from kaireon_core.decisioning.propensity_threshold import propensity_threshold
 from kaireon_core.decisioning.reasons import LegendBuilder
 from kaireon_core.decisioning.state import Stage, StagePart, State
@@ -85,6 +87,7 @@ def compile_qualify(node: Qualify, candidates: Candidates, legend: LegendBuilder
         apply=apply,
         reads=[name for rule in compiled for name in rule.check.reads],
         candidate_reads=[name for rule in compiled for name in rule.check.candidate_reads],
+        history=HistoryNeeds.union(rule.check.history for rule in compiled),
         parts=parts,
     )
 
@@ -161,6 +164,14 @@ def _instants(column: Column) -> Floats:
     return np.array([np.nan if instant is None else instant for instant in instants], np.float64)
 
 
+def _metric_condition(config: dict[str, Any], candidates: Candidates, models: Models) -> Check:
+    """A metric that is not computed, because it is paused or gone, does not pass: fail closed."""
+    holds, history = compile_metric_test(config, candidates.catalogue)
+    if holds is None:
+        return _not_evaluated(config, candidates, models)
+    return Check(failing=lambda state: ~holds(state), history=history)
+
+
 def _not_evaluated(_config: dict[str, Any], _candidates: Candidates, _models: Models) -> Check:
     """A type that this version does not evaluate does not pass: fail closed."""
     return Check(failing=lambda _state: np.ones((1, 1), np.bool_))
@@ -189,6 +200,10 @@ _TYPES: dict[str, tuple[CompileCheck, Callable[[dict[str, Any]], str]]] = {
     "recency_check": (
         _recency_check,
         lambda config: f"{config['attribute']} is more than {config['maxDays']} days ago, or unknown",
+    ),
+    "metric_condition": (
+        _metric_condition,
+        lambda config: f"not so: metric {config['metric']} {config['operator']} {config['value']}",
     ),
     "propensity_threshold": (propensity_threshold, _describe_propensity),
 }

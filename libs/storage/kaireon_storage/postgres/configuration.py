@@ -149,6 +149,7 @@ def _catalogue(documents: dict[str, list[Document]]) -> Catalogue:
         sub_categories=tuple(documents["sub_category"]),
         qualification_rules=tuple(documents["qualification_rule"]),
         contact_policies=tuple(documents["contact_policy"]),
+        behavioral_metrics=tuple(documents["behavioral_metric"]),
     )
 
 

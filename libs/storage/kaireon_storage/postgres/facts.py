@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import msgspec
+from psycopg.types.json import Jsonb
+
 from kaireon_application.customers.schema_table import cast_for_lookup
-from kaireon_application.decisioning.facts import ContactRow, CustomerRecord, History, OutcomeRow, Tables
+from kaireon_application.decisioning.facts import (
+    ContactRow,
+    CustomerRecord,
+    History,
+    MetricValue,
+    OutcomeRow,
+    Sources,
+    Tables,
+)
+from kaireon_application.decisioning.metric_query import MetricQuery
 from kaireon_application.errors import Unavailable
 from kaireon_storage.postgres import table_statements
 from kaireon_storage.postgres.queries import queries
@@ -32,40 +44,54 @@ class PostgresFacts:
         self._sql = queries("decisions")
 
     async def load(
-        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, tables: Tables, now_ms: int
+        self, tenant_id: str, customer_ids: Sequence[str], needs: Needs, sources: Sources, now_ms: int
     ) -> list[CustomerRecord]:
         """Return one record per customer, in order; an unknown customer has version 0."""
-        common = {"tenant_id": tenant_id, "customer_ids": list(customer_ids)}
-        since_ms, outcomes_since_ms = _windows(needs, now_ms)
-        # The versions come first: a commit between the statements then makes the version too old, never too new.
-        statements: list[Statement] = [(self._sql.customer_versions.sql, common)]
-        statements.append((self._sql.recent_contacts.sql, {**common, "since_ms": since_ms}))
-        statements.append((self._sql.contact_totals.sql, common))
-        if outcomes_since_ms is not None:
-            statements.append((self._sql.recent_outcomes.sql, {**common, "since_ms": outcomes_since_ms}))
-        lookups = [_lookup(UUID(tenant_id), one, tables, customer_ids) for one in needs.enrichments]
-        statements += [lookup for lookup in lookups if lookup is not None]
-        versions, recent, totals, *found = await self._answers(tenant_id, statements)
-        rows = iter(found)
-        outcomes_of = _outcomes([] if outcomes_since_ms is None else next(rows))
-        enriched = [
-            (one.row_key, {} if lookup is None else _rows(next(rows), lookup[1]["places"]))
-            for one, lookup in zip(needs.enrichments, lookups, strict=True)
-        ]
-        version_of = {row["customer_id"]: row["version"] for row in versions}
-        recent_of, totals_of = _contacts(recent), _contacts(totals)
-        histories = {
-            id_: History(
-                version_of.get(id_, 0), since_ms, recent_of[id_], totals_of[id_], outcomes_since_ms, outcomes_of[id_]
-            )
-            for id_ in customer_ids
+        metrics = [sources.metrics[id_] for id_ in needs.history.metrics if id_ in sources.metrics]
+        lookups = {
+            one.row_key: _lookup(UUID(tenant_id), one, sources.tables, customer_ids) for one in needs.enrichments
         }
+        # The versions come first: a commit between the statements then makes the version too old, never too new.
+        statements = {
+            **self._history(tenant_id, customer_ids, needs, metrics, now_ms),
+            **{row_key: lookup for row_key, lookup in lookups.items() if lookup is not None},
+        }
+        found = dict(zip(statements, await self._answers(tenant_id, list(statements.values())), strict=True))
+        enriched = {
+            row_key: {} if lookup is None else _rows(found[row_key], lookup[1]["places"])
+            for row_key, lookup in lookups.items()
+        }
+        history_of = _histories(found, needs, metrics, sources.config_version, now_ms)
         return [
             CustomerRecord(
-                rows={row_key: by_customer.get(id_) for row_key, by_customer in enriched}, history=histories[id_]
+                rows={row_key: by_customer.get(id_) for row_key, by_customer in enriched.items()},
+                history=history_of(id_),
             )
             for id_ in customer_ids
         ]
+
+    def _history(
+        self,
+        tenant_id: str,
+        customer_ids: Sequence[str],
+        needs: Needs,
+        metrics: Sequence[MetricQuery],
+        now_ms: int,
+    ) -> dict[str, Statement]:
+        """Return the statements that read what these customers did, by name; only what is needed."""
+        common = {"tenant_id": tenant_id, "customer_ids": list(customer_ids)}
+        since_ms, outcomes_since_ms = _windows(needs, now_ms)
+        statements: dict[str, Statement] = {
+            "versions": (self._sql.customer_versions.sql, common),
+            "recent": (self._sql.recent_contacts.sql, {**common, "since_ms": since_ms}),
+            "totals": (self._sql.contact_totals.sql, common),
+        }
+        if outcomes_since_ms is not None:
+            statements["outcomes"] = (self._sql.recent_outcomes.sql, {**common, "since_ms": outcomes_since_ms})
+        if metrics:
+            given = Jsonb(msgspec.to_builtins(metrics))
+            statements["metrics"] = (self._sql.metric_values.sql, {**common, "metrics": given, "now_ms": now_ms})
+        return statements
 
     async def _answers(self, tenant_id: str, statements: Sequence[Statement]) -> list[list[Row]]:
         try:
@@ -82,6 +108,26 @@ def _windows(needs: Needs, now_ms: int) -> tuple[int, int | None]:
     return now_ms - needs.contact_window_ms, now_ms - outcome_window_ms if outcome_window_ms else None
 
 
+def _histories(
+    found: Mapping[str, Sequence[Row]], needs: Needs, metrics: Sequence[MetricQuery], config_version: int, now_ms: int
+) -> Callable[[str], History]:
+    """Return what has the history of a customer."""
+    since_ms, outcomes_since_ms = _windows(needs, now_ms)
+    version_of = {row["customer_id"]: row["version"] for row in found["versions"]}
+    recent_of, totals_of = _contacts(found["recent"]), _contacts(found["totals"])
+    outcomes_of = _outcomes(found.get("outcomes", ()))
+    metrics_of = _metrics(found.get("metrics", ()), metrics, config_version)
+    return lambda id_: History(
+        version_of.get(id_, 0),
+        since_ms,
+        recent_of[id_],
+        totals_of[id_],
+        outcomes_since_ms,
+        outcomes_of[id_],
+        metrics_of(id_),
+    )
+
+
 def _contacts(rows: Sequence[Row]) -> dict[str, list[ContactRow]]:
     contacts = defaultdict[str, list[ContactRow]](list)
     for row in rows:
@@ -96,6 +142,23 @@ def _outcomes(rows: Sequence[Row]) -> dict[str, list[OutcomeRow]]:
         place = row["offer_id"], row["creative_id"], row["channel_id"], row["at_ms"]
         outcomes[row["customer_id"]].append((*place, row["outcome_key"], row["is_response"]))
     return outcomes
+
+
+def _metrics(
+    rows: Sequence[Row], metrics: Sequence[MetricQuery], config_version: int
+) -> Callable[[str], dict[str, MetricValue]]:
+    """Return what has the metrics of a customer; one that finds nothing is 0 until something happens."""
+    found = {(row["customer_id"], row["id"]): row for row in rows}
+
+    def value(customer_id: str, metric: MetricQuery) -> MetricValue:
+        row = found.get((customer_id, metric.id))
+        if row is None:
+            return 0.0, None, config_version
+        # It changes by itself when the first interaction that counts leaves the window.
+        until_ms = None if metric.window_ms is None else row["first_at_ms"] + metric.window_ms
+        return row["value"], until_ms, config_version
+
+    return lambda customer_id: {metric.id: value(customer_id, metric) for metric in metrics}
 
 
 def _lookup(tenant_id: UUID, enrichment: Enrichment, tables: Tables, customer_ids: Sequence[str]) -> Any | None:

@@ -245,6 +245,61 @@ WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
     AND occurred_at >= to_timestamp(:since_ms::double precision / 1000) AND kind = 'outcome'
 ORDER BY customer_id, occurred_at;
 
+-- name: metric_values
+-- Behavioural metrics of these customers, where they did anything that counts, and the first instant that counts.
+-- `metrics` is an array of MetricQuery as JSON. What is no number is no part of a sum, mean or extreme, and numbers
+-- beyond 1e300 count as that, so that no sum overflows.
+WITH metric AS (
+    SELECT given.*, to_timestamp((:now_ms::double precision - window_ms) / 1000) AS since
+    FROM jsonb_to_recordset(:metrics) AS given (
+        id text, aggregate text, source text[], window_ms double precision, filters jsonb
+    )
+), done AS (
+    SELECT
+        i.customer_id, i.occurred_at,
+        coalesce(i.details, '{}') || jsonb_strip_nulls(jsonb_build_object(
+            'outcome', i.outcome_key, 'classification', i.classification, 'direction', i.direction,
+            'offerId', i.offer_id, 'creativeId', i.creative_id, 'channelId', i.channel_id,
+            'placementId', i.placement_id, 'categoryId', offer.body -> 'categoryId',
+            'subCategoryId', offer.body -> 'subCategoryId', 'conversionValue', i.conversion_value, 'rank', i.rank,
+            'score', i.score
+        )) AS fields
+    FROM interactions AS i
+    LEFT JOIN entities AS offer
+        ON offer.tenant_id = i.tenant_id AND offer.kind = 'offer' AND offer.id = i.offer_id
+    WHERE i.tenant_id = :tenant_id AND i.customer_id = ANY(:customer_ids::text[])
+        AND i.occurred_at > (SELECT min(coalesce(since, '-infinity')) FROM metric)
+), counted AS (
+    SELECT
+        done.customer_id, metric.id, metric.aggregate, done.occurred_at,
+        metric.source IS NULL OR coalesce(jsonb_typeof(found.value), 'null') <> 'null' AS is_present,
+        CASE jsonb_typeof(found.value)
+            WHEN 'number' THEN least(greatest((found.value #>> '{}')::numeric, -1e300), 1e300)
+        END AS number
+    FROM metric
+    JOIN done ON metric.since IS NULL OR done.occurred_at > metric.since
+    CROSS JOIN LATERAL (SELECT done.fields #> metric.source AS value) AS found
+    WHERE NOT EXISTS (
+        SELECT FROM jsonb_array_elements(metric.filters) AS condition
+        WHERE NOT kaireon_holds(
+            nullif(done.fields #> ARRAY(SELECT jsonb_array_elements_text(condition -> 'path')), 'null'),
+            condition ->> 'operator', nullif(condition -> 'value', 'null')
+        )
+    )
+)
+SELECT
+    customer_id, id,
+    coalesce(CASE aggregate
+        WHEN 'count' THEN count(*) FILTER (WHERE is_present)
+        WHEN 'sum' THEN sum(number)
+        WHEN 'avg' THEN avg(number)
+        WHEN 'min' THEN min(number)
+        WHEN 'max' THEN max(number)
+    END, 0)::double precision AS value,
+    (extract(epoch FROM min(occurred_at)) * 1000)::bigint AS first_at_ms
+FROM counted
+GROUP BY customer_id, id, aggregate;
+
 -- name: contact_totals
 -- All impressions of these customers ever, per offer, creative and channel.
 SELECT customer_id, offer_id::text, creative_id::text, channel_id::text, impressions,
