@@ -27,7 +27,7 @@ from kaireon_application.decisioning.decision_run import (
 from kaireon_application.decisioning.recommend import MAX_ATTEMPTS
 from kaireon_application.decisioning.wire import DecisionMeta, Recommendation
 from kaireon_application.errors import Busy, KaireonError, NotFound, Unavailable
-from kaireon_application.platform.job import Job, JobRun, Queue
+from kaireon_application.platform.job import Job, JobCancelled, JobRun, Queue
 from kaireon_runtime.metrics import Metrics
 
 FLOW = SimpleNamespace(compiled=SimpleNamespace(candidates=[None] * 10))
@@ -132,9 +132,9 @@ class Attempt:
         self.reported.append(processed)
 
 
-async def decide(book: Any, engine: Engine | None = None) -> Attempt:
+async def decide(book: Any, engine: Engine | None = None, run: Attempt | None = None) -> Attempt:
     used: Any = engine or Engine()
-    run = Attempt()
+    run = run or Attempt()
     decide_run = DecideRun(snapshots=used, plan=used.plan, decide=used, progress=book, metrics=Metrics())
     assert (await decide_run(run))["processed"] == len(book.customers)
     return run
@@ -148,6 +148,21 @@ async def test_everyone_is_decided_in_groups_and_who_has_a_result_is_left_out() 
     assert book.sizes == [CHUNK_SIZE - 1, 3]
     assert run.reported == [CHUNK_SIZE + 1, 2 * CHUNK_SIZE, 2 * CHUNK_SIZE + 3]
     assert engine.committed_count == CHUNK_SIZE + 2
+
+
+async def test_a_cancelled_run_says_how_many_it_has_decided() -> None:
+    class Stopped(Attempt):
+        async def report(self, processed: int, total: int | None) -> None:
+            await super().report(processed, total)
+            if processed > 0:
+                raise JobCancelled
+
+    for size in (3, CHUNK_SIZE + 1, 5 * CHUNK_SIZE):
+        book, run = Book([f"c{number}" for number in range(size)]), Stopped()
+        with pytest.raises(JobCancelled):
+            await decide(book, run=run)
+        assert run.reported[-1] == len(book.lines)
+        assert len(book.lines) <= 3 * CHUNK_SIZE
 
 
 async def test_who_loses_every_race_is_decided_while_held() -> None:

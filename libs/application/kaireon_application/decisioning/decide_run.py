@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +20,7 @@ from kaireon_application.decisioning.decision_run import (
     PlacedCustomer,
     RunLine,
     RunPart,
+    RunPlan,
     RunProgress,
 )
 from kaireon_application.decisioning.plan_decision import PlanDecision
@@ -25,13 +29,14 @@ from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.decisioning.summarise_run import summarise_run
 from kaireon_application.errors import Busy, KaireonError, NotFound, Unavailable
-from kaireon_application.platform.job import JobRun, LeaseLost
+from kaireon_application.platform.job import JobCancelled, JobRun, LeaseLost
 from kaireon_runtime.catalogue import DECISION_CONFLICTS, UNEXPECTED_ERRORS
 from kaireon_runtime.logs import logger
 from kaireon_runtime.metrics import Metrics
 
 # Customers times candidates of one group: what its columns hold at once.
 _MOST_CELLS = 500_000
+_GROUPS_AT_ONCE = 2
 _encode = msgspec.json.Encoder().encode
 
 
@@ -72,19 +77,46 @@ class DecideRun:
         plan = await self.progress.open(run)
         if plan is None:
             raise NotFound(f"there is no batch run {run.job.id}")
-        processed = plan.processed
-        await run.report(processed, plan.total)
+        async with aclosing(self._groups(run, plan)) as groups:
+            await self._decide_all(run, plan, groups)
+        snapshot = await self.snapshots.current(str(run.job.tenant_id))
+        summary = await self.progress.finish(run, lambda counts: summarise_run(counts, snapshot))
+        return {"processed": summary.customers_processed, "failed": summary.customers_failed}
+
+    async def _groups(self, run: JobRun, plan: RunPlan) -> AsyncGenerator[tuple[_Flow, list[PlacedCustomer]]]:
+        """Yield those who are left, in groups, each with the flow that decides when its turn comes."""
         for number in range(-(-plan.total // CHUNK_SIZE)):
             left = await self.progress.undecided(run, number)
             while left:
                 flow = await self._flow(run, plan.request)
                 group, left = left[: flow.group_size()], left[flow.group_size() :]
-                await self._decide_all(run, flow, group)
-                processed += len(group)
+                yield flow, group
+
+    async def _decide_all(
+        self, run: JobRun, plan: RunPlan, groups: AsyncGenerator[tuple[_Flow, list[PlacedCustomer]]]
+    ) -> None:
+        """Decide group after group; while one is being committed the next is being decided."""
+        running, processed = deque[asyncio.Task[int]](), plan.processed
+        await run.report(processed, plan.total)
+        try:
+            async for flow, group in groups:
+                running.append(asyncio.create_task(self._decide_group(run, flow, group)))
+                if len(running) == _GROUPS_AT_ONCE:
+                    processed += await running.popleft()
+                    await run.report(processed, plan.total)
+            while running:
+                processed += await running.popleft()
                 await run.report(processed, plan.total)
-        snapshot = await self.snapshots.current(str(run.job.tenant_id))
-        summary = await self.progress.finish(run, lambda counts: summarise_run(counts, snapshot))
-        return {"processed": summary.customers_processed, "failed": summary.customers_failed}
+        except JobCancelled:
+            # Those in hand are decided to the end, so that the progress is what the results are.
+            processed += sum(await asyncio.gather(*running))
+            with suppress(JobCancelled):
+                await run.report(processed, plan.total)
+            raise
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _flow(self, run: JobRun, request: DecideRequest) -> _Flow:
         """Return the flow as it is now: what is published or configured meanwhile holds from here on."""
@@ -92,18 +124,22 @@ class DecideRun:
         snapshot, live = await self.plan(str(run.job.tenant_id), request.decision_flow_key, request.routing)
         return _Flow(snapshot=snapshot, live=live, request=request)
 
-    async def _decide_all(self, run: JobRun, flow: _Flow, group: Sequence[PlacedCustomer]) -> None:
-        """Decide until everyone has a result; who loses every race is decided while nobody else may commit."""
+    async def _decide_group(self, run: JobRun, flow: _Flow, group: Sequence[PlacedCustomer]) -> int:
+        """Decide until everyone has a result, and return how many they are.
+
+        Who loses every race is decided while nobody else may commit.
+        """
         commit, left = self.progress.committing(run), group
         for attempt in range(MAX_ATTEMPTS):
             left = await self._decide(flow, left, commit, is_fresh=attempt > 0)
             if not left:
-                return
+                return len(group)
             self.metrics.add(DECISION_CONFLICTS, amount=len(left))
         for placed in left:
             async with self.progress.holding(run, placed.customer.customer_id) as commit_alone:
                 if await self._decide(flow, [placed], commit_alone, is_fresh=True):
                     raise Busy
+        return len(group)
 
     async def _decide(
         self, flow: _Flow, group: Sequence[PlacedCustomer], commit: CommitPart, *, is_fresh: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -110,6 +111,8 @@ class PostgresRunProgress:
         self._committed = committed
         self._decisions = decisions
         self._sql = queries("runs")
+        # One transaction at a time: in Postgres they would wait for each other on the job's row.
+        self._turn = asyncio.Lock()
         self._insert_results = positional("runs", "insert_results")
 
     async def open(self, run: JobRun) -> RunPlan | None:
@@ -216,7 +219,7 @@ class PostgresRunProgress:
 
     @asynccontextmanager
     async def _leased(self, run: JobRun) -> AsyncGenerator[Connection]:
-        async with self._database.transaction(run.job.tenant_id) as connection:
+        async with self._turn, self._database.transaction(run.job.tenant_id) as connection:
             await hold_lease(connection, run)
             yield connection
 
