@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -30,7 +31,19 @@ from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
 from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant
 
-_NAMED = ("DATABASE_URL", "DATABASE_DIRECT_URL", "REDIS_URL", "CELERY_BROKER_URL", "API_KEY_PEPPER")
+_NAMED = (
+    "DATABASE_URL",
+    "DATABASE_DIRECT_URL",
+    "REDIS_URL",
+    "CELERY_BROKER_URL",
+    "API_KEY_PEPPER",
+    "KAIREON_API_URL",
+    "KAIREON_API_KEY",
+)
+_COMMANDS = (
+    "", "run", "reset", "migrate", "seed", "tenant", "tenant create", "key", "key create", "flow", "flow validate",
+    "flow diff", "flow explain", "flow simulate", "outbox", "outbox republish", "data", "data load",
+)  # fmt: skip
 _FLOW = {
     "version": 2,
     "nodes": [
@@ -87,17 +100,18 @@ def assert_refused(completed: Completed, *words: str) -> None:
     assert all(word in completed.stderr for word in words), completed.stderr
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "", "run", "reset", "migrate", "seed", "tenant", "tenant create", "key", "key create", "flow",
-        "flow validate", "flow diff", "outbox", "outbox republish", "data", "data load",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("command", _COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     completed = kaireon(*command.split(), "--help")
     assert (completed.returncode, completed.stderr) == (0, "")
     assert "Usage" in completed.stdout
+
+
+def test_every_command_is_documented(clone: Path) -> None:
+    text = (clone / "docs" / "reference" / "command.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `kaireon ([a-z ]+)` \|", text, re.MULTILINE)
+    groups = {command.split()[0] for command in _COMMANDS if " " in command}
+    assert sorted(documented) == sorted(set(_COMMANDS) - groups - {""})
 
 
 def test_the_command_is_a_program() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,10 +33,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class ApiClient:
     """Calls one API as one key; a proxy in the environment is for the world outside, not for this."""
 
-    def __init__(self, url: str, api_key: str = "") -> None:
+    def __init__(self, url: str, api_key: str = "", timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         parts = urlsplit(url)
+        self._connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port
+        self._base = parts.path.rstrip("/")
         self._api_key = api_key
+        self._timeout_seconds = timeout_seconds
 
     async def call(self, method: str, path: str, body: Any = None) -> Answer:
         """Send one request. Raises `ApiUnreachable`."""
@@ -47,9 +50,9 @@ class ApiClient:
         content = None if body is None else msgspec.json.encode(body)
         if content is not None:
             headers["Content-Type"] = "application/json"
-        connection = HTTPConnection(self._host, self._port, timeout=_TIMEOUT_SECONDS)
+        connection = self._connect(self._host, self._port, timeout=self._timeout_seconds)
         try:
-            connection.request(method, path, body=content, headers=headers)
+            connection.request(method, self._base + path, body=content, headers=headers)
             response = connection.getresponse()
             return Answer(status=response.status, body=_decoded(response.read()))
         except (OSError, HTTPException) as error:

@@ -9,6 +9,7 @@ import msgspec
 
 from kaireon_application.errors import KaireonError
 from kaireon_application.platform.jobs import Jobs
+from kaireon_cli.api_client import ApiClient
 from kaireon_cli.clone import Clone, find_clone
 from kaireon_cli.run_file import read_run_file
 from kaireon_cli.settings import CommandSettings
@@ -19,6 +20,7 @@ from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.jobs import PostgresJobBook
 
 _DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+_SIMULATING_ROLE = "editor"
 _PEPPER_FILE = "api-key-pepper"
 
 
@@ -26,6 +28,12 @@ class NotConnected(KaireonError):
     """DATABASE_URL is not set, and nothing runs in this clone; set it, or start `make run`."""
 
     code = "NOT_CONNECTED"
+
+
+class NoApi(KaireonError):
+    """KAIREON_API_URL and KAIREON_API_KEY are not both set, and nothing runs here; set them, or start `make run`."""
+
+    code = "NO_API"
 
 
 class NoPepper(KaireonError):
@@ -73,6 +81,18 @@ def find_connection() -> Connection:
         broker_url=settings.celery_broker_url or running.redis_url,
         pepper=pepper,
     )
+
+
+def find_api(timeout_seconds: float) -> ApiClient:
+    """Return the API as an editor, of the tenant that the key belongs to. Raises `NoApi`."""
+    settings = load(CommandSettings)
+    if settings.kaireon_api_url is not None and settings.kaireon_api_key is not None:
+        key = settings.kaireon_api_key.get_secret_value()
+        return ApiClient(settings.kaireon_api_url, key, timeout_seconds)
+    running = read_run_file(find_clone().run_file)
+    if running is None or settings.kaireon_api_url is not None:
+        raise NoApi
+    return ApiClient(running.api_url, running.api_keys[_SIMULATING_ROLE], timeout_seconds)
 
 
 def _kept_pepper(clone: Clone) -> str | None:

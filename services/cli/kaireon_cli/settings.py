@@ -8,12 +8,17 @@ from kaireon_runtime.settings import Port, ProcessSettings
 
 
 class CommandSettings(ProcessSettings):
-    """Where the product is; without DATABASE_URL that is the stack started by `make run` in this clone."""
+    """Where the product is; without DATABASE_URL that is the stack started by `make run` in this clone.
+
+    Commands that ask the API need KAIREON_API_URL and KAIREON_API_KEY elsewhere.
+    """
 
     database_url: str | None = Field(default=None, repr=False)
     database_direct_url: str | None = Field(default=None, repr=False)
     redis_url: str | None = Field(default=None, repr=False)
     celery_broker_url: str | None = Field(default=None, repr=False)
+    kaireon_api_url: str | None = Field(default=None, pattern="^https?://")
+    kaireon_api_key: SecretStr | None = None
     api_key_pepper: SecretStr | None = Field(default=None, min_length=32)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from kaireon_application.errors import InvalidInput
+from kaireon_cli.commands.simulate_flow import simulate_flow
+from kaireon_cli.flow_file import read_document, read_flow
 from kaireon_cli.output import print_json, print_line
-from kaireon_core.decisioning.flow import Flow
+from kaireon_core.decisioning.explain_flow import explain_flow
 from kaireon_core.decisioning.flow_diff import ChangeKind, FlowChange, diff_flows
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.problems import InvalidValue, Problem
@@ -34,7 +35,7 @@ def validate_flow(
     json: Annotated[bool, typer.Option("--json", help="Print {valid, problems} and nothing else.")] = False,
 ) -> None:
     """Check a decision flow as publishing it would, without references to things of a tenant; name every problem."""
-    problems = _problems(_read(file), FlowKind.DRAFT if draft else FlowKind.PUBLISHED)
+    problems = _problems(read_document(file), FlowKind.DRAFT if draft else FlowKind.PUBLISHED)
     if json:
         print_json({"valid": not problems, "problems": problems})
     elif not problems:
@@ -53,7 +54,7 @@ def diff_flow_files(
     json: Annotated[bool, typer.Option("--json", help="Print {changes} and nothing else.")] = False,
 ) -> None:
     """Say what differs between two flows, node by node; exit with code 1 when something does, as diff does."""
-    changes = diff_flows(_flow(before), _flow(after))
+    changes = diff_flows(read_flow(before), read_flow(after))
     if json:
         print_json({"changes": changes})
     for change in () if json else changes:
@@ -62,11 +63,25 @@ def diff_flow_files(
         raise typer.Exit(_INVALID)
 
 
-def _flow(file: Path) -> Flow:
-    try:
-        return parse_flow(_configuration(_read(file)), FlowKind.DRAFT)
-    except InvalidValue as error:
-        raise InvalidInput(f"{file} is no flow: {error}") from None
+@app.command("explain")
+def explain_flow_file(
+    file: Annotated[Path, typer.Argument(help="The flow's configuration, JSON or YAML.", metavar="FILE")],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print {steps, notes} and nothing else.")] = False,
+) -> None:
+    """Tell what a flow does, node by node in the order in which they run, from the file alone."""
+    explanation = explain_flow(read_flow(file))
+    if json:
+        print_json(explanation)
+        return
+    for step in explanation.steps:
+        branch = f"{step.branch} " if step.branch else ""
+        print_line(f"{'  ' * step.depth}{branch}{step.id} ({step.type}, phase {step.phase}): {step.text}")
+    for note in explanation.notes:
+        print_line(f"note: {note}")
+
+
+app.command("simulate")(simulate_flow)
 
 
 def _told(change: FlowChange) -> str:
@@ -84,26 +99,7 @@ def _told(change: FlowChange) -> str:
 
 def _problems(document: Any, kind: FlowKind) -> tuple[Problem, ...]:
     try:
-        parse_flow(_configuration(document), kind)
+        parse_flow(document, kind)
     except InvalidValue as error:
         return error.problems
     return ()
-
-
-def _configuration(document: Any) -> Any:
-    # A whole flow as the API shows it is welcome too: its draft is what is checked.
-    if not isinstance(document, dict):
-        return document
-    flow = cast("dict[str, Any]", document)
-    return flow.get("draftConfig", flow)
-
-
-def _read(file: Path) -> Any:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{file}: {error.strerror}") from None
-    try:
-        return msgspec.yaml.decode(content) if file.suffix in {".yaml", ".yml"} else msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(f"{file}: {error}") from None
