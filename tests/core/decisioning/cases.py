@@ -38,6 +38,7 @@ _KINDS = (
     "qualification_rules",
     "contact_policies",
     "behavioral_metrics",
+    "ranking_profiles",
 )
 _AFTER_SCORE = ("rank", "post_rank", "response")
 _OWN = ("id", "key", "name", "status", "createdAt")

@@ -26,6 +26,7 @@ from tests.core.decisioning.plain_values import (
 from tests.core.decisioning.reference_explore import policy_of
 from tests.core.decisioning.reference_flow import in_order, without_calls
 from tests.core.decisioning.reference_formulas import FormulaReference
+from tests.core.decisioning.reference_strategy import model_of, weights_of
 
 
 def decide(case: Case, customer: Thing) -> Outcome:
@@ -246,10 +247,10 @@ class _Decision(FormulaReference):
                 one.propensity = max(self._propensity(config, one), config.get("propensityFloor") or 0)
                 one.score = one.propensity * one.fit
                 if config["method"] == "formula":
-                    one.score = self._prie(config.get("formula", {}), one) * one.fit
+                    one.score = self._prie(weights_of(config, one, self.catalogue), one) * one.fit
 
     def _propensity(self, config: Thing, one: Candidate) -> float:
-        card: Thing | None = self.case.get("models", {}).get(config["modelKey"])
+        card: Thing | None = self.case.get("models", {}).get(model_of(config, one))
         if card is None:
             self.is_degraded = True
             return 0.5
@@ -265,14 +266,14 @@ class _Decision(FormulaReference):
             return min(1.0, max(0.0, (raw - low) / (high - low)))
         return 1 / (1 + math.exp(-6 * (raw - (high + low) / 2) / (high - low)))
 
-    def _prie(self, weights: Thing, one: Candidate) -> float:
+    def _prie(self, weights: dict[str, float], one: Candidate) -> float:
         factors = {
-            "propensityWeight": (min(1.0, max(0.0, one.propensity or 0.0)), 0.4),
-            "relevanceWeight": (self._relevance(one), 0.2),
-            "impactWeight": (one.offer.get("businessValue", 50) / 100, 0.3),
-            "emphasisWeight": (one.priority / 100, 0.1),
+            "propensityWeight": min(1.0, max(0.0, one.propensity or 0.0)),
+            "relevanceWeight": self._relevance(one),
+            "impactWeight": one.offer.get("businessValue", 50) / 100,
+            "emphasisWeight": one.priority / 100,
         }
-        return math.prod(factor ** weights.get(name, default) for name, (factor, default) in factors.items())
+        return math.prod(factor ** weights[name] for name, factor in factors.items())
 
     def _relevance(self, one: Candidate) -> float:
         asked, asked_id = self.request.get("channel"), self.request.get("channelId")

@@ -79,6 +79,28 @@ WEIGHTS: list[Thing] = [
     {"propensityWeight": 0, "relevanceWeight": 1, "impactWeight": 0, "emphasisWeight": 0},
     {"propensityWeight": 0.25, "relevanceWeight": 0.25, "impactWeight": 0.25, "emphasisWeight": 0.25},
 ]
+PROFILES: list[Thing] = [
+    {"id": "rp0", "key": "krp0", "weights": {"propensity": 0.5, "conversion": 0.5, "impact": 0.25, "clv": 1}},
+    {"id": "rp1", "key": "krp1", "weights": {"recency": 1, "fairness": 0.5, "margin": 0.5}},
+    {"id": "rp2", "key": "krp2", "weights": {"fatigue": 0.5, "revenue": 1}},
+    {"id": "rp3", "key": "krp3", "weights": {"relevance": 0.1, "emphasis": 0.3}},
+]
+PROFILE_NAMES = ["rp0", "krp1", "rp2", "krp3", "gone"]
+STRATEGY_OVERRIDES: list[Thing] = [
+    {"scope": scope, "value": value, "profileId": profile}
+    for scope, values in {
+        "category": ["cat0", "kcat1", "gone"],
+        "productType": ["loan", "card"],
+        "channel": ["email", "web", "ch0", "gone"],
+    }.items()
+    for value in values
+    for profile in PROFILE_NAMES
+]
+CHANNEL_MODELS: list[list[Thing]] = [
+    [{"channelId": "ch0", "modelKey": "other"}],
+    [{"channelId": "ch1", "modelKey": "gone"}, {"channelId": "ch1", "modelKey": "other"}],
+    [{"channelId": "ch0", "modelKey": "other"}, {"channelId": "ch2", "modelKey": "card"}],
+]
 EXPLORATIONS: list[Thing] = [
     {"epsilon": 0.0},
     {"epsilon": 0.3},

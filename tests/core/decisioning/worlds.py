@@ -7,10 +7,10 @@ parts, and then hardly anything is left to rank.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
@@ -19,32 +19,19 @@ from tests.core.decisioning import world_history as past
 from tests.core.decisioning import world_words as words
 from tests.core.decisioning.cases import Case
 from tests.core.decisioning.world_calls import with_calls
+from tests.core.decisioning.world_ranking import RankingWorld
 
-T = TypeVar("T")
 Thing = dict[str, Any]
 
 
 @dataclass(slots=True)
-class _World:
+class _World(RankingWorld):
     """Draws a case; what was drawn first is what later parts refer to."""
 
-    chance: random.Random
     now: str
     zone: str
     offers: list[str] = field(default_factory=list[str])
     creatives: list[Thing] = field(default_factory=list[Thing])
-
-    def pick(self, options: Sequence[T]) -> T:
-        return self.chance.choice(options)
-
-    def happens(self, one_in: int) -> bool:
-        return self.chance.randrange(one_in) == 0
-
-    def some(self, options: Sequence[T], most: int) -> list[T]:
-        return [self.pick(options) for _ in range(self.chance.randint(0, most))]
-
-    def maybe(self, one_in: int, name: str, options: Sequence[Any]) -> Thing:
-        return {name: self.pick(options)} if self.happens(one_in) else {}
 
     def status(self) -> str:
         return self.pick(["paused", "draft"]) if self.happens(12) else "active"
@@ -79,6 +66,7 @@ class _World:
             ],
             "sub_categories": [{"id": "sub0", "customFields": self.custom_fields()}],
             "behavioral_metrics": words.METRICS,
+            "ranking_profiles": words.PROFILES,
             "qualification_rules": [self.rule(f"r{number}") for number in range(self.chance.randint(1, 3))],
             "contact_policies": [self.policy(f"p{number}") for number in range(self.chance.randint(1, 4))],
         }
@@ -95,6 +83,7 @@ class _World:
             **self.maybe(2, "subCategoryId", ["sub0"]),
             **self.maybe(2, "tags", [[], ["a"], ["a", "b"], ["gold"], ["new", "a"]]),
             **self.maybe(2, "businessValue", [0, 20, 100]),
+            **self.maybe(3, "productType", ["loan", "card"]),
             "customFields": {**self.maybe(2, "colour", words.VALUES), "since": self.instant()},
             **self.maybe(16, "schedule", [schedule]),
             **self.maybe(50, "emergencyExcluded", [True]),
@@ -299,23 +288,6 @@ class _World:
 
         return [field(key) for key in dict.fromkeys(self.some(["a", "d"], 2))] + [{"key": "e", "type": "text"}]
 
-    def score_and_rank(self) -> list[Thing]:
-        score: Thing = {"method": "priority_weighted"}
-        if self.happens(2):
-            score = {"method": "propensity", "modelKey": self.pick(["card", "card", "card", "gone"])}
-            score |= self.maybe(2, "propensityFloor", [0.0, 0.3, 0.6])
-            if self.happens(2):
-                score |= {"method": "formula", "formula": self.pick(words.WEIGHTS)}
-        rank: Thing = {"method": self.pick(["topN", "diversity", "round_robin", "explore"])}
-        if rank["method"] == "explore":
-            rank |= self.pick(words.EXPLORATIONS)
-        rank |= {**self.maybe(4, "maxCandidates", [1, 2, 3]), **self.maybe(2, "maxPerCategory", [1, 2])}
-        return [
-            {"id": "score", "type": "score", "config": score},
-            {"id": "rank", "type": "rank", "config": rank},
-            {"id": "response", "type": "response"},
-        ]
-
     def card(self) -> Thing:
         operators = words.FILTER_OPERATORS[:10]
         rules = [
@@ -381,7 +353,7 @@ class _World:
             "timezone": self.zone,
             "maxOffers": self.pick([2, 100, 100, 100]),
             "catalogue": catalogue,
-            "models": {"card": self.card()},
+            "models": {"card": self.card(), "other": self.card()},
             "flow": flow,
             "flows": flows,
             "request": self.request(),

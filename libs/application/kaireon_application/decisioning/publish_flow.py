@@ -10,17 +10,16 @@ from uuid import UUID
 
 import msgspec
 
-from kaireon_application.catalog.entities import Entity, EntityReader, EntityWriter
+from kaireon_application.catalog.entities import Entity, EntityWriter
 from kaireon_application.catalog.read_entity import require
 from kaireon_application.decisioning.decision_flow import DECISION_FLOW
+from kaireon_application.decisioning.flow_references import reference_problems
 from kaireon_application.errors import Conflict, InvalidInput
 from kaireon_core.decisioning.call_flow import caller_problems, inline_calls
-from kaireon_core.decisioning.flow import ContactPolicyNode, Enrich, Flow, Qualify, Score
+from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.problems import InvalidValue, Problem
 from kaireon_runtime.logs import logger
-
-_NOT_SCORING = ("draft", "archived")
 
 
 class PublishedVersion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -118,42 +117,3 @@ def readable_flows(configs: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[tu
             yield key, parse_flow(config, FlowKind.DRAFT)
         except InvalidValue as error:
             logger("kaireon.flows").error("a flow cannot be read", flowKey=key, reason=str(error))
-
-
-async def reference_problems(reader: EntityReader, flow: Flow, path: str = "$.draftConfig") -> list[Problem]:
-    """Return every name in the flow that stands for nothing that could be used."""
-    problems = list[Problem]()
-    for here, node in flow.walk(path):
-        for kind, names, field in _references(node):
-            found = await reader.find(kind, names) if names else {}
-            for place, name in enumerate(names):
-                where = f"{here}.config.{field}" + (f"[{place}]" if field.endswith("Ids") else "")
-                message = _reference_problem(kind, name, found.get(name))
-                if message:
-                    problems.append(Problem(path=where, message=message))
-    return problems
-
-
-def _references(node: object) -> list[tuple[str, list[str], str]]:
-    """Return (kind, names, field) of everything that a node names."""
-    if isinstance(node, Enrich) and node.config.schema_id:
-        return [("schema", [node.config.schema_id], "schemaId")]
-    if isinstance(node, Qualify):
-        return [("qualification_rule", node.config.rule_ids, "ruleIds")]
-    if isinstance(node, ContactPolicyNode):
-        return [("contact_policy", node.config.policy_ids, "policyIds")]
-    if isinstance(node, Score) and node.config.model_key:
-        return [("algorithm_model", [node.config.model_key], "modelKey")]
-    return []
-
-
-def _reference_problem(kind: str, name: str, found: Entity | None) -> str | None:
-    noun = kind.replace("_", " ")
-    if found is None:
-        return f"there is no {noun} '{name}'"
-    if kind != "algorithm_model":
-        return None
-    registry_status = found.body.get("registryStatus")
-    if registry_status in _NOT_SCORING:
-        return f"the model '{name}' is {registry_status}: promote it to shadow, challenger or champion first"
-    return None if found.status == "active" else f"the model '{name}' is {found.status}: set its status to active"

@@ -18,7 +18,7 @@ from kaireon_application.decisioning.choose_flow import choose_flow
 from kaireon_application.decisioning.decide_together import Asked, DecideTogether
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.explain_trace import narrowed
-from kaireon_application.decisioning.publish_flow import reference_problems
+from kaireon_application.decisioning.flow_references import reference_problems
 from kaireon_application.decisioning.simulation import (
     OfferCount,
     SimulatedCustomer,

@@ -63,3 +63,4 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     qualification_rules: tuple[Document, ...] = ()
     contact_policies: tuple[Document, ...] = ()
     behavioral_metrics: tuple[Document, ...] = ()
+    ranking_profiles: tuple[Document, ...] = ()

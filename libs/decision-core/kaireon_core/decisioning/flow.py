@@ -192,13 +192,34 @@ class PrieWeights(Config, frozen=True, kw_only=True):
     emphasis_weight: Weight = 0.1
 
 
+class StrategyOverride(Config, frozen=True, kw_only=True):
+    """The ranking profile of the candidates of a category, product type or channel."""
+
+    scope: Literal["category", "productType", "channel"]
+    value: Key
+    profile_id: Key
+
+
+class ChannelModel(Config, frozen=True, kw_only=True):
+    """The model of the candidates on a channel."""
+
+    channel_id: Key
+    model_key: Key
+
+
 class ScoreConfig(Config, frozen=True, kw_only=True):
-    """`priority_weighted` needs no model; `propensity` and `formula` name the model whose score is the propensity."""
+    """`priority_weighted` needs no model; `propensity` and `formula` name the model whose score is the propensity.
+
+    The weights of `formula` are those of a ranking profile where one is named; the first matching override wins.
+    """
 
     method: Literal["priority_weighted", "propensity", "formula"] = "priority_weighted"
     model_key: str | None = None
     formula: PrieWeights = PrieWeights()
     propensity_floor: Annotated[float, Meta(ge=0, le=1)] | None = None
+    strategy_profile_id: Key | None = None
+    strategy_overrides: Annotated[list[StrategyOverride], Meta(max_length=100)] = []
+    overrides: Annotated[list[ChannelModel], Meta(max_length=100)] = []
 
 
 class Score(Node, frozen=True, kw_only=True, tag="score"):

@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaireon_core.catalog.document import Document
-from kaireon_core.column import Floats
+from kaireon_core.column import Floats, any_in
 from kaireon_core.decisioning.calendar import DAY_MS
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.contacts import NEVER
-from kaireon_core.decisioning.flow import PrieWeights
+from kaireon_core.decisioning.flow import ScoreConfig
 from kaireon_core.decisioning.match_creatives import fits_channel
 from kaireon_core.decisioning.state import State
+from kaireon_core.decisioning.strategy import Exponents, exponents_of
 
 _DEFAULT_BUSINESS_VALUE = 50.0
 _RECOVERY_DAYS = 30
@@ -32,33 +33,44 @@ _STRANGER = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prie:
-    """The formula over the candidates of a flow; `constant` (C,) is I^Wi * E^We, `tags` (T, offers) who has which."""
+    """The formula over the candidates of a flow; `constant` (C,) is I^Wi * E^We, `tags` (T, offers) who has which.
 
-    weights: PrieWeights
+    `bare` and `bare_constant` are those of candidates that stand for their offer alone.
+    """
+
+    weights: Exponents
+    bare: Exponents
     candidates: Candidates
     constant: Floats
+    bare_constant: Floats
     tag_places: dict[str, int]
     tags: NDArray[np.int64]
 
     @property
     def needs_contact_totals(self) -> bool:
         """Whether it looks at contacts: only where relevance counts."""
-        return self.weights.relevance_weight > 0
+        return any_in(self.weights.relevance > 0) or any_in(self.bare.relevance > 0)
 
     def score(self, state: State, propensity: Floats) -> Floats:
         """Return the priorities, shape (B, C)."""
-        score = np.clip(propensity, 0.0, 1.0) ** self.weights.propensity_weight * self.constant
-        if self.weights.relevance_weight > 0:
-            score = score * self._relevance(state) ** self.weights.relevance_weight
+        weights, constant = self.weights, self.constant
+        if state.bare is not None:
+            weights = self.bare.where(state.bare, weights)
+            constant = np.where(state.bare, self.bare_constant, constant)
+        score = np.clip(propensity, 0.0, 1.0) ** weights.propensity * constant
+        if self.needs_contact_totals:
+            score = score * self.relevance(state) ** weights.relevance
         return score
 
-    def _relevance(self, state: State) -> Floats:
+    def relevance(self, state: State) -> Floats:
+        """Return R, shape (B, C)."""
         fits = fits_channel(self.candidates, state.request.routing)
         if state.bare is not None:
             fits = np.where(state.bare, not state.request.routing.names_channel, fits)
-        return (fits + self._recency(state) + self._kinship(state)) / 3
+        return (fits + self.recency(state) + self._kinship(state)) / 3
 
-    def _recency(self, state: State) -> Floats:
+    def recency(self, state: State) -> Floats:
+        """Return r, shape (B, C)."""
         last = state.contacts.totals.last_by_offer(state.table.customers, len(self.candidates.catalogue.offers))
         days = np.where(last == NEVER, _RECOVERY_DAYS, (state.request.now_ms - last) // DAY_MS)
         return np.clip(days / _RECOVERY_DAYS, 0.0, 1.0)[:, self.candidates.offer]
@@ -71,8 +83,9 @@ class Prie:
         return np.where(has_tags & (mine @ self.tags == 0), _STRANGER, 1.0)[:, self.candidates.offer]
 
 
-def compile_prie(weights: PrieWeights, candidates: Candidates) -> Prie:
+def compile_prie(config: ScoreConfig, candidates: Candidates) -> Prie:
     """Return the formula with everything folded in that depends on the offer alone."""
+    weights, bare = exponents_of(config, candidates)
     offers = candidates.catalogue.offers
     values = np.array([_business_value(offer) for offer in offers], np.float64)
     impact, emphasis = (values / 100)[candidates.offer], candidates.priority / 100
@@ -86,7 +99,9 @@ def compile_prie(weights: PrieWeights, candidates: Candidates) -> Prie:
     return Prie(
         weights=weights,
         candidates=candidates,
-        constant=impact**weights.impact_weight * emphasis**weights.emphasis_weight,
+        bare=bare,
+        constant=impact**weights.impact * emphasis**weights.emphasis,
+        bare_constant=impact**bare.impact * emphasis**bare.emphasis,
         tag_places=places,
         tags=tags,
     )

@@ -52,7 +52,7 @@ class Ranker:
         assert state.score is not None  # noqa: S101 - compile puts a score stage before every ranking
         # Of a score that all customers share there is one row.
         score = state.score[customer if len(state.score) > 1 else 0, candidate]
-        by_score = np.argsort(-np.round(score, DECIMALS), kind="stable")
+        by_score = np.argsort(-score.round(DECIMALS), kind="stable")
         # Numbers of up to 16 bits are sorted in linear time.
         numbers = customer.astype(np.min_scalar_type(state.table.customers))
         order = by_score[np.argsort(numbers[by_score], kind="stable")]

@@ -9,6 +9,7 @@ import numpy as np
 
 from kaireon_core.column import Floats
 from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.channel_models import with_channel_models
 from kaireon_core.decisioning.flow import Score, ScoreConfig
 from kaireon_core.decisioning.prie import compile_prie
 from kaireon_core.decisioning.scorer import Scorer
@@ -29,9 +30,10 @@ def compile_score(node: Score | None, candidates: Candidates, models: Mapping[st
     if config.method == "priority_weighted":
         return _priority_weighted(candidates)
     predict = _compile_propensity(config, candidates, models.get(config.model_key or ""))
+    predict = with_channel_models(predict, config, candidates, models, DEFAULT_PROPENSITY)
     if config.method == "propensity":
         return predict
-    prie = compile_prie(config.formula, candidates)
+    prie = compile_prie(config, candidates)
 
     def apply(state: State) -> None:
         predict.apply(state)

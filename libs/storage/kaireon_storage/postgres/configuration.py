@@ -150,6 +150,7 @@ def _catalogue(documents: dict[str, list[Document]]) -> Catalogue:
         qualification_rules=tuple(documents["qualification_rule"]),
         contact_policies=tuple(documents["contact_policy"]),
         behavioral_metrics=tuple(documents["behavioral_metric"]),
+        ranking_profiles=tuple(documents["ranking_profile"]),
     )
 
 

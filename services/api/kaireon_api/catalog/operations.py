@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kaireon_api.catalog import ranking_profiles
 from kaireon_api.catalog.bulk import bulk_operation
 from kaireon_api.catalog.crud import operations
 from kaireon_api.operation import Operation
@@ -13,4 +14,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *(operation for kind in CATALOGUE_KINDS for operation in operations(kind)),
     bulk_operation(OFFER),
     bulk_operation(CREATIVE),
+    *ranking_profiles.OPERATIONS,
 )

@@ -1,0 +1,96 @@
+"""The names in a flow: what each node refers to, and why a name may stand for nothing that could be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias, cast, get_args
+
+from kaireon_application.catalog.channel import ChannelType
+from kaireon_application.catalog.entities import Entity, EntityReader
+from kaireon_core.decisioning.flow import ContactPolicyNode, Enrich, Flow, Node, Qualify, Score, ScoreConfig
+from kaireon_core.decisioning.objectives import prie_weights
+from kaireon_core.problems import Problem
+
+_NOT_SCORING = ("draft", "archived")
+_CHANNEL_TYPES: tuple[str, ...] = get_args(ChannelType)
+
+# The kind of what is named, the name, and where it stands inside the node's configuration.
+Named: TypeAlias = tuple[str, str, str]
+
+
+async def reference_problems(reader: EntityReader, flow: Flow, path: str = "$.draftConfig") -> list[Problem]:
+    """Return every name in the flow that stands for nothing that could be used."""
+    named = [(here, node, one) for here, node in flow.walk(path) for one in _references(node)]
+    wanted = dict[str, set[str]]()
+    for _, _, (kind, name, _) in named:
+        wanted.setdefault(kind, set()).add(name)
+    found = {kind: await reader.find(kind, names) for kind, names in wanted.items()}
+    problems = list[Problem]()
+    for here, node, (kind, name, field) in named:
+        message = _problem(kind, name, found[kind].get(name), node)
+        if message:
+            problems.append(Problem(path=f"{here}.config.{field}", message=message))
+    return problems
+
+
+def _references(node: Node) -> Iterator[Named]:
+    """Yield everything that a node names."""
+    read = _READERS.get(type(node))
+    if read is not None:
+        config: Any = cast("Any", node).config
+        yield from read(config)
+
+
+def _of_enrich(config: Any) -> Iterator[Named]:
+    if config.schema_id:
+        yield "schema", config.schema_id, "schemaId"
+
+
+def _of_qualify(config: Any) -> Iterator[Named]:
+    for place, name in enumerate(config.rule_ids):
+        yield "qualification_rule", name, f"ruleIds[{place}]"
+
+
+def _of_contact_policy(config: Any) -> Iterator[Named]:
+    for place, name in enumerate(config.policy_ids):
+        yield "contact_policy", name, f"policyIds[{place}]"
+
+
+def _of_score(config: ScoreConfig) -> Iterator[Named]:
+    if config.model_key:
+        yield "algorithm_model", config.model_key, "modelKey"
+    for place, channel in enumerate(config.overrides):
+        yield "channel", channel.channel_id, f"overrides[{place}].channelId"
+        yield "algorithm_model", channel.model_key, f"overrides[{place}].modelKey"
+    if config.strategy_profile_id:
+        yield "ranking_profile", config.strategy_profile_id, "strategyProfileId"
+    for place, override in enumerate(config.strategy_overrides):
+        is_type = override.scope == "channel" and override.value in _CHANNEL_TYPES
+        if override.scope != "productType" and not is_type:
+            yield override.scope, override.value, f"strategyOverrides[{place}].value"
+        yield "ranking_profile", override.profile_id, f"strategyOverrides[{place}].profileId"
+
+
+_READERS: dict[type[Node], Callable[[Any], Iterator[Named]]] = {
+    Enrich: _of_enrich,
+    Qualify: _of_qualify,
+    ContactPolicyNode: _of_contact_policy,
+    Score: _of_score,
+}
+
+
+def _problem(kind: str, name: str, found: Entity | None, node: Node) -> str | None:
+    if found is None:
+        return f"there is no {kind.replace('_', ' ')} '{name}'"
+    if kind == "algorithm_model":
+        return _model_problem(name, found)
+    if kind == "ranking_profile" and isinstance(node, Score) and prie_weights(found.body["weights"]) is None:
+        return f"the profile '{name}' weighs no objective of the priority formula: it cannot serve a score node"
+    return None
+
+
+def _model_problem(name: str, found: Entity) -> str | None:
+    registry_status = found.body.get("registryStatus")
+    if registry_status in _NOT_SCORING:
+        return f"the model '{name}' is {registry_status}: promote it to shadow, challenger or champion first"
+    return None if found.status == "active" else f"the model '{name}' is {found.status}: set its status to active"

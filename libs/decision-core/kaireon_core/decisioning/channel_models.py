@@ -1,0 +1,85 @@
+"""Models per channel: a score node's `overrides` ask another model about the candidates of a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kaireon_core.column import Floats, Mask, any_in
+from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.flow import ScoreConfig
+from kaireon_core.decisioning.scorer import Scorer
+from kaireon_core.decisioning.state import Stage, State
+from kaireon_core.learning.model import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ChannelModel:
+    """A model and the candidates that it scores, (C,); no scorer while it cannot score."""
+
+    covered: Mask
+    scorer: Scorer | None
+
+    def predict(self, state: State, alive: Mask, propensity: Floats, default: float) -> None:
+        """Write the propensities of its candidates; offers that stand alone are on no channel."""
+        mine = alive & (self.covered if state.bare is None else self.covered & ~state.bare)
+        rows = np.flatnonzero(mine.any(axis=0))
+        if not rows.size:
+            return
+        if self.scorer is None:
+            state.degraded |= np.count_nonzero(mine, axis=1) > 0
+            propensity[mine] = default
+            return
+        scored = np.broadcast_to(self.scorer.scores(state, rows), (len(alive), len(rows)))
+        propensity[:, rows] = np.where(mine[:, rows], scored, propensity[:, rows])
+
+
+def with_channel_models(
+    predict: Stage, config: ScoreConfig, candidates: Candidates, models: Mapping[str, Model], default: float
+) -> Stage:
+    """Return the stage that predicts with the channels' models where `overrides` name one, else as `predict` does.
+
+    The first override of a channel counts; `default` is the propensity of a model that cannot score.
+    """
+    if not config.overrides:
+        return predict
+    parts = _parts(config, candidates, models)
+    covered = np.logical_or.reduce([part.covered for part in parts])
+    floor = config.propensity_floor or 0.0
+
+    def apply(state: State) -> None:
+        alive = state.alive
+        others = covered if state.bare is None else covered & ~state.bare
+        # Only what the node's own model is asked about can make it a degraded decision.
+        state.alive = alive & ~others
+        predict.apply(state)
+        state.alive = alive
+        assert state.propensity is not None  # noqa: S101 - it has just been predicted
+        propensity = np.array(np.broadcast_to(state.propensity, alive.shape))
+        for part in parts:
+            if any_in(part.covered):
+                part.predict(state, alive, propensity, default)
+        state.propensity = np.maximum(propensity, floor)
+        state.score = state.propensity if state.fit is None else state.propensity * state.fit
+
+    scorers = [part.scorer for part in parts if part.scorer]
+    return replace(
+        predict,
+        apply=apply,
+        reads=[*predict.reads, *(name for scorer in scorers for name in scorer.reads)],
+        candidate_reads=[*predict.candidate_reads, *(name for scorer in scorers for name in scorer.model.fields)],
+    )
+
+
+def _parts(config: ScoreConfig, candidates: Candidates, models: Mapping[str, Model]) -> list[_ChannelModel]:
+    taken = np.zeros(len(candidates), np.bool_)
+    parts = list[_ChannelModel]()
+    for override in config.overrides:
+        channels = [override.channel_id in (one.id, one.key) for one in candidates.catalogue.channels]
+        covered = np.array([*channels, False], np.bool_)[candidates.channel] & ~taken
+        taken |= covered
+        model = models.get(override.model_key)
+        parts.append(_ChannelModel(covered=covered, scorer=Scorer.of(model, candidates) if model else None))
+    return parts

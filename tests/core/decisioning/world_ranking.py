@@ -1,0 +1,52 @@
+"""Random score and rank nodes, and the dice with which whole worlds are drawn."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tests.core.decisioning import world_words as words
+
+T = TypeVar("T")
+Thing = dict[str, Any]
+
+
+@dataclass(slots=True)
+class RankingWorld:
+    chance: random.Random
+
+    def pick(self, options: Sequence[T]) -> T:
+        return self.chance.choice(options)
+
+    def happens(self, one_in: int) -> bool:
+        return self.chance.randrange(one_in) == 0
+
+    def some(self, options: Sequence[T], most: int) -> list[T]:
+        return [self.pick(options) for _ in range(self.chance.randint(0, most))]
+
+    def maybe(self, one_in: int, name: str, options: Sequence[Any]) -> Thing:
+        return {name: self.pick(options)} if self.happens(one_in) else {}
+
+    def score_and_rank(self) -> list[Thing]:
+        score: Thing = {"method": "priority_weighted"}
+        if self.happens(2):
+            score = {"method": "propensity", "modelKey": self.pick(["card", "card", "card", "gone"])}
+            score |= self.maybe(2, "propensityFloor", [0.0, 0.3, 0.6])
+            if self.happens(2):
+                score |= {"method": "formula", "formula": self.pick(words.WEIGHTS), **self.strategy()}
+            score |= self.maybe(4, "overrides", words.CHANNEL_MODELS)
+        rank: Thing = {"method": self.pick(["topN", "diversity", "round_robin", "explore"])}
+        if rank["method"] == "explore":
+            rank |= self.pick(words.EXPLORATIONS)
+        rank |= {**self.maybe(4, "maxCandidates", [1, 2, 3]), **self.maybe(2, "maxPerCategory", [1, 2])}
+        return [
+            {"id": "score", "type": "score", "config": score},
+            {"id": "rank", "type": "rank", "config": rank},
+            {"id": "response", "type": "response"},
+        ]
+
+    def strategy(self) -> Thing:
+        overrides = self.some(words.STRATEGY_OVERRIDES, 2)
+        return {**self.maybe(3, "strategyProfileId", words.PROFILE_NAMES), "strategyOverrides": overrides}
