@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kaireon_api import probes
 from kaireon_api.catalog import operations as catalogue
-from kaireon_api.customers import history, outcomes, schemas
+from kaireon_api.customers import history, outcomes, schemas, segments
 from kaireon_api.decisioning import (
     decide,
     decision_flows,
@@ -34,6 +34,7 @@ OPERATIONS: tuple[Operation, ...] = (
     # catalogue
     *catalogue.OPERATIONS,
     *schemas.OPERATIONS,
+    *segments.OPERATIONS,
     # models
     *algorithm_models.OPERATIONS,
     # platform

@@ -16,6 +16,7 @@ from kaireon_application.decisioning.facts import ContactRow, CustomerRecord, Fa
 from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.record_decision import IdempotencyDraft, build_change
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
+from kaireon_application.decisioning.stored_segments import tags_of
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
 from kaireon_core.decisioning.decide import Facts, decide
 from kaireon_core.decisioning.request import DecisionRequest, Routing
@@ -113,7 +114,7 @@ class DecideTogether:
     def committed(self, drafted: Drafted, won: Sequence[bool]) -> None:
         """Remember and count what is durable now: the histories of those who have won, and their decisions."""
         asked, decided = drafted.asked, drafted.decided
-        needs, now_ms = asked[0].live.compiled.needs, decided[0].request.now_ms
+        needs, now_ms = asked[0].live.needs, decided[0].request.now_ms
         histories: list[tuple[str, History]] = [
             (each.customer_id, each.record.history.after(contacts, needs, now_ms))
             for each, contacts, has_won in zip(decided, drafted.contacts, won, strict=True)
@@ -153,7 +154,10 @@ class DecideTogether:
         records = await self._load(asked, now_ms)
         loaded = time.perf_counter()
         customers = [build_customer_facts(*each, live) for each in zip(asked, records, strict=True)]
-        segments = [segments_of(one.request, facts) for one, facts in zip(asked, customers, strict=True)]
+        segments = [
+            segments_of(one.request, facts) | stored
+            for one, facts, stored in zip(asked, customers, tags_of(live.segments, records), strict=True)
+        ]
         contacts = contacts_of(live.compiled, [record.history for record in records])
         request = _decision_request(asked[0].request, now_ms)
         enriched = time.perf_counter()
@@ -185,7 +189,7 @@ class DecideTogether:
         return await self.facts.load(
             first.tenant_id,
             [one.customer_id for one in asked],
-            first.live.compiled.needs,
+            first.live.needs,
             first.snapshot.sources,
             now_ms,
             fresh=first.is_fresh,

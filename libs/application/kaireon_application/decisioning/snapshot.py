@@ -17,10 +17,11 @@ from kaireon_application.decisioning.facts import Sources
 from kaireon_application.decisioning.items import ItemWriter
 from kaireon_application.decisioning.libraries import installed_libraries
 from kaireon_application.decisioning.metric_query import metric_queries
+from kaireon_application.decisioning.stored_segments import StoredSegment, stored_segments
 from kaireon_application.decisioning.trace import TraceCodec
 from kaireon_application.decisioning.wire import DecisionMeta
 from kaireon_core.catalog.document import Catalogue, Document
-from kaireon_core.decisioning.compile import CompiledFlow, ScoringModel, compile_flow
+from kaireon_core.decisioning.compile import CompiledFlow, Needs, ScoringModel, compile_flow
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.reasons import Reason, StageSpan
 
@@ -93,6 +94,7 @@ class Configuration:
     models: Mapping[str, ScoringModel]
     # The tables that flows may enrich from, by schema id and by key.
     schema_tables: Mapping[str, SchemaTable]
+    segments: tuple[Document, ...] = ()
 
 
 class CandidateEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -133,6 +135,9 @@ class LiveFlow:
 
     published: PublishedFlow
     compiled: CompiledFlow
+    # The stored segments that it looks at, and what must be loaded for a decision: their rows too.
+    segments: tuple[StoredSegment, ...]
+    needs: Needs
     items: ItemWriter
     meta: DecisionMeta
     channel_types: frozenset[str]
@@ -231,11 +236,16 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
         zone=snapshot.zone,
         max_offers=snapshot.settings.max_offers_per_decision,
     )
+    needs, tables = compiled.needs, snapshot.configuration.schema_tables
+    segments = stored_segments(snapshot.configuration.segments, tables, needs.history.segments, needs.enrichments)
+    rows = dict.fromkeys((*needs.enrichments, *(segment.enrichment for segment in segments)))
     legend = _legend(compiled, snapshot.configuration.schema_tables)
     content = zstandard.compress(msgspec.json.encode(legend), _LEGEND_COMPRESSION)
     return LiveFlow(
         published=published,
         compiled=compiled,
+        segments=segments,
+        needs=msgspec.structs.replace(needs, enrichments=tuple(rows)),
         items=ItemWriter(compiled),
         meta=DecisionMeta(decision_flow_key=published.key, decision_flow_id=published.id),
         channel_types=frozenset(

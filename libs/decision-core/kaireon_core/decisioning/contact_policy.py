@@ -13,7 +13,7 @@ from kaireon_core.column import Mask, Operator, any_in, compile_test
 from kaireon_core.decisioning.calendar import HOUR_MS, day_and_hour
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.caps import compile_cap
-from kaireon_core.decisioning.coverage import EVERYWHERE, scopes_of
+from kaireon_core.decisioning.coverage import EVERYWHERE, coverage_of, scopes_of
 from kaireon_core.decisioning.flow import ContactPolicyNode
 from kaireon_core.decisioning.history_needs import HistoryNeeds
 from kaireon_core.decisioning.metric_condition import compile_metric_policy
@@ -43,13 +43,18 @@ def compile_contact_policy(node: ContactPolicyNode, candidates: Candidates, lege
         apply=apply,
         contact_window_ms=max((policy.window_ms for policy in policies), default=0),
         needs_contact_totals=any(policy.needs_totals for policy in policies),
-        history=HistoryNeeds.union(policy.history for policy in policies),
+        history=HistoryNeeds.union([*(policy.history for policy in policies), *_scope_needs(documents, candidates)]),
         shared_codes=[code for policy in policies for code in policy.shared_codes],
         parts=[
             StagePart(document=document, covered=policy.covered, apply=policy.apply)
             for document, policy in zip(documents, policies, strict=True)
         ],
     )
+
+
+def _scope_needs(documents: list[Document], candidates: Candidates) -> list[HistoryNeeds]:
+    scopes = [scope for document in documents for scope in scopes_of(document.body, _DEFAULT_SCOPE)]
+    return [coverage_of(scopes, candidates.catalogue).history]
 
 
 def _freed(documents: list[Document], candidates: Candidates) -> Area | None:
@@ -114,7 +119,7 @@ def _compile_segment_exclusion(
         if any_in(is_member):
             state.drop(scope.binding(state) & is_member, code)
 
-    return Policy(covered=scope.covered, apply=apply)
+    return Policy(covered=scope.covered, apply=apply, history=HistoryNeeds(segments=tuple(excluded)))
 
 
 def _compile_time_window(

@@ -13,6 +13,7 @@ from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.column import Mask
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.contacts import HistoryRows
+from kaireon_core.decisioning.history_needs import HistoryNeeds
 
 Segments: TypeAlias = Sequence[frozenset[str]]
 
@@ -27,6 +28,11 @@ class Coverage:
     creatives: Mask
     channels: Mask
     segments: frozenset[str]
+
+    @property
+    def history(self) -> HistoryNeeds:
+        """What must be known of customers to tell whom it covers."""
+        return HistoryNeeds(segments=tuple(self.segments))
 
     def of_candidates(self, candidates: Candidates) -> Mask:
         """Return which candidates are covered whoever the customer is, shape (C,)."""

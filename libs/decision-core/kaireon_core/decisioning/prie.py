@@ -22,6 +22,7 @@ from kaireon_core.decisioning.calendar import DAY_MS
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.contacts import NEVER
 from kaireon_core.decisioning.flow import ScoreConfig
+from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.match_creatives import fits_channel
 from kaireon_core.decisioning.state import State
 from kaireon_core.decisioning.strategy import Exponents, exponents_of
@@ -50,6 +51,11 @@ class Prie:
     def needs_contact_totals(self) -> bool:
         """Whether it looks at contacts: only where relevance counts."""
         return any_in(self.weights.relevance > 0) or any_in(self.bare.relevance > 0)
+
+    @property
+    def history(self) -> HistoryNeeds:
+        """What must be known of customers: whether they are in the segments that offers are tagged with."""
+        return HistoryNeeds(segments=tuple(self.tag_places)) if self.needs_contact_totals else NOTHING
 
     def score(self, state: State, propensity: Floats) -> Floats:
         """Return the priorities, shape (B, C)."""

@@ -87,7 +87,7 @@ def compile_qualify(node: Qualify, candidates: Candidates, legend: LegendBuilder
         apply=apply,
         reads=[name for rule in compiled for name in rule.check.reads],
         candidate_reads=[name for rule in compiled for name in rule.check.candidate_reads],
-        history=HistoryNeeds.union(rule.check.history for rule in compiled),
+        history=HistoryNeeds.union(one.history for rule in compiled for one in (rule.check, rule.coverage)),
         parts=parts,
     )
 
@@ -137,7 +137,10 @@ def _fails(config: dict[str, Any]) -> Test:
 def _segment_required(config: dict[str, Any], _candidates: Candidates, _models: Models) -> Check:
     """The customer must be in all of the segments; none of them passes."""
     required = frozenset(map(str, config["requiredSegments"]))
-    return Check(failing=lambda state: np.array([not required <= mine for mine in state.segments], np.bool_)[:, None])
+    return Check(
+        failing=lambda state: np.array([not required <= mine for mine in state.segments], np.bool_)[:, None],
+        history=HistoryNeeds(segments=tuple(required)),
+    )
 
 
 def _recency_check(config: dict[str, Any], candidates: Candidates, _models: Models) -> Check:

@@ -41,7 +41,7 @@ def compile_score(node: Score | None, candidates: Candidates, models: Mapping[st
         state.score = _times_fit(prie.score(state, state.propensity), state)
         state.is_score_replaced = True
 
-    return replace(predict, apply=apply, needs_contact_totals=prie.needs_contact_totals)
+    return replace(predict, apply=apply, needs_contact_totals=prie.needs_contact_totals, history=prie.history)
 
 
 def _priority_weighted(candidates: Candidates) -> Stage:

@@ -72,6 +72,7 @@ class PostgresConfiguration:
             },
             models=models,
             schema_tables=dict(_tables(documents["schema"])),
+            segments=tuple(documents["segment"]),
         )
 
     async def tenants(self) -> list[str]:

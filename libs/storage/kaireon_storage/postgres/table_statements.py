@@ -145,6 +145,33 @@ def count_total(tenant_id: UUID, table: SchemaTable) -> Composed:
     return SQL("SELECT count(*) AS total FROM {} WHERE tenant_id = %(tenant_id)s").format(relation(tenant_id, table))
 
 
+def count_members(tenant_id: UUID, table: SchemaTable, fields: Sequence[str]) -> Composed:
+    """Return how many rows satisfy all of `%(operators)s` with `%(operands)s`, one for each of these fields."""
+    columns = {column.name: column for column in table.columns}
+    tests = [
+        SQL("kaireon_holds({}, (%(operators)s::text[])[{}], nullif(%(operands)s::jsonb -> {}, 'null'))").format(
+            _as_json(columns[field]), Literal(place + 1), Literal(place)
+        )
+        for place, field in enumerate(fields)
+    ]
+    conditions = SQL(" AND ").join([SQL("tenant_id = %(tenant_id)s"), *tests])
+    return SQL("SELECT count(*) AS total FROM {} WHERE {}").format(relation(tenant_id, table), conditions)
+
+
+def _as_json(column: Column) -> Composed:
+    """Return a value as conditions see it: instants as ISO 8601 text in UTC."""
+    name = Identifier(column.name)
+    if column.data_type == "json":
+        return SQL("nullif({}, 'null')").format(name)
+    if column.data_type != "timestamp":
+        return SQL("to_jsonb({})").format(name)
+    pattern = SQL(
+        "to_jsonb(to_char({} AT TIME ZONE 'UTC', CASE date_trunc('second', {}) WHEN {}"
+        ' THEN \'YYYY-MM-DD"T"HH24:MI:SS"Z"\' ELSE \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\' END))'
+    )
+    return pattern.format(name, name, name)
+
+
 def names(columns: Iterable[str]) -> Composed:
     """Return quoted names, separated by commas."""
     return _COMMA.join(Identifier(name) for name in columns)

@@ -10,6 +10,10 @@ SELECT set_config('role', 'kaireon_app', true);
 -- Let a bulk load or a long read take its time; everything else keeps the pool's limit.
 SELECT set_config('statement_timeout', '10min', true);
 
+-- name: allow_a_moment^
+-- End what nobody should wait for.
+SELECT set_config('statement_timeout', '2s', true);
+
 -- name: protect_table!
 -- Hold a new table to its tenant.
 CALL kaireon_protect(to_regclass(:table));
