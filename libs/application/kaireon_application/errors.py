@@ -106,6 +106,10 @@ class IdempotencyTaken(Conflict):
     """Another request has just used this idempotency key."""
 
 
+class CapTaken(Conflict):
+    """Another decision has just taken what was left of a system-wide cap; decide again."""
+
+
 class Unprocessable(KaireonError):
     """The request is well formed but cannot be carried out."""
 

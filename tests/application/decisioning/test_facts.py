@@ -19,6 +19,7 @@ from kaireon_application.decisioning.facts import (
     attributes_key,
     history_key,
 )
+from kaireon_application.decisioning.tenant_counts import TenantCounts
 from kaireon_core.decisioning.compile import Enrichment, Needs
 from kaireon_core.decisioning.history_needs import HistoryNeeds
 from kaireon_runtime.metrics import Metrics
@@ -80,6 +81,9 @@ class Store:
             CustomerRecord(rows={one.row_key: {"id": id_} for one in needs.enrichments}, history=history)
             for id_ in customer_ids
         ]
+
+    async def counted(self, tenant_id: str, needs: Needs, periods: Sequence[str]) -> TenantCounts:
+        return TenantCounts()
 
 
 @pytest.fixture

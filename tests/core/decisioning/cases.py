@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.call_flow import inline_calls
 from kaireon_core.decisioning.compile import CompiledFlow, ScoringModel, compile_flow
 from kaireon_core.decisioning.contacts import ContactRows, Contacts, OutcomeRows, Place
+from kaireon_core.decisioning.counters import Counters, EvidenceRows
 from kaireon_core.decisioning.decide import Decisions, Facts, decide
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
@@ -39,6 +41,7 @@ _KINDS = (
     "contact_policies",
     "behavioral_metrics",
     "ranking_profiles",
+    "frequency_caps",
 )
 _AFTER_SCORE = ("rank", "post_rank", "response")
 _OWN = ("id", "key", "name", "status", "createdAt")
@@ -126,6 +129,36 @@ def facts_of(case: Case, flow: CompiledFlow, customers: list[dict[str, Any]]) ->
         segments=[frozenset(one.get("segments", ())) for one in customers],
         seeds=[one.get("seed", 0) for one in customers],
         contacts=_contacts(flow, customers, instant_ms(case["request"]["now"])),
+        counters=_counters(case, flow),
+    )
+
+
+def _counters(case: Case, flow: CompiledFlow) -> Counters:
+    """Return what is counted over all customers, of it only what the flow says it needs."""
+    catalogue = flow.candidates.catalogue
+    counted: dict[str, dict[str, int]] = case.get("counters", {}) if flow.needs.counters else {}
+    rows: list[dict[str, Any]] = case.get("evidence", []) if flow.needs.evidence else []
+
+    def counts(name: str, documents: Sequence[Document]) -> Any:
+        given = counted.get(name, {})
+        return np.array([given.get(one.id, 0) for one in documents], np.int64)
+
+    return Counters(
+        taken=counts("taken", catalogue.offers),
+        spent=counts("spent", catalogue.offers),
+        spent_today=counts("spentToday", catalogue.offers),
+        shown=counts("shown", catalogue.frequency_caps),
+        evidence=EvidenceRows.of(
+            [
+                (
+                    flow.offer_index.get(row["offer"], -1),
+                    flow.channel_index.get(row["channel"], -1),
+                    row["positive"],
+                    row["negative"],
+                )
+                for row in rows
+            ]
+        ),
     )
 
 

@@ -55,11 +55,15 @@ class _Decision(FormulaReference):
             "contact_policy": self._contact_policy,
         }
         self._narrow(self.nodes, steps)
+        for name, step in self._constraint_stages():
+            self._stage(name, step)
         for formula in self._hooked("pre_score"):
             self._stage("pre_score", partial(self._mask, formula))
         self._stage("score", partial(self._score, self._config("score")))
         for formula in self._hooked("score_override"):
             self._override(formula)
+        for one in self._alive():
+            one.score = 1.0 if self._is_mandatory(one.offer) else one.score
         scores = {one.row: one.score for one in self._alive()}
         ranked, picks = list[Candidate](), list[Candidate]()
         self._stage("rank", lambda: ranked.extend(self._rank(self._config("rank"))))
@@ -199,7 +203,7 @@ class _Decision(FormulaReference):
     def _qualify(self, config: Thing) -> None:
         for rule in self._applied("qualification_rules", config, "ruleIds"):
             for one in self.candidates:
-                if one in self.outside:
+                if one in self.outside or self._is_mandatory(one.offer):
                     continue
                 if self._covers(rule, "global", vars(one)) and not self._passes(rule, one):
                     if rule.get("stage") == "fit":
@@ -250,7 +254,10 @@ class _Decision(FormulaReference):
                     one.score = self._prie(weights_of(config, one, self.catalogue), one) * one.fit
 
     def _propensity(self, config: Thing, one: Candidate) -> float:
-        card: Thing | None = self.case.get("models", {}).get(model_of(config, one))
+        key = model_of(config, one)
+        if key is None:
+            return self._by_evidence(one)
+        card: Thing | None = self.case.get("models", {}).get(key)
         if card is None:
             self.is_degraded = True
             return 0.5
@@ -301,6 +308,10 @@ class _Decision(FormulaReference):
             for one in mine[1:]:
                 self._drop(one, "other_creative")
         best.sort(key=lambda one: (-round(one.score, 12), -one.priority, [ord(c) for c in key_of(one.offer)]))
+        mandatory = [one for one in best if self._is_mandatory(one.offer)]
+        return mandatory + self._arranged(config, [one for one in best if one not in mandatory])
+
+    def _arranged(self, config: Thing, best: list[Candidate]) -> list[Candidate]:
         if config.get("method", "topN") in ("topN", "explore"):
             return best
         if config["method"] == "round_robin":
@@ -324,7 +335,7 @@ class _Decision(FormulaReference):
                 continue
             breaking, is_full = self._breaking(picks, one), is_drawn or len(picks) == min(limits)
             if breaking and (is_drawn or not is_full):
-                self._drop(one, breaking[0]["ruleType"], breaking[0])
+                self._drop(one, breaking[0]["ruleType"], breaking[0] if "id" in breaking[0] else None)
             elif is_full:
                 self._drop(one, "limit")
             else:
@@ -338,7 +349,8 @@ class _Decision(FormulaReference):
             free = [one for one in ranked if one not in picks and not self._breaking(picks, one)]
             if not free:
                 break
-            chosen, chance = policy(free, len(picks) + 1)
+            first = [one for one in free if self._is_mandatory(one.offer)]
+            chosen, chance = (first[0], 1.0) if first else policy(free, len(picks) + 1)
             picks.append(chosen)
             chances.append(chance)
 

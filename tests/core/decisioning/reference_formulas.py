@@ -7,13 +7,13 @@ from typing import Any, cast
 
 from kaireon_core.formula.syntax import Constant, Expression, Name, parse
 from tests.core.decisioning.plain_values import Candidate, Thing, get, value_of
-from tests.core.decisioning.reference_policies import PolicyReference
+from tests.core.decisioning.reference_constraints import ConstraintReference
 from tests.core.formula import plain
 
 _NAMESPACE = re.compile(r"(customer|attributes|context|request|offer|channel|creative|placement)\.")
 
 
-class FormulaReference(PolicyReference):
+class FormulaReference(ConstraintReference):
     nodes: list[Thing]
 
     def _resolve(self, name: str, candidate: Candidate) -> Any:

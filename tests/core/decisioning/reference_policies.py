@@ -33,6 +33,9 @@ class PolicyReference:
         # Inside a branch: the candidates that it is not for.
         self.outside: list[Candidate] = []
 
+    def _is_mandatory(self, offer: Thing) -> bool:
+        raise NotImplementedError
+
     def _all(self, kind: str) -> list[Thing]:
         return self.catalogue.get(kind, [])
 
@@ -79,6 +82,9 @@ class PolicyReference:
         freed = [one for one in self.candidates if any(self._covers(two, "offer", vars(one)) for two in overrides)]
         for policy in policies:
             spared = [*freed, *self.outside]
+            if policy["ruleType"] not in ("frequency_cap", "cross_channel_cap"):
+                is_bypassed = policy["config"].get("bypassable", True)
+                spared += [one for one in self.candidates if is_bypassed and self._is_mandatory(one.offer)]
             bound = [one for one in self.candidates if self._is_in_area(policy, vars(one)) and one not in spared]
             for one in bound:
                 if self._blocks(policy, one):

@@ -39,8 +39,8 @@ def _matches(override: Thing, one: Candidate, catalogue: dict[str, list[Thing]])
     return category is not None and (category == value or any(is_named(each, [value]) for each in known))
 
 
-def model_of(config: Thing, one: Candidate) -> str:
+def model_of(config: Thing, one: Candidate) -> str | None:
     for override in config.get("overrides", []):
         if one.channel is not None and is_named(one.channel, [override["channelId"]]):
             return override["modelKey"]
-    return config["modelKey"]
+    return config.get("modelKey")

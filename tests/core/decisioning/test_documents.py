@@ -85,8 +85,17 @@ _CAPS: dict[str, Any] = {
     "operator": "gte",
     "value": 1,
 }
+_LIMITS: dict[str, Any] = {
+    "budget": {"dailyCapCents": 1, "lifetimeCapCents": 1},
+    "inventory": {"remainingStock": 1},
+    "frequencyCaps": {"perCustomer": {"daily": 1}},
+    "mandatory": True,
+    "mandatoryExpiresAt": "2027-01-01",
+}
 _EVERYTHING: Case = {
     "catalogue": {
+        "offers": [{"id": "limited", **_LIMITS}],
+        "frequency_caps": [{"id": "cap", "scope": "offer", "scopeId": "limited", "maxVolume": 1, "period": "daily"}],
         "qualification_rules": [{"id": type_, "ruleType": type_, "config": _NEVER} for type_ in EVALUATED_RULE_TYPES],
         "contact_policies": [{"id": type_, "ruleType": type_, "config": _CAPS} for type_ in EVALUATED_POLICY_TYPES],
     },

@@ -47,3 +47,10 @@ def policies(chance: Random) -> dict[str, Callable[[], Thing]]:
         "category_suppression": lambda: category_suppression(chance),
         "metric_condition": lambda: metric_condition(chance),
     }
+
+
+def time_window(chance: Random) -> Thing:
+    hours = {"startHour": chance.choice([0, 1, 5, 8, 12, 18, 23]), "endHour": chance.choice([0, 1, 6, 8, 12, 23, 24])}
+    days = {"allowedDays": chance.sample(range(7), chance.randint(1, 6))}
+    zone = {"timezone": chance.choice(words.ZONES)} if chance.randrange(3) == 0 else {}
+    return {**chance.choice([hours, days, {**hours, **days}]), **zone}

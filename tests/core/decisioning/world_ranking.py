@@ -32,7 +32,7 @@ class RankingWorld:
     def score_and_rank(self) -> list[Thing]:
         score: Thing = {"method": "priority_weighted"}
         if self.happens(2):
-            score = {"method": "propensity", "modelKey": self.pick(["card", "card", "card", "gone"])}
+            score = {"method": "propensity", **self.pick([{}, *[{"modelKey": "card"}] * 3, {"modelKey": "gone"}])}
             score |= self.maybe(2, "propensityFloor", [0.0, 0.3, 0.6])
             if self.happens(2):
                 score |= {"method": "formula", "formula": self.pick(words.WEIGHTS), **self.strategy()}

@@ -19,6 +19,7 @@ from tests.core.decisioning import world_history as past
 from tests.core.decisioning import world_words as words
 from tests.core.decisioning.cases import Case
 from tests.core.decisioning.world_calls import with_calls
+from tests.core.decisioning.world_constraints import constrain
 from tests.core.decisioning.world_ranking import RankingWorld
 
 Thing = dict[str, Any]
@@ -172,7 +173,7 @@ class _World(RankingWorld):
             "customer_total_cap": self.cap,
             "mutual_exclusion": lambda: {"offerGroup": self.some([*self.offers * 4, *self.offer_keys, "gone"], 5)},
             "segment_exclusion": lambda: {"excludeSegments": self.some(words.SEGMENTS, 2)},
-            "time_window": self.time_window,
+            "time_window": lambda: past.time_window(self.chance),
             "budget_exhausted": lambda: {"budgetField": "spent", "threshold": self.pick([0, 1, 1.5, 2])},
             "allow_override": dict,
             **past.policies(self.chance),
@@ -193,11 +194,6 @@ class _World(RankingWorld):
         if "maxTotal" in config:
             config |= self.maybe(2, "lookbackHours", [1, 2, 24, 1000])
         return config or {"maxContacts": self.pick(maxima), "windowDays": self.pick([1, 7, 30])}
-
-    def time_window(self) -> Thing:
-        hours = {"startHour": self.pick([0, 1, 5, 8, 12, 18, 23]), "endHour": self.pick([0, 1, 6, 8, 12, 23, 24])}
-        days = {"allowedDays": self.chance.sample(range(7), self.chance.randint(1, 6))}
-        return {**self.pick([hours, days, {**hours, **days}]), **self.maybe(3, "timezone", words.ZONES)}
 
     # --- flow
 
@@ -364,7 +360,9 @@ class _World(RankingWorld):
 def world(seed: int, customers: int | None = None) -> Case:
     """Return the world of a number, with so many customers (drawn too when none are given)."""
     chance = random.Random(seed)
-    return _World(chance, now=chance.choice(words.NOWS), zone=chance.choice(words.ZONES)).case(customers)
+    case = _World(chance, now=chance.choice(words.NOWS), zone=chance.choice(words.ZONES)).case(customers)
+    constrain(chance, case)
+    return case
 
 
 def cases() -> st.SearchStrategy[Case]:

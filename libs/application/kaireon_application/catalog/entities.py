@@ -73,6 +73,17 @@ class EntityPage(msgspec.Struct, frozen=True, kw_only=True):
     next_position: ListPosition | None
 
 
+class Tallies(msgspec.Struct, frozen=True, kw_only=True):
+    """What has been counted of some things since they were configured; `local_now` is the tenant's clock.
+
+    `amounts` by (kind of tally, id, period): the period is `ever`, else D, W or M and the first day of the day,
+    week or month that holds now.
+    """
+
+    local_now: datetime
+    amounts: dict[tuple[str, UUID, str], int]
+
+
 class EntityReader(Protocol):
     """Reads one tenant's things inside a transaction."""
 
@@ -90,6 +101,10 @@ class EntityReader(Protocol):
 
     async def taken_keys(self, kind: str, stems: Collection[str]) -> set[str]:
         """Return the living keys that equal a stem or a stem followed by a hyphen or underscore and a number."""
+        ...
+
+    async def tallies(self, ids: Collection[UUID]) -> Tallies:
+        """Return what has been counted of these things, ever and in the periods that hold now."""
         ...
 
     async def is_admin_key(self, id: UUID) -> bool:
@@ -116,6 +131,10 @@ class EntityWriter(EntityReader, Protocol):
 
     async def delete(self, kind: str, ids: Collection[UUID]) -> None:
         """Soft-delete these things."""
+        ...
+
+    async def forget_tallies(self, id: UUID, kinds: Collection[str]) -> None:
+        """Begin to count anew: what was counted of a thing is in its document now."""
         ...
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from kaireon_application.catalog.entities import Entity, EntityReader, EntityWriter, ListOrder
+from kaireon_application.catalog.entities import Entity, EntityReader, EntityWriter, ListOrder, Tallies
 from kaireon_core.problems import Problem
 
 # All fields of a thing in wire form: camelCase names, JSON values.
@@ -145,6 +145,8 @@ class EntityKind:
     problems: Callable[[Change], Iterable[Problem]] = _no_problems
     check: Callable[[EntityReader, Change], Awaitable[Iterable[Problem]]] | None = None
     settle: Callable[[EntityWriter, Change], Awaitable[Document]] = _as_it_is
+    # Lays what has been counted since over documents, as they are answered.
+    counted: Callable[[list[Document], Tallies], list[Document]] | None = None
     locked: Callable[[Entity], str | None] = _unlocked
     kept: Callable[[Entity], str | None] = _unlocked
 

@@ -6,6 +6,7 @@ from kaireon_application.catalog.category import CATEGORY, SUB_CATEGORY
 from kaireon_application.catalog.channel import CHANNEL, PLACEMENT
 from kaireon_application.catalog.contact_policy import CONTACT_POLICY
 from kaireon_application.catalog.creative import CREATIVE
+from kaireon_application.catalog.frequency_cap import FREQUENCY_CAP
 from kaireon_application.catalog.kind import EntityKind
 from kaireon_application.catalog.offer import OFFER
 from kaireon_application.catalog.outcome_type import OUTCOME_TYPE
@@ -23,4 +24,5 @@ CATALOGUE_KINDS: tuple[EntityKind, ...] = (
     QUALIFICATION_RULE,
     CONTACT_POLICY,
     BEHAVIORAL_METRIC,
+    FREQUENCY_CAP,
 )

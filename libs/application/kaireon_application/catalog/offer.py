@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from kaireon_application.catalog.creative import CREATIVE
-from kaireon_application.catalog.entities import EntityReader
+from kaireon_application.catalog.entities import EntityReader, EntityWriter, Tallies
 from kaireon_application.catalog.fields import (
     Count,
     EntityRef,
@@ -37,6 +37,7 @@ _BUDGET_CENTS = (
     "costPerOutcomeCents",
     "maxPerDay",
 )
+_SPENT = frozenset({"currentDailySpentCents", "currentLifetimeSpentCents"})
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 Value = Annotated[float, Meta(ge=0, le=100)]
@@ -179,6 +180,38 @@ async def _check(reader: EntityReader, change: Change) -> Iterable[Problem]:
     return problems
 
 
+async def _begin_anew(writer: EntityWriter, change: Change) -> Document:
+    """What a caller says is left or spent is so from now on; what was counted until now is in it."""
+    budget: dict[str, Any] = change.document["budget"]
+    told = ["stock"] if "inventory" in change.given else []
+    if "budget" in change.given and not _SPENT.isdisjoint(budget):
+        told.append("spent")
+    if change.previous is not None and told:
+        await writer.forget_tallies(change.previous.id, told)
+    return change.document
+
+
+def _counted(documents: list[Document], tallies: Tallies) -> list[Document]:
+    """Return offers with the stock that is left and the money that is spent by now."""
+    return [_with_counts(document, tallies) for document in documents]
+
+
+def _with_counts(document: Document, tallies: Tallies) -> Document:
+    inventory, budget = dict[str, Any](document["inventory"]), dict[str, Any](document["budget"])
+    today = tallies.local_now.date().isoformat()
+    taken = tallies.amounts.get(("stock", document["id"], "ever"), 0)
+    if taken and inventory.get("remainingStock") is not None:
+        inventory["remainingStock"] = max(0, inventory["remainingStock"] - taken)
+    spent = tallies.amounts.get(("spent", document["id"], "ever"), 0)
+    if spent:
+        budget["currentLifetimeSpentCents"] = (budget.get("currentLifetimeSpentCents") or 0) + spent
+        reset = budget.get("lastDailyResetDate")
+        before = (budget.get("currentDailySpentCents") or 0) if reset is None or reset[: len(today)] == today else 0
+        budget["currentDailySpentCents"] = before + tallies.amounts.get(("spent", document["id"], f"D{today}"), 0)
+        budget["lastDailyResetDate"] = today
+    return {**document, "inventory": inventory, "budget": budget}
+
+
 OFFER = EntityKind(
     name="offer",
     noun="offer",
@@ -195,4 +228,6 @@ OFFER = EntityKind(
     prepare=_prepare,
     problems=_problems,
     check=_check,
+    settle=_begin_anew,
+    counted=_counted,
 )

@@ -50,7 +50,7 @@ async def require(reader: EntityReader, kind: str, reference: str) -> Entity:
 
 
 async def views(reader: EntityReader, tenant_id: UUID, kind: EntityKind, entities: Sequence[Entity]) -> list[Document]:
-    """Return things as they are answered, each with its inline parts."""
+    """Return things as they are answered, each with its inline parts and what has been counted."""
     documents = [view(tenant_id, entity) for entity in entities]
     if kind.inline and entities:
         inline = kind.inline
@@ -59,6 +59,8 @@ async def views(reader: EntityReader, tenant_id: UUID, kind: EntityKind, entitie
             document[inline.field] = [
                 view(tenant_id, part) for part in parts if part.body[inline.parent_field] == str(document["id"])
             ]
+    if kind.counted and entities:
+        return kind.counted(documents, await reader.tallies([entity.id for entity in entities]))
     return documents
 
 

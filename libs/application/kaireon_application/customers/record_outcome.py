@@ -13,6 +13,7 @@ import msgspec
 from kaireon_application.customers.outcome_form import OutcomeAnswer, OutcomeForm
 from kaireon_application.customers.outcome_target import Recommended, Target, resolve_target
 from kaireon_application.customers.suppression import suppressions_after
+from kaireon_application.customers.tallies import evidence_of, recorded_tallies
 from kaireon_application.decisioning.changes import (
     EventRow,
     IdempotencyRow,
@@ -121,6 +122,8 @@ class RecordOutcome:
             summary=_summary(row, outcome, at.astimezone(snapshot.zone).date().isoformat()),
             event=EventRow(id=row.id, type=INTERACTION_RECORDED, payload=msgspec.json.encode(payload)),
             suppressions=suppressions_after([row], snapshot),
+            tallies=recorded_tallies(row, snapshot),
+            evidence=evidence_of(row),
         )
         return change, answer
 

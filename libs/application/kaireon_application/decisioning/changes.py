@@ -43,6 +43,25 @@ class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
     direction: str
 
 
+class TallyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What an interaction adds to a count over all customers; with a `maximum` it is refused beyond that."""
+
+    kind: str
+    subject_id: str
+    period: str
+    amount: int
+    maximum: int | None = None
+
+
+class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer for or against an offer on a channel."""
+
+    offer_id: str
+    channel_id: str | None
+    positive: int
+    negative: int
+
+
 class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     """An outbox event; `payload` is JSON. `sequence_offset` n asks for the customer's n-th new sequence number."""
 
@@ -109,6 +128,7 @@ class DecisionChange(msgspec.Struct, frozen=True, kw_only=True):
     events: list[EventRow]
     trace: TraceRow | None
     suppressions: list[SuppressionRow] = []
+    tallies: list[TallyRow] = []
     idempotency: IdempotencyRow | None = None
 
 
@@ -122,3 +142,5 @@ class ResponseChange(msgspec.Struct, frozen=True, kw_only=True):
     summary: SummaryRow
     event: EventRow
     suppressions: list[SuppressionRow]
+    tallies: list[TallyRow] = []
+    evidence: list[EvidenceRow] = []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from kaireon_application.decisioning.answer import build_answer
 from kaireon_application.decisioning.changes import DecisionChange
@@ -17,13 +19,16 @@ from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.record_decision import IdempotencyDraft, build_change
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.stored_segments import tags_of
+from kaireon_application.decisioning.tenant_counts import counters_of, current_periods
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
+from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.decide import Facts, decide
 from kaireon_core.decisioning.request import DecisionRequest, Routing
 from kaireon_runtime.catalogue import (
     DECISION_DELIVERY,
     DECISION_LATENCY,
     DECISIONS,
+    MANDATORY_CAP_HITS,
     OFFERS_EVALUATED,
     SCORING_FALLBACK,
 )
@@ -151,7 +156,7 @@ class DecideTogether:
         live = asked[0].live
         now_ms = self.now_ms()
         loading = time.perf_counter()
-        records = await self._load(asked, now_ms)
+        records, counters = await asyncio.gather(self._load(asked, now_ms), self._counted(asked[0], now_ms))
         loaded = time.perf_counter()
         customers = [build_customer_facts(*each, live) for each in zip(asked, records, strict=True)]
         segments = [
@@ -164,8 +169,11 @@ class DecideTogether:
         # A decision's chance follows from its id, so that it can be decided again.
         ids = [draw_ids(now_ms) for _ in asked]
         seeds = [seed_of(decision_id) for decision_id, _ in ids]
-        facts = Facts(customers=customers, segments=segments, contacts=contacts, seeds=seeds)
+        facts = Facts(customers=customers, segments=segments, contacts=contacts, seeds=seeds, counters=counters)
         decisions = decide(live.compiled, request, facts, _ticks if asked[0].request.debug else None)
+        if decisions.mandatory is not None:
+            held_back = np.isin(decisions.reasons, live.compiled.mandatory_codes)
+            self.metrics.add(MANDATORY_CAP_HITS, amount=int(np.count_nonzero(held_back)))
         finished = time.perf_counter()
         return [
             DecidedCustomer(
@@ -194,6 +202,14 @@ class DecideTogether:
             now_ms,
             fresh=first.is_fresh,
         )
+
+    async def _counted(self, asked: Asked, now_ms: int) -> Counters | None:
+        """Return what is counted over all customers, None for a flow that does not look at it."""
+        live, needs = asked.live, asked.live.compiled.needs
+        if not (needs.counters or needs.evidence):
+            return None
+        counts = await self.facts.store.counted(asked.tenant_id, needs, current_periods(now_ms, asked.snapshot.zone))
+        return counters_of(live.compiled, counts, now_ms)
 
 
 def _ticks() -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kaireon_application.decisioning.facts import CustomerRecord
 from kaireon_application.decisioning.history_columns import contacts_of
+from kaireon_application.decisioning.items import Standing
 from kaireon_application.decisioning.snapshot import LiveFlow
 from kaireon_application.decisioning.wire import DecisionItem
 from kaireon_application.platform.identity import new_ids
@@ -83,22 +84,26 @@ class DecidedCustomer:
             customers=[self.facts],
             segments=[self.segments],
             contacts=contacts_of(live.compiled, [self.record.history]),
+            counters=self.decisions.counters,
         )
 
     def items(self, live: LiveFlow) -> list[DecisionItem]:
         """Return the offers as they are answered."""
         scores = row_of(self.decisions.score, self.index)
         propensities = None if self.decisions.propensity is None else row_of(self.decisions.propensity, self.index)
-        properties = self.decisions.properties
+        properties, mandatory = self.decisions.properties, self.decisions.mandatory
         return [
             live.items.write(
                 candidate,
                 self.facts,
-                rank=rank,
-                score=float(scores[candidate]),
-                propensity=None if propensities is None else float(propensities[candidate]),
+                Standing(
+                    rank=rank,
+                    score=float(scores[candidate]),
+                    propensity=None if propensities is None else float(propensities[candidate]),
+                    selection_probability=1.0 if self.probabilities is None else self.probabilities[rank - 1],
+                    is_mandatory=mandatory is not None and bool(mandatory[candidate]),
+                ),
                 is_bare=is_bare,
-                selection_probability=1.0 if self.probabilities is None else self.probabilities[rank - 1],
                 properties=_NO_PROPERTIES if properties is None else properties[self.index][rank - 1],
             )
             for rank, (candidate, is_bare) in enumerate(zip(self.picks, self.bare, strict=True), 1)

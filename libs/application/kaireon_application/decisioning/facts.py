@@ -10,6 +10,7 @@ import msgspec
 
 from kaireon_application.customers.schema_table import SchemaTable
 from kaireon_application.decisioning.metric_query import MetricQuery
+from kaireon_application.decisioning.tenant_counts import TenantCounts
 from kaireon_core.decisioning.compile import Needs
 from kaireon_runtime.catalogue import CACHE_HITS, CACHE_MISSES
 from kaireon_runtime.metrics import Metrics
@@ -110,6 +111,10 @@ class FactStore(Protocol):
 
         The windows of `needs` end at `now_ms`.
         """
+        ...
+
+    async def counted(self, tenant_id: str, needs: Needs, periods: Sequence[str]) -> TenantCounts:
+        """Return what is counted over all customers, of it what is needed; tallies of these periods."""
         ...
 
 

@@ -23,6 +23,17 @@ class _Shown:
     is_implicit: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a chosen candidate stands in an answer, and how it came there."""
+
+    rank: int
+    score: float
+    propensity: float | None
+    selection_probability: float
+    is_mandatory: bool
+
+
 @dataclass(slots=True)
 class ItemWriter:
     """Writes the items of one compiled flow; what does not depend on the customer is made once per candidate."""
@@ -40,22 +51,20 @@ class ItemWriter:
         self,
         candidate: int,
         customer: CustomerFacts,
+        standing: Standing,
         *,
-        rank: int,
-        score: float,
-        propensity: float | None,
         is_bare: bool,
-        selection_probability: float,
         properties: Mapping[str, Any],
     ) -> DecisionItem:
         """Return the item of a chosen candidate; the flow's `properties` stand over the creative's variables."""
         shown = self._of(candidate, is_bare)
         return DecisionItem(
             **shown.parts,
-            rank=rank,
-            score=score,
-            propensity=propensity,
-            selection_probability=selection_probability,
+            rank=standing.rank,
+            score=standing.score,
+            propensity=standing.propensity,
+            selection_probability=standing.selection_probability,
+            mandatory=standing.is_mandatory,
             personalization={**_personalize(shown.personalization, customer), **properties}
             if shown.personalization or properties
             else {},
@@ -93,7 +102,6 @@ def _show(flow: CompiledFlow, candidate: int, *, is_bare: bool) -> _Shown:
             "channel_name": channel.name if channel else None,
             "placement_id": placement.id if placement else None,
             "content": None if content is None else msgspec.Raw(msgspec.json.encode(content)),
-            "mandatory": bool(offer.body.get("mandatory", False)),
         },
         personalization=(creative.body.get("personalization") if creative else None) or [],
         is_implicit=channel is not None and _is_implicit(channel),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.plan_decision import PlanDecision
 from kaireon_application.decisioning.record_decision import IdempotencyDraft
 from kaireon_application.decisioning.wire import ANONYMOUS, Recommendation, RecommendRequest
+from kaireon_application.errors import CapTaken
 from kaireon_runtime.catalogue import DECISION_CONFLICTS
 from kaireon_runtime.metrics import Metrics
 
@@ -64,10 +65,13 @@ class Recommend:
             answer = await self.together(asked)
             if answer is not None:
                 return answer
-        async with self.hold(asked.tenant_id, asked.customer_id) as commit:
-            (answer,) = await self.decide([asked], commit)
-        assert answer is not None, asked.customer_id  # noqa: S101 - the row was held: nobody else could commit
-        return answer
+        while True:
+            # Ends: each time that a cap was taken meanwhile, less of it is left to be taken.
+            with suppress(CapTaken):
+                async with self.hold(asked.tenant_id, asked.customer_id) as commit:
+                    (answer,) = await self.decide([asked], commit)
+                assert answer is not None, asked.customer_id  # noqa: S101 - the row was held: nobody else could commit
+                return answer
 
     async def _plan(self, tenant_id: str, request: RecommendRequest, customer_id: str) -> Asked:
         started = time.perf_counter()

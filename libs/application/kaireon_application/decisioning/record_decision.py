@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from kaireon_application.customers.suppression import suppressions_after
+from kaireon_application.customers.tallies import reserved_tallies
 from kaireon_application.decisioning.changes import (
     DecisionChange,
     EventRow,
@@ -65,6 +66,7 @@ def build_change(
         events=events,
         trace=trace_of(snapshot, live, decided),
         suppressions=suppressions_after(impressions, snapshot),
+        tallies=reserved_tallies(impressions, snapshot),
         idempotency=None
         if idempotency is None
         else IdempotencyRow(key=idempotency.key, body_hash=idempotency.body_hash, answer=_encode(answer)),

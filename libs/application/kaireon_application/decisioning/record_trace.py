@@ -9,6 +9,7 @@ from kaireon_application.decisioning.changes import TraceRow
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.recorded_inputs import write_facts, write_request
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
+from kaireon_application.decisioning.tenant_counts import write_counters
 from kaireon_application.decisioning.trace import TraceContent
 from kaireon_core.column import Floats, Mask, row_of
 from kaireon_core.decisioning.decide import Decisions
@@ -21,7 +22,7 @@ def trace_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer)
     return TraceRow(
         legend_hash=live.legend_hash,
         snapshot_hash=snapshot.hash,
-        content=live.traces.encode(content_of(snapshot, decided)),
+        content=live.traces.encode(content_of(snapshot, live, decided)),
     )
 
 
@@ -32,7 +33,7 @@ def _is_traced(snapshot: TenantSnapshot, decided: DecidedCustomer) -> bool:
     return settings.decision_trace_enabled and draw < settings.decision_trace_sample_rate
 
 
-def content_of(snapshot: TenantSnapshot, decided: DecidedCustomer) -> TraceContent:
+def content_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceContent:
     """Return the columns of one customer's decision with what it was made from."""
     decisions, index = decided.decisions, decided.index
     scored = decisions.scored[index]
@@ -48,7 +49,7 @@ def content_of(snapshot: TenantSnapshot, decided: DecidedCustomer) -> TraceConte
         selection=decided.probabilities,
         is_degraded=decided.is_degraded,
         request=write_request(decided),
-        facts=write_facts(decided),
+        facts={**write_facts(decided), **write_counters(live.compiled, decisions.counters)},
         duration_ms=decided.duration_ms,
         durations_ms=decisions.stages_ms,
     )

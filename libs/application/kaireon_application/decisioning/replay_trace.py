@@ -29,6 +29,7 @@ from kaireon_application.decisioning.snapshot import (
     snapshot_of,
 )
 from kaireon_application.decisioning.snapshots import Snapshots
+from kaireon_application.decisioning.tenant_counts import read_counters
 from kaireon_application.decisioning.wire import DecisionItem, ShortText
 from kaireon_application.errors import InputsExpired, InvalidInput, NotFound
 from kaireon_application.platform.identity import instant_of
@@ -162,7 +163,7 @@ def decide_again(snapshot: TenantSnapshot, published: PublishedFlow, trace: Stor
     """Return what this flow decides now from what the trace has kept, beside what the trace says."""
     live = snapshot.live(published)
     decided = _decide(live, trace)
-    replayed = replace(trace, content=content_of(snapshot, decided), legend=live.described)
+    replayed = replace(trace, content=content_of(snapshot, live, decided), legend=live.described)
     differences = differences_between(trace, replayed)
     return Replay(identical=not differences, differences=differences, decisions=decided.items(live))
 
@@ -222,6 +223,7 @@ def _decide(live: LiveFlow, trace: StoredTrace) -> DecidedCustomer:
         customers=[inputs.customer],
         segments=[inputs.segments],
         contacts=contacts_of(live.compiled, [inputs.record.history]),
+        counters=read_counters(live.compiled, trace.content.facts),
     )
     return DecidedCustomer(
         customer_id=trace.customer_id,

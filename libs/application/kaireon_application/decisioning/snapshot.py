@@ -36,6 +36,7 @@ class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     decision_trace_enabled: bool = True
     decision_trace_sample_rate: float = 1.0
     retention_days: int = 365
+    max_mandatory_per_day: int = 5
 
 
 class PublishedFlow(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,6 +236,7 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
         snapshot.configuration.models,
         zone=snapshot.zone,
         max_offers=snapshot.settings.max_offers_per_decision,
+        max_mandatory=snapshot.settings.max_mandatory_per_day,
     )
     needs, tables = compiled.needs, snapshot.configuration.schema_tables
     segments = stored_segments(snapshot.configuration.segments, tables, needs.history.segments, needs.enrichments)

@@ -72,6 +72,7 @@ class TenantSettings(_Settings, frozen=True, kw_only=True):
     enable_behavioral_metrics: bool = True
     max_offers_per_decision: Annotated[int, Meta(ge=1, le=100)] = 100
     default_channel_timeout: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
+    max_mandatory_per_day: Annotated[int, Meta(ge=0, le=100)] = 5
     retention_days: Annotated[int, Meta(ge=1, le=3_650)] = 365
     approval_workflow_enabled: bool = False
     require_publish_approval: bool = False

@@ -64,3 +64,5 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     contact_policies: tuple[Document, ...] = ()
     behavioral_metrics: tuple[Document, ...] = ()
     ranking_profiles: tuple[Document, ...] = ()
+    # System-wide caps.
+    frequency_caps: tuple[Document, ...] = ()

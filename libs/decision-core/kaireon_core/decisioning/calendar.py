@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 _MINUTE_MS = 60_000
 HOUR_MS = 60 * _MINUTE_MS
 DAY_MS = 24 * HOUR_MS
-# A calendar month never lasts longer than this, a change of summer time included.
+# A calendar day or month never lasts longer than this, a change of summer time included.
+LONGEST_DAY_MS = DAY_MS + 2 * HOUR_MS
 LONGEST_MONTH_MS = 31 * DAY_MS + 2 * HOUR_MS
 
 
@@ -40,6 +41,11 @@ def _period_start_ms(period: Period, minute: int, zone: ZoneInfo) -> int:
     elif period is Period.MONTH:
         midnight = midnight.replace(day=1)
     return round(midnight.timestamp() * 1000)
+
+
+def day_of(at_ms: int, zone: ZoneInfo) -> int:
+    """Return the number of the day in this zone: the first of January of the year 1 is 1."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(zone).toordinal()
 
 
 def day_and_hour(now_ms: int, zone: ZoneInfo) -> tuple[int, int]:

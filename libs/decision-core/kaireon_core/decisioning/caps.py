@@ -84,16 +84,9 @@ def _counts(state: State, scope: PolicyScope, window: _Window) -> Counts:
     counted = scope.counted(state, rows)
     if not is_total:
         counted &= rows.at_ms >= window.since_ms(state)
-    weights = rows.count[counted]
     customers = state.table.customers
-    if not scope.per_offer:
-        return np.bincount(rows.customer[counted], weights, customers).astype(np.int64)[:, None]
-    return _per_offer(state, rows.customer[counted], rows.offer[counted], weights)
-
-
-def _per_offer(state: State, customer: Counts, offer: Counts, weights: Counts) -> Counts:
-    offers = len(state.candidates.catalogue.offers)
-    known = offer >= 0
-    cells = customer[known] * offers + offer[known]
-    sums = np.bincount(cells, weights[known], state.table.customers * offers).astype(np.int64)
-    return sums.reshape(state.table.customers, offers)[:, state.candidates.offer]
+    if scope.per_offer:
+        offers = len(state.candidates.catalogue.offers)
+        return rows.count_by_offer(customers, offers, counted)[:, state.candidates.offer]
+    weights = rows.count[counted]
+    return np.bincount(rows.customer[counted], weights, customers).astype(np.int64)[:, None]

@@ -15,7 +15,9 @@ from kaireon_core.catalog.document import Catalogue
 from kaireon_core.column import Column
 from kaireon_core.decisioning.candidates import Candidates, build_candidates
 from kaireon_core.decisioning.conditional import compile_conditional
+from kaireon_core.decisioning.constraints import compile_constraints, is_constrained
 from kaireon_core.decisioning.contact_policy import compile_contact_policy
+from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.explore import compile_explore
 from kaireon_core.decisioning.extension import PostRank, compile_post_rank, compile_pre_score, compile_score_override
 from kaireon_core.decisioning.fill import Filler, compile_fill
@@ -42,6 +44,7 @@ from kaireon_core.decisioning.flow import (
 from kaireon_core.decisioning.formulas import FlowFormula
 from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.inventory import compile_inventory
+from kaireon_core.decisioning.mandatory import MANDATORY_SCORE, Mandatory, compile_daily_cap, compile_mandatory
 from kaireon_core.decisioning.match_creatives import compile_match_creatives
 from kaireon_core.decisioning.output import Output, compile_output
 from kaireon_core.decisioning.qualify import compile_qualify
@@ -74,6 +77,9 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     contact_window_ms: int
     contact_totals: bool
     history: HistoryNeeds = NOTHING
+    # What is counted over all customers, and the evidence among it.
+    counters: bool = False
+    evidence: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +102,20 @@ class CompiledFlow:
     candidate_columns: Mapping[str, Column]
     model_key: str | None
     model_type: str | None
+    mandatory: Mandatory | None
     zone: ZoneInfo
     max_offers: int
+
+    @cached_property
+    def mandatory_codes(self) -> list[int]:
+        """The reasons of mandatory offers beyond what a day allows."""
+        return [code for code, reason in enumerate(self.reasons, 1) if reason.type == "mandatory_cap"]
+
+    @cached_property
+    def nothing_counted(self) -> Counters:
+        """The counters of a tenant in which nothing has happened."""
+        catalogue = self.candidates.catalogue
+        return Counters.none(len(catalogue.offers), len(catalogue.frequency_caps))
 
     @cached_property
     def offer_index(self) -> dict[str, int]:
@@ -150,18 +168,23 @@ def compile_flow(
     *,
     zone: ZoneInfo,
     max_offers: int,
+    max_mandatory: int = 5,
 ) -> CompiledFlow:
-    """Return the executable flow. `models` are those that may score, by key; `max_offers` is the tenant's limit."""
+    """Return the executable flow. Its stages are compiled in the order in which they run: so rise the legend's codes.
+
+    `models` are those that may score, by key; `max_offers` is the tenant's limit of an answer, `max_mandatory` that of
+    the mandatory offers that a customer sees in a day.
+    """
     nodes = flow.ordered()
     candidates = build_candidates(catalogue, with_creatives=any(isinstance(node, MatchCreatives) for node in nodes))
     legend, hooks = LegendBuilder(), _hooks(nodes)
     score_node, scoring_models = _find(nodes, Score), {key: model.model for key, model in models.items()}
-    # In the order in which they drop candidates: the codes of the legend rise with it.
     narrowing = _narrowing_stages(nodes, candidates, legend, scoring_models)
+    mandatory = compile_mandatory(candidates)
+    narrowing += _constraints(candidates, zone, legend, max_mandatory if mandatory else None)
     narrowing += _of_hooks(hooks[Hook.PRE_SCORE], legend, compile_pre_score)
     scoring = _scoring_stages(score_node, hooks[Hook.SCORE_OVERRIDE], candidates, scoring_models, legend)
-    shared_codes = [code for stage in narrowing for code in stage.shared_codes]
-    ranker, post_rank, filler = _ending(nodes, hooks[Hook.POST_RANK], candidates, legend, shared_codes)
+    ranker, post_rank, filler = _ending(nodes, hooks[Hook.POST_RANK], candidates, legend, narrowing)
     output = compile_output(nodes, candidates)
     model_key, model_type = _scored_by(score_node, models)
     stages = [*narrowing, *scoring]
@@ -170,7 +193,7 @@ def compile_flow(
         needs=_needs(nodes, stages),
         candidates=candidates,
         stages=tuple(narrowing),
-        scoring=tuple(scoring),
+        scoring=(*scoring, MANDATORY_SCORE) if mandatory else tuple(scoring),
         ranker=ranker,
         post_rank=post_rank,
         filler=filler,
@@ -181,9 +204,24 @@ def compile_flow(
         candidate_columns=candidates.columns(chain(*(stage.candidate_reads for stage in stages), of_formulas)),
         model_key=model_key,
         model_type=model_type,
+        mandatory=mandatory,
         zone=zone,
         max_offers=max_offers,
     )
+
+
+def _constraints(
+    candidates: Candidates, zone: ZoneInfo, legend: LegendBuilder, max_mandatory: int | None
+) -> list[Stage]:
+    """Return what holds whatever nodes a flow has; a stage of which there is nothing to say is left out."""
+    stages = list[Stage]()
+    if max_mandatory is not None:
+        with legend.stage("mandatory", "mandatory"):
+            stages.append(compile_daily_cap(max_mandatory, legend))
+    if is_constrained(candidates.catalogue):
+        with legend.stage("constraints", "constraints"):
+            stages.append(compile_constraints(candidates, zone, legend))
+    return stages
 
 
 def _of_hooks(
@@ -210,7 +248,7 @@ def _ending(
     hooks: Sequence[Hooked],
     candidates: Candidates,
     legend: LegendBuilder,
-    shared_codes: Sequence[int],
+    narrowing: Sequence[Stage],
 ) -> tuple[Ranker, tuple[PostRank, ...], Filler]:
     """Compile what follows the score: ranking, what masks it, and filling the answer."""
     rank_node, response_node = _find(nodes, Rank), _find(nodes, Response)
@@ -219,6 +257,7 @@ def _ending(
     post_rank = _of_hooks(hooks, legend, compile_post_rank)
     with legend.stage("response", response_node.id if response_node else "response"):
         explore = compile_explore(rank_node.config, candidates) if rank_node else None
+        shared_codes = [code for stage in narrowing for code in stage.shared_codes]
         filler = compile_fill(legend, shared_codes, explore)
     return ranker, tuple(post_rank), filler
 
@@ -290,6 +329,8 @@ def _needs(nodes: Sequence[AnyNode], stages: Sequence[Stage]) -> Needs:
         contact_window_ms=max((stage.contact_window_ms for stage in stages), default=0),
         contact_totals=any(stage.needs_contact_totals for stage in stages),
         history=HistoryNeeds.union(stage.history for stage in stages),
+        counters=any(stage.needs_counters for stage in stages),
+        evidence=any(stage.needs_evidence for stage in stages),
     )
 
 

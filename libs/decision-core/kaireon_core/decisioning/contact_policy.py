@@ -16,6 +16,7 @@ from kaireon_core.decisioning.caps import compile_cap
 from kaireon_core.decisioning.coverage import EVERYWHERE, coverage_of, scopes_of
 from kaireon_core.decisioning.flow import ContactPolicyNode
 from kaireon_core.decisioning.history_needs import HistoryNeeds
+from kaireon_core.decisioning.mandatory import is_bypassed
 from kaireon_core.decisioning.metric_condition import compile_metric_policy
 from kaireon_core.decisioning.outcome_policies import compile_category_suppression, compile_outcome_based
 from kaireon_core.decisioning.policy import AddReason, Area, Policy, PolicyScope
@@ -75,6 +76,7 @@ def _compile_policy(document: Document, candidates: Candidates, freed: Area | No
         counting=Area.of(EVERYWHERE, candidates) if counts_all else area,
         freed=freed,
         per_offer=bool(config.get("perOffer", False)),
+        spares_mandatory=is_bypassed(policy_type, config),
     )
 
     def add_reason(predicate: str, detail: dict[str, Any]) -> int:

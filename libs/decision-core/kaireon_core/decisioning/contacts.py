@@ -57,6 +57,13 @@ class ContactRows(HistoryRows):
 
     count: Ints
 
+    def count_by_offer(self, customers: int, offers: int, counted: Mask) -> Ints:
+        """Return how many of the counted contacts there were with each offer of the catalogue: (B, offers)."""
+        known = counted & (self.offer >= 0)
+        cells = self.customer[known] * offers + self.offer[known]
+        sums = np.bincount(cells, self.count[known], customers * offers).astype(np.int64)
+        return sums.reshape(customers, offers)
+
     @staticmethod
     def none() -> ContactRows:
         """Return no rows."""

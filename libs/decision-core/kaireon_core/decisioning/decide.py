@@ -10,6 +10,7 @@ import numpy as np
 from kaireon_core.column import Floats, Mask
 from kaireon_core.decisioning.compile import CompiledFlow
 from kaireon_core.decisioning.contacts import Contacts
+from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.coverage import Segments
 from kaireon_core.decisioning.output import Properties
 from kaireon_core.decisioning.rank import Indices
@@ -30,6 +31,8 @@ class Facts:
     segments: Segments
     contacts: Contacts
     seeds: Sequence[int] = ()
+    # What is counted over all customers; None: nothing has happened yet.
+    counters: Counters | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +53,14 @@ class Decisions:
     propensity: Floats | None
     fit: Floats | None
     bare: Mask | None
+    # Which candidates were mandatory, (C,).
+    mandatory: Mask | None
     # Whose candidates a model could not score, (B,).
     degraded: Mask
     # With which probability each pick was put at its rank; None where nothing was drawn: all are 1.
     probabilities: list[Floats] | None
+    # What was counted over all customers then.
+    counters: Counters
     # Whether a formula stands for the score: it does not follow from propensity and fit.
     is_score_replaced: bool
     properties: Properties | None
@@ -85,8 +92,10 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         propensity=state.propensity,
         fit=state.fit,
         bare=state.bare,
+        mandatory=state.mandatory,
         degraded=state.degraded,
         probabilities=state.probabilities,
+        counters=state.counters,
         is_score_replaced=state.is_score_replaced,
         properties=flow.output.write(state, picks),
         stages_ms=watch.laps,
@@ -104,6 +113,8 @@ def begin(flow: CompiledFlow, request: DecisionRequest, facts: Facts) -> State:
         segments=facts.segments,
         contacts=facts.contacts,
         seeds=np.array(facts.seeds or np.zeros(customers), np.uint64),
+        counters=facts.counters or flow.nothing_counted,
+        mandatory=flow.mandatory.at(request.now_ms) if flow.mandatory else None,
         alive=np.ones((customers, candidates), np.bool_),
         reasons=np.zeros((customers, candidates), np.int16),
         degraded=np.zeros(customers, np.bool_),

@@ -159,6 +159,8 @@ def _fresh(before: State) -> State:
         segments=before.segments,
         contacts=before.contacts,
         seeds=before.seeds,
+        counters=before.counters,
+        mandatory=before.mandatory,
         alive=np.ones_like(before.alive),
         reasons=np.zeros_like(before.reasons),
         degraded=np.zeros_like(before.degraded),

@@ -61,7 +61,7 @@ class Filler:
             is_drawn = np.count_nonzero(free, axis=1) > 0
             if not any_in(is_drawn):
                 break
-            place, chance = choose(free, rank)
+            place, chance = _mandatory_first(state.mandatory, candidates, free, *choose(free, rank))
             admissible[everyone[is_drawn], place[is_drawn]] = False
             for one in bounds:
                 one.remaining -= one.counting[everyone, place] & is_drawn
@@ -153,6 +153,17 @@ def _by_customer(rows: list[NDArray[Any]], taken: list[Mask], customers: int, dt
         return [np.empty(0, dtype) for _ in range(customers)]
     values, is_taken = np.array(rows, dtype), np.array(taken)
     return [values[is_taken[:, customer], customer] for customer in range(customers)]
+
+
+def _mandatory_first(
+    mandatory: Mask | None, candidates: Indices, free: Mask, place: NDArray[np.intp], chance: Floats
+) -> tuple[NDArray[np.intp], Floats]:
+    """Return what is drawn, but where a mandatory offer is left the first of these, which is no matter of chance."""
+    if mandatory is None:
+        return place, chance
+    first = free & mandatory[candidates]
+    is_certain = first.any(axis=1)
+    return np.where(is_certain, first.argmax(axis=1), place), np.where(is_certain, 1.0, chance)
 
 
 def _at(matrix: Mask, candidates: Indices) -> Mask:

@@ -189,7 +189,6 @@ _NEEDED: tuple[tuple[type[Node], str, Callable[[Any], bool]], ...] = (
     (Conditional, "condition.conditions", lambda config: not config.condition.conditions),
     (Conditional, "then", lambda config: not config.then and not config.else_),
     (CallFlow, "flowKey", lambda config: config.flow_key is None),
-    (Score, "modelKey", lambda config: config.method != "priority_weighted" and config.model_key is None),
     (
         Rank,
         "epsilon",

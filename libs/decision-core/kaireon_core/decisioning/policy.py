@@ -67,6 +67,7 @@ class PolicyScope:
     counting: Area
     freed: Area | None
     per_offer: bool
+    spares_mandatory: bool
 
     def covered(self, state: State) -> Mask:
         """Return which candidates it covers, (1, C) or (B, C)."""
@@ -75,6 +76,8 @@ class PolicyScope:
     def binding(self, state: State) -> Mask:
         """Return which candidates it may drop, (1, C) or (B, C)."""
         covered = state.inside(self.covered(state))
+        if self.spares_mandatory:
+            covered = state.unless_mandatory(covered)
         return covered if self.freed is None else covered & ~self.freed.candidates(state)
 
     def counted(self, state: State, rows: HistoryRows) -> Mask:

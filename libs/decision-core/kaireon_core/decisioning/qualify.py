@@ -45,7 +45,7 @@ class _Rule:
         failing = self.check.failing(state)
         if not any_in(failing):
             return
-        failing = state.inside(self.covered(state)) & failing
+        failing = state.unless_mandatory(state.inside(self.covered(state)) & failing)
         if self.code is not None:
             state.drop(failing, self.code)
         elif any_in(failing):

@@ -60,12 +60,25 @@ class Ranker:
         offers = len(self.candidates.catalogue.offers)
         is_best = _is_first(customer * offers + self.candidates.offer[candidate], state.table.customers * offers)
         state.reasons[customer[~is_best], candidate[~is_best]] = self.other_creative
-        ranked = Ranked(customer[is_best], candidate[is_best])
-        if self.arrange is None:
+        return self._arranged(Ranked(customer[is_best], candidate[is_best]), state)
+
+    def _arranged(self, ranked: Ranked, state: State) -> Ranked:
+        """Return the ranking in the order of the method; mandatory offers stand before all others, by score."""
+        rows = np.arange(len(ranked.candidate))
+        keys: tuple[Indices, ...] = (rows,)
+        if self.arrange is not None:
+            # A category's number is at most the number of offers, so the groups of two customers never meet.
+            offers = len(self.candidates.catalogue.offers)
+            group = ranked.customer * (offers + 1) + self.candidates.category[ranked.candidate]
+            if state.mandatory is not None:
+                beyond = state.table.customers * (offers + 1)
+                group = np.where(state.mandatory[ranked.candidate], beyond + rows, group)
+            keys = self.arrange(group)
+        if state.mandatory is not None:
+            keys = (*keys, (~state.mandatory[ranked.candidate]).astype(np.int64))
+        elif self.arrange is None:
             return ranked
-        # A category's number is at most the number of offers, so the groups of two customers never meet.
-        group = ranked.customer * (offers + 1) + self.candidates.category[ranked.candidate]
-        order = np.lexsort((*self.arrange(group), ranked.customer))
+        order = np.lexsort((*keys, ranked.customer))
         return Ranked(ranked.customer[order], ranked.candidate[order])
 
 

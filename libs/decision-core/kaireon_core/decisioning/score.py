@@ -10,14 +10,12 @@ import numpy as np
 from kaireon_core.column import Floats
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.channel_models import with_channel_models
+from kaireon_core.decisioning.evidence import DEFAULT_PROPENSITY, compile_evidence
 from kaireon_core.decisioning.flow import Score, ScoreConfig
 from kaireon_core.decisioning.prie import compile_prie
 from kaireon_core.decisioning.scorer import Scorer
 from kaireon_core.decisioning.state import Stage, State
 from kaireon_core.learning.model import Model
-
-# What is believed of a customer's answer when nothing is known.
-DEFAULT_PROPENSITY = 0.5
 
 
 def compile_score(node: Score | None, candidates: Candidates, models: Mapping[str, Model]) -> Stage:
@@ -29,7 +27,10 @@ def compile_score(node: Score | None, candidates: Candidates, models: Mapping[st
     config = node.config if node else ScoreConfig()
     if config.method == "priority_weighted":
         return _priority_weighted(candidates)
-    predict = _compile_propensity(config, candidates, models.get(config.model_key or ""))
+    if config.model_key is None:
+        predict = _by_evidence(config, candidates)
+    else:
+        predict = _by_model(config, candidates, models.get(config.model_key))
     predict = with_channel_models(predict, config, candidates, models, DEFAULT_PROPENSITY)
     if config.method == "propensity":
         return predict
@@ -56,7 +57,19 @@ def _priority_weighted(candidates: Candidates) -> Stage:
     return Stage(name="score", apply=apply)
 
 
-def _compile_propensity(config: ScoreConfig, candidates: Candidates, model: Model | None) -> Stage:
+def _by_evidence(config: ScoreConfig, candidates: Candidates) -> Stage:
+    """Score = propensity * fit multiplier, where no model is named."""
+    evidence, floor = compile_evidence(candidates), config.propensity_floor or 0.0
+
+    def apply(state: State) -> None:
+        propensity = np.maximum(evidence.propensities(state), floor)
+        state.propensity = propensity
+        state.score = _times_fit(propensity, state)
+
+    return Stage(name="score", apply=apply, needs_evidence=True)
+
+
+def _by_model(config: ScoreConfig, candidates: Candidates, model: Model | None) -> Stage:
     """Score = propensity * fit multiplier; `propensityFloor` raises the propensity and drops nobody."""
     floor = config.propensity_floor or 0.0
     scorer = Scorer.of(model, candidates) if model else None

@@ -15,6 +15,7 @@ from kaireon_core.column import Floats, Mask, any_in
 from kaireon_core.decisioning.calendar import Period, period_start_ms
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.contacts import Contacts
+from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.coverage import Coverage, Segments
 from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.reasons import Reasons
@@ -50,10 +51,13 @@ class State:
     contacts: Contacts
     # Where each customer's chance comes from, (B,); see `kaireon_core.decisioning.draws`.
     seeds: NDArray[np.uint64]
+    counters: Counters
     alive: Mask
     reasons: Reasons
     # Whose candidates a model could not score, (B,).
     degraded: Mask
+    # Which candidates are mandatory now, (C,); None when none is.
+    mandatory: Mask | None = None
     # Offers kept although none of their creatives matched, (C,): they stand alone, without channel or placement.
     bare: Mask | None = None
     fit: Floats | None = None
@@ -89,6 +93,10 @@ class State:
         members = coverage.of_customers(self.segments)
         return mask[None, :] if members is None else mask[None, :] | members[:, None]
 
+    def unless_mandatory(self, mask: Mask) -> Mask:
+        """Return a mask, broadcastable to (B, C), without the mandatory candidates."""
+        return mask if self.mandatory is None else mask & ~self.mandatory
+
     def inside(self, mask: Mask) -> Mask:
         """Return the part of a mask, broadcastable to (B, C), that lies in the branch that runs."""
         return mask if self.within is None else mask & self.within
@@ -117,6 +125,9 @@ class Stage:
     contact_window_ms: int = 0
     needs_contact_totals: bool = False
     history: HistoryNeeds = NOTHING
+    # Whether it looks at what is counted over all customers, and at the evidence among it.
+    needs_counters: bool = False
+    needs_evidence: bool = False
     # The reasons of its shared limits: these may apply again while the answer is filled.
     shared_codes: Sequence[int] = ()
     # Its rules or policies one by one, for explanations.

@@ -14,7 +14,7 @@ import psycopg
 from kaireon_application.customers.outcome_target import Recommended
 from kaireon_application.decisioning.changes import DecisionChange, ResponseChange
 from kaireon_application.decisioning.decide_together import CommitDecisions
-from kaireon_application.errors import Busy, IdempotencyInProgress, IdempotencyTaken, Unavailable
+from kaireon_application.errors import Busy, CapTaken, IdempotencyInProgress, IdempotencyTaken, Unavailable
 from kaireon_application.platform.identity import instant_of
 from kaireon_runtime.logs import logger
 from kaireon_storage.postgres.arrays import array, bytes_array, json_array, nested_array, text_array
@@ -46,15 +46,25 @@ class PostgresDecisions:
     async def commit_decisions(self, changes: Sequence[DecisionChange]) -> list[bool]:
         """Commit changes of one tenant and distinct customers; False for those whose customer had moved on.
 
+        False too for those that another decision has left too little of a system-wide cap.
         Raises `IdempotencyTaken` when one of their keys was used before; then none of them is written.
         """
-        with _refusals_told():
-            (result,) = await self._database.round_trip(changes[0].tenant_id, [_decision_statement(changes)])
+        try:
+            with _refusals_told():
+                (result,) = await self._database.round_trip(changes[0].tenant_id, [_decision_statement(changes)])
+        except CapTaken:
+            if len(changes) == 1:
+                return [False]
+            # Some of them may still fit: nobody loses for another's fault.
+            return [won for change in changes for won in await self.commit_decisions([change])]
         return _won(result, len(changes))
 
     @asynccontextmanager
     async def hold_customer(self, tenant_id: str, customer_id: str) -> AsyncGenerator[CommitDecisions]:
-        """Hold a customer's row: until the block ends only the commit that it yields can raise the version."""
+        """Hold a customer's row: until the block ends only the commit that it yields can raise the version.
+
+        That commit raises `CapTaken` when another decision has left too little of a system-wide cap.
+        """
         async with self._holds, self._database.transaction(tenant_id) as connection:
             await queries("decisions").hold_customer(connection, tenant_id=tenant_id, customer_id=customer_id)
 
@@ -112,10 +122,12 @@ class PostgresDecisions:
 
 @contextmanager
 def _refusals_told() -> Generator[None]:
-    """Raise `IdempotencyTaken` for a key that was used, `Unavailable` when the rows cannot be stored."""
+    """Raise `IdempotencyTaken` for a key that was used, `CapTaken` for a cap, `Unavailable` for all other refusals."""
     try:
         yield
     except _REFUSED as error:
+        if error.diag.constraint_name == "tallies_maximum":
+            raise CapTaken from error
         if isinstance(error, psycopg.errors.UniqueViolation) and error.diag.table_name == "idempotency_keys":
             raise IdempotencyTaken from error
         logger("kaireon.decisions").error("Postgres refused a commit", reason=str(error))
@@ -159,6 +171,7 @@ def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
         "new_impression": _numbered(changes, lambda change: change.impressions),
         "new_summary": _numbered(changes, lambda change: change.summaries),
         "new_suppression": _numbered(changes, lambda change: change.suppressions),
+        "new_tally": _numbered(changes, lambda change: change.tallies),
         "new_key": _numbered(changes, lambda change: [] if change.idempotency is None else [change.idempotency]),
         "new_event": _numbered(changes, lambda change: change.events),
     }
@@ -175,6 +188,8 @@ def _response_statement(changes: Sequence[ResponseChange]) -> BoundStatement:
         "new_interaction": _numbered(changes, lambda change: [change.interaction]),
         "new_summary": _numbered(changes, lambda change: [change.summary]),
         "new_suppression": _numbered(changes, lambda change: change.suppressions),
+        "new_tally": _numbered(changes, lambda change: change.tallies),
+        "new_evidence": _numbered(changes, lambda change: change.evidence),
         "new_event": _numbered(changes, lambda change: [change.event]),
     }
     return _bind("commit_responses", head, rows)
@@ -216,6 +231,8 @@ _PREFIXES = {
     "new_interaction": "i",
     "new_summary": "s",
     "new_suppression": "x",
+    "new_tally": "t",
+    "new_evidence": "a",
     "new_key": "k",
     "claimed": "k",
     "new_event": "e",

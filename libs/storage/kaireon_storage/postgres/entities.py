@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 from weakref import WeakValueDictionary
+from zoneinfo import ZoneInfo
 
 import msgspec
 from psycopg.errors import UniqueViolation
@@ -22,6 +23,7 @@ from kaireon_application.catalog.entities import (
     EntityWriter,
     ListPosition,
     ListQuery,
+    Tallies,
 )
 from kaireon_application.errors import Conflict
 from kaireon_storage.postgres.database import Connection, Database
@@ -104,6 +106,15 @@ class PostgresEntityReader:
         rows = self._sql.taken_keys(self.connection, tenant_id=self.tenant_id, kind=kind, stems=list(stems))
         return {row["key"] async for row in rows}
 
+    async def tallies(self, ids: Collection[UUID]) -> Tallies:
+        """Return what has been counted of these things, ever and in the periods that hold now."""
+        rows = [row async for row in self._sql.tallies(self.connection, tenant_id=self.tenant_id, ids=list(ids))]
+        zone = ZoneInfo(rows[0]["timezone"])
+        return Tallies(
+            local_now=rows[0]["now"].astimezone(zone),
+            amounts={(row["kind"], row["subject_id"], row["period"]): row["amount"] for row in rows if row["kind"]},
+        )
+
     async def is_admin_key(self, id: UUID) -> bool:
         """Return whether this is one of the tenant's admin API keys that still holds."""
         return await self._sql.admin_key(self.connection, tenant_id=self.tenant_id, id=id) is not None
@@ -149,6 +160,10 @@ class PostgresEntityWriter(PostgresEntityReader):
     async def delete(self, kind: str, ids: Collection[UUID]) -> None:
         """Soft-delete these things."""
         await self._sql.delete_entities(self.connection, tenant_id=self.tenant_id, kind=kind, ids=list(ids))
+
+    async def forget_tallies(self, id: UUID, kinds: Collection[str]) -> None:
+        """Begin to count anew."""
+        await self._sql.forget_tallies(self.connection, tenant_id=self.tenant_id, id=id, kinds=list(kinds))
 
 
 class WriterTurns:

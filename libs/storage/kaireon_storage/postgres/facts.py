@@ -22,6 +22,7 @@ from kaireon_application.decisioning.facts import (
     Tables,
 )
 from kaireon_application.decisioning.metric_query import MetricQuery
+from kaireon_application.decisioning.tenant_counts import TenantCounts
 from kaireon_application.errors import Unavailable
 from kaireon_storage.postgres import table_statements
 from kaireon_storage.postgres.queries import queries
@@ -92,6 +93,21 @@ class PostgresFacts:
             given = Jsonb(msgspec.to_builtins(metrics))
             statements["metrics"] = (self._sql.metric_values.sql, {**common, "metrics": given, "now_ms": now_ms})
         return statements
+
+    async def counted(self, tenant_id: str, needs: Needs, periods: Sequence[str]) -> TenantCounts:
+        """Return what is counted over all customers: the tallies of these periods, and evidence, where needed."""
+        wanted = [
+            (self._sql.current_tallies.sql, {"tenant_id": tenant_id, "periods": list(periods)}, needs.counters),
+            (self._sql.evidence.sql, {"tenant_id": tenant_id}, needs.evidence),
+        ]
+        answers = await self._answers(tenant_id, [(sql, values) for sql, values, is_needed in wanted if is_needed])
+        rows = iter(answers)
+        tallies = next(rows) if needs.counters else []
+        evidence = next(rows) if needs.evidence else []
+        return TenantCounts(
+            tallies={(row["kind"], row["subject_id"], row["period"]): row["amount"] for row in tallies},
+            evidence=[(row["offer_id"], row["channel_id"], row["positive"], row["negative"]) for row in evidence],
+        )
 
     async def _answers(self, tenant_id: str, statements: Sequence[Statement]) -> list[list[Row]]:
         try:

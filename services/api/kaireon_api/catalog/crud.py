@@ -152,7 +152,7 @@ def delete_operation(kind: EntityKind) -> Operation:
 
 async def reply_entity(call: Call[Any], kind: EntityKind, entity: Entity, status: int) -> Reply:
     """Answer with a thing as it was just stored, with its inline parts."""
-    if kind.inline is None:
+    if kind.inline is None and kind.counted is None:
         return Reply(content=view(call.tenant_id, entity), status=status)
     content = await get_view(call.services.entities, call.tenant_id, kind, str(entity.id))
     return Reply(content=content, status=status)

@@ -86,6 +86,19 @@ WITH change AS (
         SET trigger_count = suppression.trigger_count + 1,
             reason = excluded.reason,
             expires_at = greatest(suppression.expires_at, excluded.expires_at)
+), new_tally AS (
+    INSERT INTO tallies AS tally (tenant_id, kind, subject_id, period, amount, maximum)
+    SELECT
+        :tenant_id::uuid, given.kind, given.subject_id, given.period, sum(given.amount), min(given.maximum)
+    FROM unnest(
+        :t_number::bigint[], :t_kind::text[], :t_subject_id::uuid[], :t_period::text[], :t_amount::bigint[],
+        :t_maximum::bigint[]
+    ) AS given (number, kind, subject_id, period, amount, maximum)
+    JOIN winner USING (number)
+    GROUP BY given.kind, given.subject_id, given.period
+    ORDER BY given.kind, given.subject_id, given.period
+    ON CONFLICT (tenant_id, kind, subject_id, period) DO UPDATE
+        SET amount = tally.amount + excluded.amount, maximum = excluded.maximum, updated_at = now()
 ), new_key AS (
     INSERT INTO idempotency_keys (tenant_id, key, body_hash, response)
     SELECT :tenant_id::uuid, given.key, given.body_hash, given.response
@@ -198,6 +211,32 @@ WITH response AS (
         SET trigger_count = suppression.trigger_count + 1,
             reason = excluded.reason,
             expires_at = greatest(suppression.expires_at, excluded.expires_at)
+), new_tally AS (
+    INSERT INTO tallies AS tally (tenant_id, kind, subject_id, period, amount, maximum)
+    SELECT
+        :tenant_id::uuid, given.kind, given.subject_id, given.period, sum(given.amount), min(given.maximum)
+    FROM unnest(
+        :t_number::bigint[], :t_kind::text[], :t_subject_id::uuid[], :t_period::text[], :t_amount::bigint[],
+        :t_maximum::bigint[]
+    ) AS given (number, kind, subject_id, period, amount, maximum)
+    JOIN winner USING (number)
+    GROUP BY given.kind, given.subject_id, given.period
+    ORDER BY given.kind, given.subject_id, given.period
+    ON CONFLICT (tenant_id, kind, subject_id, period) DO UPDATE
+        SET amount = tally.amount + excluded.amount, maximum = excluded.maximum, updated_at = now()
+), new_evidence AS (
+    INSERT INTO adaptations AS evidence (tenant_id, offer_id, channel_id, positive, negative)
+    SELECT
+        :tenant_id::uuid, given.offer_id, coalesce(given.channel_id, '00000000-0000-0000-0000-000000000000'),
+        sum(given.positive), sum(given.negative)
+    FROM unnest(
+        :a_number::bigint[], :a_offer_id::uuid[], :a_channel_id::uuid[], :a_positive::bigint[], :a_negative::bigint[]
+    ) AS given (number, offer_id, channel_id, positive, negative)
+    JOIN winner USING (number)
+    GROUP BY 2, 3
+    ORDER BY 2, 3
+    ON CONFLICT (tenant_id, offer_id, channel_id) DO UPDATE
+        SET positive = evidence.positive + excluded.positive, negative = evidence.negative + excluded.negative
 ), new_event AS (
     INSERT INTO outbox_events (id, tenant_id, type, key, payload)
     SELECT
@@ -307,6 +346,19 @@ SELECT customer_id, offer_id::text, creative_id::text, channel_id::text, impress
 FROM interaction_summaries
 WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
     AND period_type = 'alltime' AND impressions > 0;
+
+-- name: current_tallies
+-- What is counted over all customers in these periods.
+SELECT kind, subject_id::text, period, amount
+FROM tallies
+WHERE tenant_id = :tenant_id AND period = ANY(:periods::text[]) AND amount <> 0;
+
+-- name: evidence
+-- How customers answered each offer on each channel; of what was answered without one the channel is null.
+SELECT
+    offer_id::text, nullif(channel_id, '00000000-0000-0000-0000-000000000000')::text AS channel_id, positive, negative
+FROM adaptations
+WHERE tenant_id = :tenant_id;
 
 -- name: recommended_at^
 -- What was recommended at a rank of a decision. The decision's instant is in its id, so the customer's index finds it.

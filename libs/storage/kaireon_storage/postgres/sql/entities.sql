@@ -68,6 +68,25 @@ FROM api_keys
 WHERE tenant_id = :tenant_id AND id = :id AND role = 'admin' AND revoked_at IS NULL
     AND (expires_at IS NULL OR expires_at > now());
 
+-- name: tallies
+-- What has been counted of these things, ever and in the periods of the tenant's calendar that hold now; one row at least.
+WITH clock AS (
+    SELECT now() AS now, coalesce(settings ->> 'timezone', 'UTC') AS timezone FROM tenants WHERE tenant_id = :tenant_id
+), current AS (
+    SELECT now, timezone, to_char(now AT TIME ZONE timezone, '"D"YYYY-MM-DD') AS day,
+        to_char(date_trunc('week', now AT TIME ZONE timezone), '"W"YYYY-MM-DD') AS week,
+        to_char(date_trunc('month', now AT TIME ZONE timezone), '"M"YYYY-MM-DD') AS month
+    FROM clock
+)
+SELECT current.now, current.timezone, tally.kind, tally.subject_id, tally.period, tally.amount
+FROM current
+LEFT JOIN tallies AS tally ON tally.tenant_id = :tenant_id AND tally.subject_id = ANY(:ids::uuid[])
+    AND tally.period IN ('ever', current.day, current.week, current.month);
+
+-- name: forget_tallies!
+-- Begin to count anew what this thing's document says now.
+DELETE FROM tallies WHERE tenant_id = :tenant_id AND subject_id = :id AND kind = ANY(:kinds::text[]);
+
 -- name: insert_entities
 -- Store new things of a kind; `drafts` is a JSON array of {id, key, name, status, body}. Each was created a
 -- microsecond after the one before it, so that they are listed in their order.

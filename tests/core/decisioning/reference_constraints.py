@@ -1,0 +1,123 @@
+"""Hard constraints, mandatory offers and evidence of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+
+from tests.core.decisioning.plain_values import Candidate, Thing, instant, status_of
+from tests.core.decisioning.reference_policies import PolicyReference
+
+_DAILY_MANDATORY = 5
+
+
+class ConstraintReference(PolicyReference):
+    def _constraint_stages(self) -> list[tuple[str, Callable[[], None]]]:
+        """Return the stages that a flow has whatever its nodes are, where there is anything for them to do."""
+        stages: list[tuple[str, Callable[[], None]]] = []
+        if any(offer.get("mandatory") for offer in self._all("offers")):
+            stages.append(("mandatory", self._mandatory_cap))
+        if self._caps() or any(self._limits_of(offer) for offer in self._all("offers")):
+            stages.append(("constraints", self._constraints))
+        return stages
+
+    def _caps(self) -> list[Thing]:
+        return [cap for cap in self._all("frequency_caps") if status_of(cap) == "active" and cap.get("enabled", True)]
+
+    def _limits_of(self, offer: Thing) -> Thing:
+        budget, stock = offer.get("budget", {}), offer.get("inventory", {})
+        found = {name: budget.get(name) for name in ("dailyCapCents", "lifetimeCapCents")}
+        found |= {"stock": stock.get("remainingStock"), **offer.get("frequencyCaps", {}).get("perCustomer", {})}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _counted(self, name: str, id_: str) -> int:
+        return self.case.get("counters", {}).get(name, {}).get(id_, 0)
+
+    def _constraints(self) -> None:
+        for one in self.candidates:
+            for name, is_reached in self._reached(one.offer):
+                if is_reached:
+                    self._drop(one, name)
+        for cap in self._caps():
+            bound = [one for one in self.candidates if self._covers(cap, "offer", vars(one))]
+            left = cap["maxVolume"] - self._counted("shown", cap["id"])
+            for one in bound:
+                if left <= 0:
+                    self._drop(one, "volume_cap", cap)
+            self._limit({**cap, "ruleType": "volume_cap"}, bound, left)
+
+    def _reached(self, offer: Thing) -> list[tuple[str, bool]]:
+        limits, budget = self._limits_of(offer), offer.get("budget", {})
+        reset = budget.get("lastDailyResetDate")
+        is_today = reset is None or self._day(reset) == self.now.astimezone(self.zone).date()
+        daily = (budget.get("currentDailySpentCents") or 0) if is_today else 0
+        daily += self._counted("spentToday", offer["id"])
+        ever = (budget.get("currentLifetimeSpentCents") or 0) + self._counted("spent", offer["id"])
+        mine = [contact for contact in self.contacts if contact["offer"] == offer["id"]]
+        reached = [
+            ("daily_budget", "dailyCapCents" in limits and daily >= limits["dailyCapCents"]),
+            ("lifetime_budget", "lifetimeCapCents" in limits and ever >= limits["lifetimeCapCents"]),
+            ("stock", "stock" in limits and self._counted("taken", offer["id"]) >= limits["stock"]),
+        ]
+        for name, window in (("daily", "maxPerDay"), ("weekly", "maxPerWeek"), ("monthly", "maxPerMonth")):
+            if name in limits:
+                ((most, test),) = self._windows({window: limits[name]})
+                seen = [contact for contact in mine if test(datetime.fromisoformat(contact["at"]))]
+                reached.append(("offer_cap", len(seen) >= most))
+        return reached
+
+    def _day(self, text: str) -> date:
+        if len(text) == len("2026-01-01"):
+            return date.fromisoformat(text)
+        at = instant(text)
+        assert at is not None
+        return at.astimezone(self.zone).date()
+
+    # --- mandatory offers
+
+    def _is_mandatory(self, offer: Thing) -> bool:
+        until = instant(offer.get("mandatoryExpiresAt"))
+        return bool(offer.get("mandatory")) and until is not None and self.now < until
+
+    def _mandatory_cap(self) -> None:
+        bound = [one for one in self.candidates if self._is_mandatory(one.offer)]
+        if not bound:
+            return
+        names = [one.offer["id"] for one in bound]
+        ((_, today),) = self._windows({"maxPerDay": 1})
+        seen = [c for c in self.contacts if c["offer"] in names and today(datetime.fromisoformat(c["at"]))]
+        left = _DAILY_MANDATORY - len(seen)
+        for one in bound:
+            if left <= 0:
+                self._drop(one, "mandatory_cap")
+        self._limit({"ruleType": "mandatory_cap"}, bound, left)
+
+    def _limit(self, limit: Thing, bound: list[Candidate], left: int) -> None:
+        def is_beyond(picks: list[Candidate], one: Candidate) -> bool:
+            return one in bound and sum(pick in bound for pick in [*picks, one]) > left
+
+        self.limits.append((limit, is_beyond))
+
+    # --- evidence
+
+    def _by_evidence(self, one: Candidate) -> float:
+        rows: list[Thing] = self.case.get("evidence", [])
+        own = [row for row in rows if row["offer"] == one.offer["id"]]
+        category = one.offer.get("categoryId")
+        kin = [offer["id"] for offer in self._all("offers") if category and offer.get("categoryId") == category]
+        levels = [
+            ([row for row in rows if row["offer"] in kin], 20),
+            ([row for row in rows if one.channel and row["channel"] == one.channel["id"]], 20),
+            (rows, 10),
+        ]
+        prior = next((_rate(found) for found, enough in levels if _answers(found) >= enough), 0.5)
+        n = _answers(own)
+        return _rate(own) if n >= 50 else (n * (_rate(own) if n else 0) + 10 * prior) / (n + 10)
+
+
+def _answers(rows: list[Thing]) -> int:
+    return sum(row["positive"] + row["negative"] for row in rows)
+
+
+def _rate(rows: list[Thing]) -> float:
+    return sum(row["positive"] for row in rows) / _answers(rows)
