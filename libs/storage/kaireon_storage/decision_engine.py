@@ -46,10 +46,12 @@ class DecisionEngine:
         await self.waker.drain()
 
 
-def build_decision_engine(database: Database, redis: Redis, metrics: Metrics, trees: TreesLoader) -> DecisionEngine:
-    """Return the engine, unconnected."""
+def build_decision_engine(
+    database: Database, redis: Redis, metrics: Metrics, trees: TreesLoader, *, is_cache_filled: bool = True
+) -> DecisionEngine:
+    """Return the engine, unconnected. Who decides for a million customers should not fill the cache with them."""
     snapshots = Snapshots(PostgresConfiguration(database, trees), metrics)
-    flows, cache = PostgresFlows(database), RedisFactCache(redis, metrics)
+    flows, cache = PostgresFlows(database), RedisFactCache(redis, metrics, is_filled=is_cache_filled)
     facts = FactLoader(cache=cache, store=PostgresFacts(database), metrics=metrics)
     return DecisionEngine(
         snapshots=snapshots,

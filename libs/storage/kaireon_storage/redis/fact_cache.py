@@ -27,14 +27,17 @@ for i, key in ipairs(KEYS) do
     redis.call('SET', key, ARGV[i], 'EX', ARGV[#KEYS + i])
 end
 """
+# The same for the keys that are there.
+_RENEW = _STORE.replace("ARGV[#KEYS + i])", "ARGV[#KEYS + i], 'XX')")
 
 
 class RedisFactCache:
     """Implements `FactCache`: it never raises; a Redis that is away is a miss, and counted."""
 
-    def __init__(self, redis: Redis, metrics: Metrics) -> None:
-        """Use this client, whose time-outs are short."""
+    def __init__(self, redis: Redis, metrics: Metrics, *, is_filled: bool = True) -> None:
+        """Use this client, whose time-outs are short; a cache that is not filled only renews what others put there."""
         self._redis = redis
+        self._script = _STORE if is_filled else _RENEW
         self._metrics = metrics
         # What is being stored or soon will be: readers see it already.
         self._pending: dict[str, tuple[bytes, int]] = {}
@@ -92,7 +95,7 @@ class RedisFactCache:
         values = [value for value, _ in writing.values()]
         seconds = [seconds for _, seconds in writing.values()]
         try:
-            await cast("Awaitable[None]", self._redis.eval(_STORE, len(writing), *writing, *values, *seconds))
+            await cast("Awaitable[None]", self._redis.eval(self._script, len(writing), *writing, *values, *seconds))
         except RedisError:
             self._pause()
 

@@ -21,7 +21,9 @@ def batch_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
 
     async def decide(run: JobRun) -> dict[str, Any]:
         async with open_services(settings) as services:
-            engine = build_decision_engine(services.database, services.redis, metrics, TreesLoader())
+            engine = build_decision_engine(
+                services.database, services.redis, metrics, TreesLoader(), is_cache_filled=False
+            )
             decide_run = DecideRun(
                 snapshots=engine.snapshots,
                 plan=engine.plan,

@@ -108,8 +108,9 @@ UPDATE jobs SET
 WHERE tenant_id = :tenant_id AND id = :id AND lease_token = :lease_token AND status = 'running';
 
 -- name: hold_lease(tenant_id, id, lease_token)^
--- Lock the row of a leased job until the end of the transaction; no row when the lease is lost.
-SELECT id FROM jobs
+-- Lock the row of a leased job until the end of the transaction; no row when the lease is lost. A worker that hangs
+-- loses the lock with its connection: nobody could take the job over before.
+SELECT id, set_config('idle_in_transaction_session_timeout', '15s', true) FROM jobs
 WHERE tenant_id = :tenant_id AND id = :id AND lease_token = :lease_token AND status = 'running'
 FOR UPDATE;
 
