@@ -9,7 +9,7 @@ import msgspec
 
 from kaireon_application.decisioning.answer import build_answer
 from kaireon_application.decisioning.changes import DecisionChange
-from kaireon_application.decisioning.decided_customer import DecidedCustomer
+from kaireon_application.decisioning.decided_customer import DecidedCustomer, draw_ids, seed_of
 from kaireon_application.decisioning.facts import CustomerRecord, History
 from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.record_decision import build_change
@@ -65,8 +65,10 @@ class Shop:
         return decide(self.live.compiled, self.request, self.facts)
 
     def record(self) -> list[DecisionChange]:
-        """Decide for all customers, and build each one's answer, rows, event and trace."""
-        decisions = self.decide()
+        """Decide for all customers, and build each one's answer, rows, event and trace; draw their ids first."""
+        ids = draw_ids(self.request.now_ms, len(self.requests))
+        facts = replace(self.facts, seeds=[seed_of(decision_id) for decision_id, _ in ids])
+        decisions = decide(self.live.compiled, self.request, facts)
         changes = list[DecisionChange]()
         for index, asked in enumerate(self.requests):
             decided = DecidedCustomer(
@@ -77,6 +79,7 @@ class Shop:
                 request=self.request,
                 decisions=decisions,
                 index=index,
+                ids=ids[index],
                 load_ms=0.0,
                 enrichment_ms=0.0,
             )

@@ -21,8 +21,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     candidates: Annotated[int, Meta(ge=20)] = 100
     many_candidates: int = 10_000
     customers: int = 1000
-    rounds: int = 60
-    seconds: float = 0.01
+    rounds: int = 200
+    seconds: float = 0.005
 
 
 class Ratio(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

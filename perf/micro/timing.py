@@ -21,6 +21,8 @@ def race(works: Mapping[str, Work], *, rounds: int, seconds: float) -> dict[str,
         best = dict.fromkeys(works, float("inf"))
         for _ in range(rounds):
             for name, work in works.items():
+                # The other works have left the caches as they needed them: a few calls are not counted.
+                _seconds(work, max(1, repeats[name] // 4))
                 best[name] = min(best[name], _seconds(work, repeats[name]))
     return best
 

@@ -118,7 +118,7 @@ def recorded(case: Case) -> tuple[TenantSnapshot, list[StoredTrace]]:
     customers = [customer_of({**one, "request": asked}) for one in case["customers"]]
     segments = [frozenset(one.get("segments", ())) for one in case["customers"]]
     histories = [_history(one) for one in case["customers"]]
-    ids = [draw_ids(request.now_ms) for _ in customers]
+    ids = draw_ids(request.now_ms, len(customers))
     facts = Facts(
         customers=customers,
         segments=segments,

@@ -167,7 +167,7 @@ class DecideTogether:
         request = _decision_request(asked[0].request, now_ms)
         enriched = time.perf_counter()
         # A decision's chance follows from its id, so that it can be decided again.
-        ids = [draw_ids(now_ms) for _ in asked]
+        ids = draw_ids(now_ms, len(asked))
         seeds = [seed_of(decision_id) for decision_id, _ in ids]
         facts = Facts(customers=customers, segments=segments, contacts=contacts, seeds=seeds, counters=counters)
         decisions = decide(live.compiled, request, facts, _ticks if asked[0].request.debug else None)

@@ -20,14 +20,15 @@ PUBLIC_PREFIX = "rec_"
 _NO_PROPERTIES: dict[str, Any] = {}
 
 
-def draw_ids(now_ms: int) -> list[str]:
-    """Return the ids of a decision and of its event."""
-    return new_ids(now_ms, 2)
+def draw_ids(now_ms: int, count: int) -> list[list[str]]:
+    """Return the ids of so many decisions, each with that of its event."""
+    drawn = new_ids(now_ms, 2 * count)
+    return [drawn[place : place + 2] for place in range(0, 2 * count, 2)]
 
 
 def seed_of(decision_id: str) -> int:
     """Return where the chance of a decision comes from: the last 64 bits of its id, of which 62 are random."""
-    return int(decision_id.replace("-", "")[16:], 16)
+    return int(decision_id[19:23] + decision_id[24:], 16)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class DecidedCustomer:
 
     def __post_init__(self) -> None:
         """Draw the ids unless they were drawn before, and take this customer's part of the decisions."""
-        self.ids = self.ids or draw_ids(self.request.now_ms)
+        self.ids = self.ids or draw_ids(self.request.now_ms, 1)[0]
         drawn = self.decisions.probabilities
         self.probabilities = None if drawn is None else drawn[self.index].tolist()
         self.picks = self.decisions.picks[self.index].tolist()
