@@ -43,7 +43,7 @@ _KINDS = (
     "ranking_profiles",
     "frequency_caps",
 )
-_AFTER_SCORE = ("rank", "post_rank", "response")
+_AFTER_SCORE = ("optimize", "rank", "post_rank", "response")
 _OWN = ("id", "key", "name", "status", "createdAt")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import cast
 
@@ -25,8 +25,8 @@ from tests.core.decisioning.plain_values import (
 )
 from tests.core.decisioning.reference_explore import policy_of
 from tests.core.decisioning.reference_flow import in_order, without_calls
-from tests.core.decisioning.reference_formulas import FormulaReference
-from tests.core.decisioning.reference_strategy import model_of, weights_of
+from tests.core.decisioning.reference_objectives import ObjectiveReference, composite, places
+from tests.core.decisioning.reference_strategy import model_of, profile_weights, weights_of
 
 
 def decide(case: Case, customer: Thing) -> Outcome:
@@ -36,7 +36,7 @@ def decide(case: Case, customer: Thing) -> Outcome:
 # --- the decision -------------------------------------------------------------------------------------------------
 
 
-class _Decision(FormulaReference):
+class _Decision(ObjectiveReference):
     def __init__(self, case: Case, customer: Thing) -> None:
         super().__init__(case, customer)
         written: list[Thing] = case["flow"]["nodes"]
@@ -62,9 +62,12 @@ class _Decision(FormulaReference):
         self._stage("score", partial(self._score, self._config("score")))
         for formula in self._hooked("score_override"):
             self._override(formula)
-        for one in self._alive():
+        scored = self._alive()
+        if any(node["type"] == "optimize" for node in self.nodes):
+            self._stage("optimize", partial(self._optimize, self._config("optimize")))
+        for one in scored:
             one.score = 1.0 if self._is_mandatory(one.offer) else one.score
-        scores = {one.row: one.score for one in self._alive()}
+        scores = {one.row: one.score for one in scored}
         ranked, picks = list[Candidate](), list[Candidate]()
         self._stage("rank", lambda: ranked.extend(self._rank(self._config("rank"))))
         for formula in self._hooked("post_rank"):
@@ -282,22 +285,20 @@ class _Decision(FormulaReference):
         }
         return math.prod(factor ** weights[name] for name, factor in factors.items())
 
-    def _relevance(self, one: Candidate) -> float:
-        asked, asked_id = self.request.get("channel"), self.request.get("channelId")
-        channel = one.channel
-        is_wanted = channel is not None and asked in (None, channel["channelType"])
-        fits = (asked is None and asked_id is None) or (
-            is_wanted and channel is not None and (asked_id is None or is_named(channel, [asked_id]))
-        )
-        ages = [
-            self.now - datetime.fromisoformat(contact["at"])
-            for contact in self.contacts
-            if contact.get("offer") == one.offer["id"]
-        ]
-        recency = min(1.0, min(ages).days / 30) if ages else 1.0
-        tags = [tag for tag in one.offer.get("tags", []) if isinstance(tag, str)]
-        kinship = 1.0 if not tags or self.segments.intersection(tags) else 0.5
-        return (fits + recency + kinship) / 3
+    def _optimize(self, config: Thing) -> None:
+        alive = self._alive()
+        weights = profile_weights(config, self.catalogue)
+        if not any(weights.values()):
+            return
+        columns = {
+            name: places([self._objective(name, one, alive) for one in alive]) for name, w in weights.items() if w
+        }
+        for at, one in enumerate(alive):
+            parts = [(weights[name] / sum(weights.values()), column[at]) for name, column in columns.items()]
+            one.score = composite(config.get("method", "weighted_sum"), parts)
+            is_low = config.get("floor") is not None and round(one.score, 12) < config["floor"]
+            if is_low and not self._is_mandatory(one.offer):
+                self._drop(one, "floor")
 
     def _rank(self, config: Thing) -> list[Candidate]:
         best = list[Candidate]()

@@ -44,3 +44,11 @@ def model_of(config: Thing, one: Candidate) -> str | None:
         if one.channel is not None and is_named(one.channel, [override["channelId"]]):
             return override["modelKey"]
     return config.get("modelKey")
+
+
+def profile_weights(config: Thing, catalogue: dict[str, list[Thing]]) -> dict[str, float]:
+    """The weights of an optimize node, its own or those of its profile; none for a profile that is gone."""
+    if config.get("weights"):
+        return config["weights"]
+    found = [one for one in catalogue.get("ranking_profiles", []) if is_named(one, [config.get("profileKey", "")])]
+    return found[0]["weights"] if found else {}

@@ -101,7 +101,8 @@ _EVERYTHING: Case = {
     },
     "flow": {
         "nodes": [
-            *({"id": type_, "type": type_} for type_ in _NODES if type_ != "extension_point"),
+            *({"id": type_, "type": type_} for type_ in _NODES if type_ not in ("extension_point", "optimize")),
+            {"id": "optimize", "type": "optimize", "config": {"weights": {"revenue": 1}, "floor": 0.5}},
             *({"id": hook, "type": "extension_point", "config": {"hook": hook, "formula": "true"}} for hook in Hook),
         ]
     },

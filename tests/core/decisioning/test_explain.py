@@ -11,7 +11,7 @@ from tests.core.decisioning import reference
 from tests.core.decisioning.cases import Case, compile_case, facts_of, request_of
 from tests.core.decisioning.worlds import cases
 
-_CONTEST = ("rank", "response")
+_CONTEST = ("optimize", "rank", "response")
 
 
 def _explain(case: Case, customer: dict[str, Any]) -> list[OfferExplanation]:

@@ -41,11 +41,18 @@ class RankingWorld:
         if rank["method"] == "explore":
             rank |= self.pick(words.EXPLORATIONS)
         rank |= {**self.maybe(4, "maxCandidates", [1, 2, 3]), **self.maybe(2, "maxPerCategory", [1, 2])}
+        optimize = [{"id": "optimize", "type": "optimize", "config": self.optimize()}] if self.happens(3) else []
         return [
+            *optimize,
             {"id": "score", "type": "score", "config": score},
             {"id": "rank", "type": "rank", "config": rank},
             {"id": "response", "type": "response"},
         ]
+
+    def optimize(self) -> Thing:
+        weights = {"weights": {name: self.pick([0.2, 0.5, 1]) for name in [*self.some(words.OBJECTIVES, 4), "fatigue"]}}
+        given = self.pick([weights, weights, {"profileKey": self.pick(words.PROFILE_NAMES)}])
+        return {**given, "method": self.pick(["weighted_sum", "tchebycheff"]), **self.maybe(3, "floor", [0, 0.3, 0.75])}
 
     def strategy(self) -> Thing:
         overrides = self.some(words.STRATEGY_OVERRIDES, 2)

@@ -31,7 +31,7 @@ NOWS = [
 ]
 ZONES = ["UTC", "Europe/Vienna", "America/New_York", "Africa/Cairo", "Asia/Kathmandu"]
 # Minutes before now, many of them on the border of some window.
-AGES = [0, 1, 59, 60, 61, 119, 120, 600, 1380, 1440, 1441, 1500, 2880, 7 * 1440, 20 * 1440, 40 * 1440]
+AGES = [0, 1, 59, 60, 61, 119, 120, 600, 1380, 1440, 1441, 1500, 2880, 7 * 1440, 20 * 1440, 40 * 1440, 90 * 1440]
 # Days of bans; with the ages above, many bans end now.
 BAN_DAYS = [1, 1, 2, 7, 20, 0.5, 1 / 24]
 OUTCOMES = {"impression": "neutral", "click": "positive", "dismiss": "negative", "deferred": "neutral"}
@@ -84,6 +84,10 @@ PROFILES: list[Thing] = [
     {"id": "rp1", "key": "krp1", "weights": {"recency": 1, "fairness": 0.5, "margin": 0.5}},
     {"id": "rp2", "key": "krp2", "weights": {"fatigue": 0.5, "revenue": 1}},
     {"id": "rp3", "key": "krp3", "weights": {"relevance": 0.1, "emphasis": 0.3}},
+]
+OBJECTIVES = [
+    *("propensity", "relevance", "impact", "emphasis", "diversity", "clv", "uplift"),
+    *("revenue", "margin", "engagement", "conversion", "recency", "fairness", "fatigue"),
 ]
 PROFILE_NAMES = ["rp0", "krp1", "rp2", "krp3", "gone"]
 STRATEGY_OVERRIDES: list[Thing] = [

@@ -84,6 +84,8 @@ class _World(RankingWorld):
             **self.maybe(2, "subCategoryId", ["sub0"]),
             **self.maybe(2, "tags", [[], ["a"], ["a", "b"], ["gold"], ["new", "a"]]),
             **self.maybe(2, "businessValue", [0, 20, 100]),
+            **self.maybe(2, "revenueValue", [0, 10.5, 99, -3, None]),
+            **self.maybe(2, "margin", [0.1, 0.25, 1e300, None]),
             **self.maybe(3, "productType", ["loan", "card"]),
             "customFields": {**self.maybe(2, "colour", words.VALUES), "since": self.instant()},
             **self.maybe(16, "schedule", [schedule]),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from kaireon_application.catalog.fields import Status
 from kaireon_application.catalog.kind import Change, EntityKind
-from kaireon_core.decisioning.objectives import Objective
+from kaireon_core.decisioning.parse_flow import weights_problems
 from kaireon_core.problems import Problem
 
 ProfileKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
@@ -27,14 +27,8 @@ class NewRankingProfile(Struct, frozen=True, kw_only=True, rename="camel", forbi
     weights: dict[str, Weight]
 
 
-def _problems(change: Change) -> Iterator[Problem]:
-    weights: dict[str, Any] = change.document["weights"]
-    known = ", ".join(Objective)
-    for name in weights:
-        if name not in set(Objective):
-            yield change.problem(f"is no objective; the objectives are: {known}", "weights", name)
-    if not any(weights.values()):
-        yield change.problem("at least one weight must be above 0", "weights")
+def _problems(change: Change) -> Iterable[Problem]:
+    return weights_problems(change.document["weights"], f"{change.path}.weights")
 
 
 RANKING_PROFILE = EntityKind(

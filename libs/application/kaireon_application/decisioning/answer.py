@@ -46,4 +46,5 @@ def _stages_ms(decided: DecidedCustomer) -> StagesMs:
         contact_policy=spent.get("contact_policy", 0.0),
         scoring=spent.get("score", 0.0) + spent.get("score_override", 0.0),
         ranking=spent.get("rank", 0.0),
+        optimisation=spent.get("optimize", 0.0),
     )

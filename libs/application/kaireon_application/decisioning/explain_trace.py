@@ -188,7 +188,7 @@ def detail(trace: StoredTrace) -> TraceDetail:
         inventory_results=[one for one in dropped if one.stage in {"inventory", "filter", "match_creatives"}],
         qualification_results=[one for one in dropped if one.stage in {"qualify", "pre_score"}],
         contact_policy_results=[one for one in dropped if one.stage == "contact_policy"],
-        ranking_results=[one for one in dropped if one.stage in {"rank", "post_rank", "response"}],
+        ranking_results=[one for one in dropped if one.stage in {"optimize", "rank", "post_rank", "response"}],
         scoring_results=scored,
         selected_offers=[one for one in scored if one.rank is not None],
         channel_coupling=[],

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, cast, get_args
 
 from kaireon_application.catalog.channel import ChannelType
 from kaireon_application.catalog.entities import Entity, EntityReader
-from kaireon_core.decisioning.flow import ContactPolicyNode, Enrich, Flow, Node, Qualify, Score, ScoreConfig
+from kaireon_core.decisioning.flow import ContactPolicyNode, Enrich, Flow, Node, Optimize, Qualify, Score, ScoreConfig
 from kaireon_core.decisioning.objectives import prie_weights
 from kaireon_core.problems import Problem
 
@@ -71,11 +71,17 @@ def _of_score(config: ScoreConfig) -> Iterator[Named]:
         yield "ranking_profile", override.profile_id, f"strategyOverrides[{place}].profileId"
 
 
+def _of_optimize(config: Any) -> Iterator[Named]:
+    if config.profile_key:
+        yield "ranking_profile", config.profile_key, "profileKey"
+
+
 _READERS: dict[type[Node], Callable[[Any], Iterator[Named]]] = {
     Enrich: _of_enrich,
     Qualify: _of_qualify,
     ContactPolicyNode: _of_contact_policy,
     Score: _of_score,
+    Optimize: _of_optimize,
 }
 
 

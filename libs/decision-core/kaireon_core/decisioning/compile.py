@@ -34,6 +34,7 @@ from kaireon_core.decisioning.flow import (
     Inventory,
     MatchCreatives,
     Node,
+    Optimize,
     Qualify,
     Rank,
     Response,
@@ -46,6 +47,7 @@ from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.inventory import compile_inventory
 from kaireon_core.decisioning.mandatory import MANDATORY_SCORE, Mandatory, compile_daily_cap, compile_mandatory
 from kaireon_core.decisioning.match_creatives import compile_match_creatives
+from kaireon_core.decisioning.optimize import compile_optimize
 from kaireon_core.decisioning.output import Output, compile_output
 from kaireon_core.decisioning.qualify import compile_qualify
 from kaireon_core.decisioning.rank import Ranker, compile_rank
@@ -183,7 +185,7 @@ def compile_flow(
     mandatory = compile_mandatory(candidates)
     narrowing += _constraints(candidates, zone, legend, max_mandatory if mandatory else None)
     narrowing += _of_hooks(hooks[Hook.PRE_SCORE], legend, compile_pre_score)
-    scoring = _scoring_stages(score_node, hooks[Hook.SCORE_OVERRIDE], candidates, scoring_models, legend)
+    scoring = _scoring_stages(nodes, hooks[Hook.SCORE_OVERRIDE], candidates, scoring_models, legend)
     ranker, post_rank, filler = _ending(nodes, hooks[Hook.POST_RANK], candidates, legend, narrowing)
     output = compile_output(nodes, candidates)
     model_key, model_type = _scored_by(score_node, models)
@@ -263,15 +265,20 @@ def _ending(
 
 
 def _scoring_stages(
-    node: Score | None,
+    nodes: Sequence[AnyNode],
     overrides: Sequence[Hooked],
     candidates: Candidates,
     models: Mapping[str, Model],
     legend: LegendBuilder,
 ) -> list[Stage]:
+    node, optimize = _find(nodes, Score), _find(nodes, Optimize)
     with legend.stage("score", node.id if node else "score"):
         score = compile_score(node, candidates, models)
-    return [score, *(compile_score_override(*override) for override in overrides)]
+    stages = [score, *(compile_score_override(*override) for override in overrides)]
+    if optimize is not None:
+        with legend.stage("optimize", optimize.id):
+            stages.append(compile_optimize(optimize, candidates, legend))
+    return stages
 
 
 def _narrowing_stages(

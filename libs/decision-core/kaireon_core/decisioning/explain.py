@@ -51,7 +51,7 @@ class OfferExplanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # Stages that come after eligibility: an offer that is dropped here is eligible, others are better.
-_CONTEST = frozenset({"rank", "response"})
+_CONTEST = frozenset({"optimize", "rank", "response"})
 
 
 def explain_offer(flow: CompiledFlow, request: DecisionRequest, facts: Facts, offer: int) -> OfferExplanation:

@@ -13,6 +13,7 @@ from kaireon_core.column import Operator
 from kaireon_core.formula.syntax import MAX_LENGTH
 
 Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
+Weight: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 FormulaText: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_LENGTH)]
 FILTER_OPERATORS = tuple(operator for operator in Operator if operator not in (Operator.EXISTS, Operator.NOT_EXISTS))
 
@@ -180,9 +181,6 @@ class ExtensionPoint(Node, frozen=True, kw_only=True, tag="extension_point"):
     config: ExtensionPointConfig
 
 
-Weight: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
-
-
 class PrieWeights(Config, frozen=True, kw_only=True):
     """The exponents of propensity, relevance, impact and emphasis; they sum to 1."""
 
@@ -227,6 +225,22 @@ class Score(Node, frozen=True, kw_only=True, tag="score"):
 
     phases: ClassVar[tuple[int, ...]] = (2,)
     config: ScoreConfig = ScoreConfig()
+
+
+class OptimizeConfig(Config, frozen=True, kw_only=True):
+    """The weights of objectives, given or by a ranking profile; a composite score below `floor` drops."""
+
+    profile_key: Key | None = None
+    weights: dict[str, Weight] | None = None
+    method: Literal["weighted_sum", "tchebycheff"] = "weighted_sum"
+    floor: Weight | None = None
+
+
+class Optimize(Node, frozen=True, kw_only=True, tag="optimize"):
+    """Replaces the score by a composite of objectives, each relative to the customer's other candidates."""
+
+    phases: ClassVar[tuple[int, ...]] = (2,)
+    config: OptimizeConfig = OptimizeConfig()
 
 
 class RankConfig(Config, frozen=True, kw_only=True):
@@ -308,6 +322,7 @@ AnyNode: TypeAlias = Union[  # noqa: UP007 - msgspec reads the alias at run time
     CallFlow,
     ExtensionPoint,
     Score,
+    Optimize,
     Rank,
     Compute,
     SetProperties,
@@ -316,7 +331,7 @@ AnyNode: TypeAlias = Union[  # noqa: UP007 - msgspec reads the alias at run time
 # What may stand in a branch: what narrows the candidates it gets, and nothing that a flow has once.
 BRANCH_NODES: tuple[type[Node], ...] = (Filter, Enrich, Qualify, ContactPolicyNode, Conditional, CallFlow)
 # What a flow has at most once.
-ONCE_NODES: tuple[type[Node], ...] = (Score, Rank, Response, MatchCreatives)
+ONCE_NODES: tuple[type[Node], ...] = (Score, Optimize, Rank, Response, MatchCreatives)
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -26,6 +26,8 @@ from kaireon_core.decisioning.flow import (
     FormulaProperty,
     Inventory,
     Node,
+    Optimize,
+    OptimizeConfig,
     PrieWeights,
     Qualify,
     Rank,
@@ -36,6 +38,7 @@ from kaireon_core.decisioning.flow import (
     SetPropertiesConfig,
     branches_of,
 )
+from kaireon_core.decisioning.objectives import Objective
 from kaireon_core.formula.syntax import FormulaError, parse
 from kaireon_core.problems import InvalidValue, Problem, convert
 
@@ -95,6 +98,8 @@ def _config_problems(node: AnyNode, path: str) -> list[Problem]:
             return _weight_problems(weights, f"{path}.formula")
         case Rank(config=RankConfig(epsilon=float(), temperature=float())):
             return [Problem(path=f"{path}.temperature", message="send either epsilon or temperature, not both")]
+        case Optimize(config=config):
+            return [*weights_problems(config.weights, f"{path}.weights"), *_one_of_weights(config, path)]
         case SetProperties(config=SetPropertiesConfig(properties=properties)):
             return [
                 problem
@@ -111,6 +116,23 @@ def _weight_problems(weights: PrieWeights, path: str) -> list[Problem]:
     if abs(total - 1) <= _WEIGHT_TOLERANCE:
         return []
     return [Problem(path=path, message=f"the weights must sum to 1, not to {total:g}")]
+
+
+def weights_problems(weights: Mapping[str, float] | None, path: str) -> Iterator[Problem]:
+    """Yield what is wrong with the weights of objectives, beyond their ranges."""
+    if weights is None:
+        return
+    known = ", ".join(Objective)
+    for name in weights:
+        if name not in set(Objective):
+            yield Problem(path=f"{path}.{name}", message=f"is no objective; the objectives are: {known}")
+    if not any(weights.values()):
+        yield Problem(path=path, message="at least one weight must be above 0")
+
+
+def _one_of_weights(config: OptimizeConfig, path: str) -> Iterator[Problem]:
+    if config.weights is not None and config.profile_key is not None:
+        yield Problem(path=f"{path}.weights", message="send either weights or profileKey, not both")
 
 
 def formula_problems(formula: str, path: str) -> list[Problem]:
@@ -194,5 +216,6 @@ _NEEDED: tuple[tuple[type[Node], str, Callable[[Any], bool]], ...] = (
         "epsilon",
         lambda config: config.method == "explore" and config.epsilon is None and config.temperature is None,
     ),
+    (Optimize, "profileKey", lambda config: config.profile_key is None and config.weights is None),
     (SetProperties, "properties", lambda config: not config.properties),
 )
