@@ -4,38 +4,79 @@
 SET LOCAL lock_timeout = '4s';
 SET LOCAL statement_timeout = '60s';
 
--- Whether `value <operator> operand` holds, as kaireon_core.column says it; null is SQL's null. Without regex.
-CREATE FUNCTION kaireon_holds(value jsonb, operator text, operand jsonb) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE
-    WHEN operator = 'eq' THEN value IS NOT DISTINCT FROM operand
-    WHEN operator = 'neq' THEN value IS DISTINCT FROM operand
-    WHEN operator IN ('is_null', 'not_exists') THEN value IS NULL
-    WHEN operator IN ('is_not_null', 'exists') THEN value IS NOT NULL
-    WHEN operator IN ('in', 'not_in') THEN (operator = 'in') = EXISTS (
-        SELECT FROM jsonb_array_elements(CASE jsonb_typeof(operand) WHEN 'array' THEN operand ELSE '[]' END) AS list (member)
-        WHERE nullif(member, 'null') IS NOT DISTINCT FROM kaireon_holds.value OR member IN (
-            SELECT jsonb_array_elements(CASE jsonb_typeof(value) WHEN 'array' THEN value ELSE '[]' END)
-        )
-    )
-    WHEN operator = 'contains' AND jsonb_typeof(value) = 'array'
-        THEN coalesce(operand, 'null') IN (SELECT jsonb_array_elements(value))
-    WHEN jsonb_typeof(value) IS NULL OR jsonb_typeof(value) IS DISTINCT FROM jsonb_typeof(operand) THEN false
-    WHEN jsonb_typeof(value) = 'number' THEN CASE operator
-        WHEN 'gt' THEN (value #>> '{}')::numeric > (operand #>> '{}')::numeric
-        WHEN 'gte' THEN (value #>> '{}')::numeric >= (operand #>> '{}')::numeric
-        WHEN 'lt' THEN (value #>> '{}')::numeric < (operand #>> '{}')::numeric
-        WHEN 'lte' THEN (value #>> '{}')::numeric <= (operand #>> '{}')::numeric
-        ELSE false
-    END
-    WHEN jsonb_typeof(value) = 'string' THEN CASE operator
-        WHEN 'gt' THEN (value #>> '{}') COLLATE "C" > (operand #>> '{}')
-        WHEN 'gte' THEN (value #>> '{}') COLLATE "C" >= (operand #>> '{}')
-        WHEN 'lt' THEN (value #>> '{}') COLLATE "C" < (operand #>> '{}')
-        WHEN 'lte' THEN (value #>> '{}') COLLATE "C" <= (operand #>> '{}')
-        WHEN 'contains' THEN strpos(value #>> '{}', operand #>> '{}') > 0
-        WHEN 'starts_with' THEN starts_with(value #>> '{}', operand #>> '{}')
-        ELSE false
-    END
-    ELSE false
-END;
+-- Whether `given <operator> operand` holds, as kaireon_core.column says it; null is SQL's null. Without regex.
+-- Not in SQL: that could not be inlined because of the lists, and would then cost ten times as much a call.
+CREATE FUNCTION kaireon_holds(given jsonb, operator text, operand jsonb) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    kind text;
+BEGIN
+    CASE operator
+        WHEN 'eq' THEN RETURN given IS NOT DISTINCT FROM operand;
+        WHEN 'neq' THEN RETURN given IS DISTINCT FROM operand;
+        WHEN 'is_null', 'not_exists' THEN RETURN given IS NULL;
+        WHEN 'is_not_null', 'exists' THEN RETURN given IS NOT NULL;
+        WHEN 'in' THEN
+            IF jsonb_typeof(given) = 'array' THEN
+                RETURN EXISTS (
+                    SELECT FROM jsonb_array_elements(operand) AS wanted (member)
+                    WHERE member = given OR member IN (SELECT jsonb_array_elements(given))
+                );
+            END IF;
+            RETURN EXISTS (
+                SELECT FROM jsonb_array_elements(operand) AS wanted (member)
+                WHERE member = coalesce(given, 'null')
+            );
+        WHEN 'not_in' THEN RETURN NOT kaireon_holds(given, 'in', operand);
+        ELSE kind := jsonb_typeof(given);
+    END CASE;
+    IF kind = 'array' AND operator = 'contains' THEN
+        RETURN coalesce(operand, 'null') IN (SELECT jsonb_array_elements(given));
+    ELSIF kind IS NULL OR kind IS DISTINCT FROM jsonb_typeof(operand) THEN
+        RETURN false;
+    ELSIF kind = 'number' THEN
+        RETURN CASE operator
+            WHEN 'gt' THEN given::numeric > operand::numeric
+            WHEN 'gte' THEN given::numeric >= operand::numeric
+            WHEN 'lt' THEN given::numeric < operand::numeric
+            WHEN 'lte' THEN given::numeric <= operand::numeric
+            ELSE false
+        END;
+    ELSIF kind = 'string' THEN
+        RETURN CASE operator
+            WHEN 'gt' THEN (given #>> '{}') COLLATE "C" > (operand #>> '{}')
+            WHEN 'gte' THEN (given #>> '{}') COLLATE "C" >= (operand #>> '{}')
+            WHEN 'lt' THEN (given #>> '{}') COLLATE "C" < (operand #>> '{}')
+            WHEN 'lte' THEN (given #>> '{}') COLLATE "C" <= (operand #>> '{}')
+            WHEN 'contains' THEN strpos(given #>> '{}', operand #>> '{}') > 0
+            WHEN 'starts_with' THEN starts_with(given #>> '{}', operand #>> '{}')
+            ELSE false
+        END;
+    END IF;
+    RETURN false;
+END
+$$;
+
+-- A field of an interaction as conditions of metrics see it: one of its columns, or what was sent with it.
+-- `offer` is the body of its offer, `path` begins with the field's name. Inlined: not IMMUTABLE, as to_jsonb is not.
+CREATE FUNCTION kaireon_field(
+    path text[], outcome_key text, classification text, direction text, offer_id uuid, creative_id uuid,
+    channel_id uuid, placement_id uuid, conversion_value double precision, rank smallint, score double precision,
+    offer jsonb, details jsonb
+) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN nullif(CASE path[1]
+    WHEN 'outcome' THEN to_jsonb(outcome_key)
+    WHEN 'classification' THEN to_jsonb(classification)
+    WHEN 'direction' THEN to_jsonb(direction)
+    WHEN 'offerId' THEN to_jsonb(offer_id)
+    WHEN 'creativeId' THEN to_jsonb(creative_id)
+    WHEN 'channelId' THEN to_jsonb(channel_id)
+    WHEN 'placementId' THEN to_jsonb(placement_id)
+    WHEN 'categoryId' THEN offer -> 'categoryId'
+    WHEN 'subCategoryId' THEN offer -> 'subCategoryId'
+    WHEN 'conversionValue' THEN to_jsonb(conversion_value)
+    WHEN 'rank' THEN to_jsonb(rank)
+    WHEN 'score' THEN to_jsonb(score)
+    ELSE details #> path
+END, 'null');

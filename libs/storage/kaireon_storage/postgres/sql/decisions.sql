@@ -288,21 +288,19 @@ ORDER BY customer_id, occurred_at;
 -- Behavioural metrics of these customers, where they did anything that counts, and the first instant that counts.
 -- `metrics` is an array of MetricQuery as JSON. What is no number is no part of a sum, mean or extreme, and numbers
 -- beyond 1e300 count as that, so that no sum overflows.
-WITH metric AS (
+WITH metric AS MATERIALIZED (
     SELECT given.*, to_timestamp((:now_ms::double precision - window_ms) / 1000) AS since
     FROM jsonb_to_recordset(:metrics) AS given (
         id text, aggregate text, source text[], window_ms double precision, filters jsonb
     )
-), done AS (
+), condition AS MATERIALIZED (
+    SELECT metric.id, given.path, given.operator, nullif(given.value, 'null') AS operand
+    FROM metric
+    CROSS JOIN LATERAL jsonb_to_recordset(metric.filters) AS given (path text[], operator text, value jsonb)
+), done AS MATERIALIZED (
     SELECT
-        i.customer_id, i.occurred_at,
-        coalesce(i.details, '{}') || jsonb_strip_nulls(jsonb_build_object(
-            'outcome', i.outcome_key, 'classification', i.classification, 'direction', i.direction,
-            'offerId', i.offer_id, 'creativeId', i.creative_id, 'channelId', i.channel_id,
-            'placementId', i.placement_id, 'categoryId', offer.body -> 'categoryId',
-            'subCategoryId', offer.body -> 'subCategoryId', 'conversionValue', i.conversion_value, 'rank', i.rank,
-            'score', i.score
-        )) AS fields
+        i.customer_id, i.occurred_at, i.outcome_key, i.classification, i.direction, i.offer_id, i.creative_id, i.channel_id,
+        i.placement_id, i.conversion_value, i.rank, i.score, offer.body AS offer, i.details
     FROM interactions AS i
     LEFT JOIN entities AS offer
         ON offer.tenant_id = i.tenant_id AND offer.kind = 'offer' AND offer.id = i.offer_id
@@ -310,26 +308,28 @@ WITH metric AS (
         AND i.occurred_at > (SELECT min(coalesce(since, '-infinity')) FROM metric)
 ), counted AS (
     SELECT
-        done.customer_id, metric.id, metric.aggregate, done.occurred_at,
-        metric.source IS NULL OR coalesce(jsonb_typeof(found.value), 'null') <> 'null' AS is_present,
-        CASE jsonb_typeof(found.value)
-            WHEN 'number' THEN least(greatest((found.value #>> '{}')::numeric, -1e300), 1e300)
-        END AS number
+        done.customer_id, metric.id, metric.aggregate, done.occurred_at, metric.source IS NULL AS is_whole,
+        kaireon_field(
+            metric.source, outcome_key, classification, direction, offer_id, creative_id, channel_id, placement_id,
+            conversion_value, rank, score, offer, details
+        ) AS given
     FROM metric
     JOIN done ON metric.since IS NULL OR done.occurred_at > metric.since
-    CROSS JOIN LATERAL (SELECT done.fields #> metric.source AS value) AS found
     WHERE NOT EXISTS (
-        SELECT FROM jsonb_array_elements(metric.filters) AS condition
-        WHERE NOT kaireon_holds(
-            nullif(done.fields #> ARRAY(SELECT jsonb_array_elements_text(condition -> 'path')), 'null'),
-            condition ->> 'operator', nullif(condition -> 'value', 'null')
-        )
+        SELECT FROM condition
+        WHERE condition.id = metric.id
+            AND NOT kaireon_holds(
+                kaireon_field(
+                    condition.path, outcome_key, classification, direction, offer_id, creative_id, channel_id, placement_id,
+                    conversion_value, rank, score, offer, details
+                ), condition.operator, condition.operand
+            )
     )
 )
 SELECT
     customer_id, id,
     coalesce(CASE aggregate
-        WHEN 'count' THEN count(*) FILTER (WHERE is_present)
+        WHEN 'count' THEN count(*) FILTER (WHERE is_whole OR given IS NOT NULL)
         WHEN 'sum' THEN sum(number)
         WHEN 'avg' THEN avg(number)
         WHEN 'min' THEN min(number)
@@ -337,6 +337,9 @@ SELECT
     END, 0)::double precision AS value,
     (extract(epoch FROM min(occurred_at)) * 1000)::bigint AS first_at_ms
 FROM counted
+CROSS JOIN LATERAL (
+    SELECT CASE jsonb_typeof(given) WHEN 'number' THEN least(greatest(given::numeric, -1e300), 1e300) END AS number
+) AS value
 GROUP BY customer_id, id, aggregate;
 
 -- name: contact_totals
