@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import string
+from itertools import product
 
 import msgspec
 import pytest
+from hypothesis import given
 
-from kaireon_application.decisioning.narrative import NarrativeRequest
+from kaireon_application.decisioning.narrative import NarrativeMode, NarrativeRequest, narrate
 from kaireon_application.decisioning.narrative_words import Words, languages, words_of
+from tests.application.decisioning.test_replay import recorded, sendable
+from tests.core.decisioning.cases import Case
+from tests.core.decisioning.worlds import cases
 
 
 def test_there_are_four_languages() -> None:
@@ -51,3 +57,25 @@ def test_only_the_language_of_a_code_counts(language: str, told_in: str) -> None
     request = NarrativeRequest(mode="agent", language=language)  # pyright: ignore[reportArgumentType] - as decoded
     assert request.told_in == told_in
     assert [problem.path for problem in request.problems()] == ([] if told_in in languages() else ["$.language"])
+
+
+@given(case=cases())
+def test_every_decision_can_be_told(case: Case) -> None:
+    _, traces = recorded(sendable(case))
+    for trace, mode, language in product(traces, NarrativeMode, languages()):
+        told = narrate(trace, NarrativeRequest(mode=mode, language=language))
+        assert told.narrative
+        assert 0 <= told.quality.score <= 1
+        assert told == narrate(trace, NarrativeRequest(mode=mode, language=language))
+
+
+@given(case=cases())
+def test_a_regulator_is_told_of_every_candidate(case: Case) -> None:
+    _, traces = recorded(sendable(case))
+    for trace in traces:
+        told = narrate(trace, NarrativeRequest(mode=NarrativeMode.REGULATOR))
+        dropped = [int(count) for count in re.findall(r"^  (\d+) dropped, ", told.narrative, re.MULTILINE)]
+        chosen = re.findall(r"^Rank \d+: ", told.narrative, re.MULTILINE)
+        assert sum(dropped) + len(chosen) == len(trace.legend.candidates)
+        assert len(chosen) == len(trace.content.picks)
+        assert told.quality.score == 1

@@ -49,8 +49,12 @@ def tell_regulator(facts: NarrativeFacts, words: Words) -> Told:
     chosen = [_chosen(one, words) for one in facts.chosen] or [say["empty"]]
     total = say["sum"].format(chosen=len(facts.chosen), candidates=trace.candidate_count, dropped=dropped)
     text = "\n".join([*head, *_stages(facts, words), *scoring, *chosen, total])
-    accounted = len(facts.chosen) + dropped
-    return Told(text=text, completeness=min(1.0, accounted / max(1, trace.candidate_count)))
+    return Told(text=text, completeness=_share(len(facts.chosen) + dropped, trace.candidate_count))
+
+
+def _share(told: int, of: int) -> float:
+    """Return the share of facts that are told; of no facts, all."""
+    return told / of if of else 1.0
 
 
 def _stages(facts: NarrativeFacts, words: Words) -> Iterator[str]:
@@ -97,8 +101,8 @@ def tell_agent(facts: NarrativeFacts, words: Words) -> Told:
     told = sum(one.offers for one in main)
     if told < facts.missed_offers:
         lines.append(say["missed_rest"].format(count=facts.missed_offers - told))
-    offers = len(facts.chosen) + facts.missed_offers
-    return Told(text="\n".join(lines), completeness=(len(facts.chosen) + told) / offers if offers else 1.0)
+    chosen = len(facts.chosen)
+    return Told(text="\n".join(lines), completeness=_share(chosen + told, chosen + facts.missed_offers))
 
 
 def _praised(one: ScoringResult, facts: NarrativeFacts, say: dict[str, str]) -> Iterator[str]:
