@@ -15,6 +15,7 @@ from kaireon_api.decisioning import (
     simulate,
     traces,
 )
+from kaireon_api.experimentation import experiments
 from kaireon_api.learning import algorithm_models
 from kaireon_api.operation import Operation
 from kaireon_api.platform import api_keys, dead_letters, jobs, seed_datasets, tenant_settings
@@ -37,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *segments.OPERATIONS,
     # models
     *algorithm_models.OPERATIONS,
+    *experiments.OPERATIONS,
     # platform
     *api_keys.OPERATIONS,
     *tenant_settings.OPERATIONS,

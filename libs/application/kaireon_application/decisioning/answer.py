@@ -6,7 +6,14 @@ import msgspec
 
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
-from kaireon_application.decisioning.wire import DecisionMeta, FunnelStage, Recommendation, RecommendRequest, StagesMs
+from kaireon_application.decisioning.wire import (
+    DecisionMeta,
+    ExperimentAssignment,
+    FunnelStage,
+    Recommendation,
+    RecommendRequest,
+    StagesMs,
+)
 
 _NARROWING = ("inventory", "filter", "match_creatives", "qualify", "conditional", "pre_score")
 
@@ -21,9 +28,18 @@ def build_answer(
         customer_id=decided.customer_id,
         count=len(items),
         decisions=items,
+        experiment_assignment=assignment_of(decided.variant.experiment_key, decided.variant.name),
         meta=_debug_meta(snapshot, live, decided) if request.debug else live.meta,
+        control_group=True if decided.variant.is_control else msgspec.UNSET,
         degraded_scoring=True if decided.is_degraded else msgspec.UNSET,
     )
+
+
+def assignment_of(experiment_key: str | None, variant: str | None) -> ExperimentAssignment | None:
+    """Return the assignment as it is answered; null without an experiment."""
+    if experiment_key is None or variant is None:
+        return None
+    return ExperimentAssignment(experiment_key=experiment_key, variant=variant)
 
 
 def _debug_meta(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> DecisionMeta:

@@ -53,6 +53,14 @@ class TallyRow(msgspec.Struct, frozen=True, kw_only=True):
     maximum: int | None = None
 
 
+class AssignmentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Which variant of an experiment decides for the customer from now on, and until when."""
+
+    experiment_key: str
+    variant: str
+    expires_at_ms: int
+
+
 class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
     """An answer for or against an offer on a channel."""
 
@@ -129,6 +137,7 @@ class DecisionChange(msgspec.Struct, frozen=True, kw_only=True):
     trace: TraceRow | None
     suppressions: list[SuppressionRow] = []
     tallies: list[TallyRow] = []
+    assignment: AssignmentRow | None = None
     idempotency: IdempotencyRow | None = None
 
 

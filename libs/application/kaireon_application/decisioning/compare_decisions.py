@@ -13,6 +13,15 @@ from kaireon_application.decisioning.snapshot import CandidateEntry
 from kaireon_application.decisioning.trace import TraceContent, reasons_of, scores_of
 from kaireon_core.decisioning.reasons import KEPT, is_scored
 
+# What is compared elsewhere, or says who decided and not what.
+_ELSEWHERE: dict[str, Any] = {
+    "engine_version": "",
+    "snapshot_hash": b"",
+    "request": dict[str, Any](),
+    "facts": dict[str, Any](),
+    "variant": None,
+    "experiment_key": None,
+}
 _MEASURED = {"duration_ms": 0.0, "durations_ms": dict[str, float]()}
 
 # The answer: (offer key, creative id) by rank; and every candidate's reason and score.
@@ -41,7 +50,7 @@ def differences_between(recorded: StoredTrace, replayed: StoredTrace) -> list[Di
 
 
 def _columns(content: TraceContent) -> TraceContent:
-    return msgspec.structs.replace(content, **_MEASURED, engine_version="", snapshot_hash=b"", request={}, facts={})
+    return msgspec.structs.replace(content, **_MEASURED, **_ELSEWHERE)
 
 
 def _meaning(trace: StoredTrace) -> tuple[list[CandidateEntry], list[Any]]:

@@ -111,6 +111,7 @@ class DecideResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     decisions: list[DecisionItem]
     experiment_assignment: ExperimentAssignment | None
     degraded_scoring: bool | msgspec.UnsetType = msgspec.UNSET
+    control_group: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class DecideError(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -166,4 +167,5 @@ def result_of(answer: Recommendation) -> DecideResult:
         decisions=answer.decisions,
         experiment_assignment=answer.experiment_assignment,
         degraded_scoring=answer.degraded_scoring,
+        control_group=answer.control_group,
     )

@@ -28,7 +28,7 @@ from kaireon_application.decisioning.recommend import MAX_ATTEMPTS
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.decisioning.summarise_run import summarise_run
-from kaireon_application.errors import Busy, KaireonError, NotFound, Unavailable
+from kaireon_application.errors import Busy, CapTaken, KaireonError, NotFound, Unavailable
 from kaireon_application.platform.job import JobCancelled, JobRun, LeaseLost
 from kaireon_runtime.catalogue import DECISION_CONFLICTS, UNEXPECTED_ERRORS
 from kaireon_runtime.logs import logger
@@ -166,7 +166,9 @@ class DecideRun:
         *,
         is_fresh: bool,
     ) -> list[PlacedCustomer]:
-        """Find out whose fault it is, half by half."""
+        """Find out whose fault it is, half by half. A cap that another one has taken is nobody's: decide again."""
+        if len(group) == 1 and isinstance(error, CapTaken):
+            return list(group)
         if len(group) == 1:
             await commit(RunPart(refusals=[self._refusal(group[0], error)]))
             return []

@@ -21,6 +21,14 @@ from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.stored_segments import tags_of
 from kaireon_application.decisioning.tenant_counts import counters_of, current_periods
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
+from kaireon_application.experimentation.variant import (
+    AS_PUBLISHED,
+    ASSIGNED_MS,
+    CONTROL,
+    Variant,
+    assign,
+    is_held_out,
+)
 from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.decide import Facts, decide
 from kaireon_core.decisioning.request import DecisionRequest, Routing
@@ -28,6 +36,7 @@ from kaireon_runtime.catalogue import (
     DECISION_DELIVERY,
     DECISION_LATENCY,
     DECISIONS,
+    EXPERIMENT_ASSIGNMENTS,
     MANDATORY_CAP_HITS,
     OFFERS_EVALUATED,
     SCORING_FALLBACK,
@@ -54,6 +63,20 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """The tenant that asks."""
         return self.snapshot.configuration.tenant_id
 
+    def variant(self, record: CustomerRecord, now_ms: int) -> Variant:
+        """Return how the flow decides for the customer: held out, assigned to a model, or as it is published."""
+        if is_held_out(self.customer_id, self.snapshot.settings.holdout_percentage):
+            return Variant(name=CONTROL)
+        split = self.live.split
+        if split is None:
+            return AS_PUBLISHED
+        stored = {key: found for key, found in record.history.assignments.items() if found is not None}
+        return assign(split, self.customer_id, stored, now_ms)
+
+    def form(self, decided: DecidedCustomer) -> LiveFlow:
+        """Return the form of the flow that decided."""
+        return self.snapshot.variant(self.live, decided.variant.name)
+
     @property
     def company(self) -> Hashable:
         """What requests must share to be decided together."""
@@ -69,6 +92,16 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             tuple(request.exclude_offers),
             tuple(request.exclude_creatives),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    """What a group of decisions shares: their instant, how long loading took (s), and what is counted."""
+
+    now_ms: int
+    began: float
+    ended: float
+    counters: Counters | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +134,14 @@ class DecideTogether:
     async def draft(self, asked: Sequence[Asked]) -> Drafted:
         """Load and decide, and return the answers with what there is to commit."""
         decided = await self.decide(asked)
+        forms = [one.form(each) for one, each in zip(asked, decided, strict=True)]
         answers = [
-            build_answer(one.snapshot, one.live, one.request, each) for one, each in zip(asked, decided, strict=True)
+            build_answer(one.snapshot, form, one.request, each)
+            for one, form, each in zip(asked, forms, decided, strict=True)
         ]
         written = [
-            build_change(one.snapshot, one.live, each, answer, one.idempotency)
-            for one, each, answer in zip(asked, decided, answers, strict=True)
+            build_change(one.snapshot, form, each, answer, one.idempotency)
+            for one, form, each, answer in zip(asked, forms, decided, answers, strict=True)
         ]
         return Drafted(
             asked=asked,
@@ -121,7 +156,7 @@ class DecideTogether:
         asked, decided = drafted.asked, drafted.decided
         needs, now_ms = asked[0].live.needs, decided[0].request.now_ms
         histories: list[tuple[str, History]] = [
-            (each.customer_id, each.record.history.after(contacts, needs, now_ms))
+            (each.customer_id, each.record.history.after(contacts, needs, now_ms, _assigned(each)))
             for each, contacts, has_won in zip(decided, drafted.contacts, won, strict=True)
             if has_won
         ]
@@ -129,6 +164,9 @@ class DecideTogether:
         answers = [answer for answer, has_won in zip(drafted.answers, won, strict=True) if has_won]
         if answers:
             self._count(asked[0].live, answers)
+        for each, has_won in zip(decided, won, strict=True):
+            if has_won and each.variant.is_new:
+                self.metrics.add(EXPERIMENT_ASSIGNMENTS, each.variant.name or "")
 
     def _count(self, live: LiveFlow, answers: Sequence[Recommendation]) -> None:
         metrics, offered = self.metrics, sum(answer.count > 0 for answer in answers)
@@ -153,11 +191,31 @@ class DecideTogether:
 
     async def decide(self, asked: Sequence[Asked]) -> list[DecidedCustomer]:
         """Load and decide, without writing anything."""
-        live = asked[0].live
         now_ms = self.now_ms()
         loading = time.perf_counter()
         records, counters = await asyncio.gather(self._load(asked, now_ms), self._counted(asked[0], now_ms))
-        loaded = time.perf_counter()
+        loaded = _Loaded(now_ms=now_ms, began=loading, ended=time.perf_counter(), counters=counters)
+        variants = [one.variant(record, now_ms) for one, record in zip(asked, records, strict=True)]
+        if not any(variant.name for variant in variants):
+            return self._decide(asked, records, variants, loaded)
+        decided = dict[int, DecidedCustomer]()
+        for name in dict.fromkeys(variant.name for variant in variants):
+            places = [place for place, variant in enumerate(variants) if variant.name == name]
+            mine = self._decide(
+                [asked[place] for place in places],
+                [records[place] for place in places],
+                [variants[place] for place in places],
+                loaded,
+            )
+            decided.update(zip(places, mine, strict=True))
+        return [decided[place] for place in range(len(asked))]
+
+    def _decide(
+        self, asked: Sequence[Asked], records: Sequence[CustomerRecord], variants: Sequence[Variant], loaded: _Loaded
+    ) -> list[DecidedCustomer]:
+        """Decide for customers of one variant."""
+        now_ms = loaded.now_ms
+        live = asked[0].snapshot.variant(asked[0].live, variants[0].name)
         customers = [build_customer_facts(*each, live) for each in zip(asked, records, strict=True)]
         segments = [
             segments_of(one.request, facts) | stored
@@ -169,7 +227,7 @@ class DecideTogether:
         # A decision's chance follows from its id, so that it can be decided again.
         ids = draw_ids(now_ms, len(asked))
         seeds = [seed_of(decision_id) for decision_id, _ in ids]
-        facts = Facts(customers=customers, segments=segments, contacts=contacts, seeds=seeds, counters=counters)
+        facts = Facts(customers=customers, segments=segments, contacts=contacts, seeds=seeds, counters=loaded.counters)
         decisions = decide(live.compiled, request, facts, _ticks if asked[0].request.debug else None)
         if decisions.mandatory is not None:
             held_back = np.isin(decisions.reasons, live.compiled.mandatory_codes)
@@ -185,8 +243,9 @@ class DecideTogether:
                 decisions=decisions,
                 index=index,
                 ids=ids[index],
-                load_ms=(loaded - loading) * 1000,
-                enrichment_ms=(enriched - loaded) * 1000,
+                variant=variants[index],
+                load_ms=(loaded.ended - loaded.began) * 1000,
+                enrichment_ms=(enriched - loaded.ended) * 1000,
                 duration_ms=(finished - one.started) * 1000,
             )
             for index, one in enumerate(asked)
@@ -210,6 +269,14 @@ class DecideTogether:
             return None
         counts = await self.facts.store.counted(asked.tenant_id, needs, current_periods(now_ms, asked.snapshot.zone))
         return counters_of(live.compiled, counts, now_ms)
+
+
+def _assigned(decided: DecidedCustomer) -> dict[str, tuple[str, int]]:
+    """Return the assignment that a decision has made, by experiment."""
+    variant = decided.variant
+    if not variant.is_new or variant.experiment_key is None or variant.name is None:
+        return {}
+    return {variant.experiment_key: (variant.name, decided.request.now_ms + ASSIGNED_MS)}
 
 
 def _ticks() -> float:

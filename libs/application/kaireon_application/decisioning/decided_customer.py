@@ -10,6 +10,7 @@ from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.items import Standing
 from kaireon_application.decisioning.snapshot import LiveFlow
 from kaireon_application.decisioning.wire import DecisionItem
+from kaireon_application.experimentation.variant import AS_PUBLISHED, Variant
 from kaireon_application.platform.identity import new_ids
 from kaireon_core.column import row_of
 from kaireon_core.decisioning.decide import Decisions, Facts
@@ -46,6 +47,8 @@ class DecidedCustomer:
     load_ms: float
     enrichment_ms: float
     duration_ms: float = 0.0
+    # How the flow decided for this customer.
+    variant: Variant = AS_PUBLISHED
     # Of the decision and of its event.
     ids: list[str] = field(default_factory=list[str])
     # The chosen candidates in rank order, and which of them stand for their offer alone.

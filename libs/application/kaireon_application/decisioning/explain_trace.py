@@ -12,11 +12,13 @@ import msgspec
 import numpy as np
 
 from kaireon_application.catalog.entities import ListPosition
+from kaireon_application.decisioning.answer import assignment_of
 from kaireon_application.decisioning.decided_customer import PUBLIC_PREFIX
 from kaireon_application.decisioning.snapshot import CandidateEntry, Legend
 from kaireon_application.decisioning.trace import TraceContent, floats_of, reasons_of, scores_of
 from kaireon_application.decisioning.wire import ExperimentAssignment, FunnelStage
 from kaireon_application.errors import NotFound
+from kaireon_application.experimentation.variant import CONTROL
 from kaireon_core.decisioning.reasons import KEPT, Reason, Reasons, StageCount, funnel, is_scored
 
 _PRIORITY_WEIGHTED = "priority_weighted"
@@ -158,6 +160,7 @@ class TraceDetail(TraceRow, frozen=True, kw_only=True, rename="camel"):
     selected_offers: list[ScoringResult]
     channel_coupling: list[dict[str, Any]]
     experiment_assignment: ExperimentAssignment | None
+    control_group: bool
     request: dict[str, Any]
     facts: dict[str, Any]
 
@@ -192,7 +195,8 @@ def detail(trace: StoredTrace) -> TraceDetail:
         scoring_results=scored,
         selected_offers=[one for one in scored if one.rank is not None],
         channel_coupling=[],
-        experiment_assignment=None,
+        experiment_assignment=assignment_of(content.experiment_key, content.variant),
+        control_group=content.variant == CONTROL,
         request=content.request,
         facts=content.facts,
     )

@@ -49,13 +49,16 @@ class History(msgspec.Struct, frozen=True, array_like=True):
     outcomes_since_ms: int | None = None
     outcomes: list[OutcomeRow] = []
     metrics: dict[str, MetricValue] = {}
+    # (variant, until when in ms) by experiment, of those that were loaded; None where none is stored.
+    assignments: dict[str, tuple[str, int] | None] = {}
 
     def is_enough_for(self, needs: Needs, config_version: int, now_ms: int) -> bool:
         """Whether a flow with these needs can decide with it."""
         has_recent = needs.contact_window_ms == 0 or self.since_ms <= now_ms - needs.contact_window_ms
         has_totals = self.totals is not None or not needs.contact_totals
         has_metrics = all(self._has_metric(id_, config_version, now_ms) for id_ in needs.history.metrics)
-        return has_recent and has_totals and self._has_outcomes(needs, now_ms) and has_metrics
+        has_assignment = needs.assignment_of is None or needs.assignment_of in self.assignments
+        return has_recent and has_totals and self._has_outcomes(needs, now_ms) and has_metrics and has_assignment
 
     def _has_outcomes(self, needs: Needs, now_ms: int) -> bool:
         window_ms = needs.history.outcome_window_ms
@@ -68,8 +71,14 @@ class History(msgspec.Struct, frozen=True, array_like=True):
         value = self.metrics.get(id_)
         return value is not None and value[2] == config_version and (value[1] is None or now_ms < value[1])
 
-    def after(self, contacts: Sequence[ContactRow], needs: Needs, now_ms: int) -> History:
-        """Return the history after a decision that showed these offers: what the commit has just made of it."""
+    def after(
+        self,
+        contacts: Sequence[ContactRow],
+        needs: Needs,
+        now_ms: int,
+        assigned: Mapping[str, tuple[str, int]] | None = None,
+    ) -> History:
+        """Return the history after a decision that showed and assigned this: what the commit has just made of it."""
         horizon = now_ms - needs.contact_window_ms
         return History(
             self.version + 1,
@@ -81,6 +90,7 @@ class History(msgspec.Struct, frozen=True, array_like=True):
             self.outcomes,
             # What was shown may count.
             {} if contacts else self.metrics,
+            {**self.assignments, **(assigned or {})},
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias, cast, get_args
 
 from kaireon_application.catalog.channel import ChannelType
@@ -27,7 +27,7 @@ async def reference_problems(reader: EntityReader, flow: Flow, path: str = "$.dr
     found = {kind: await reader.find(kind, names) for kind, names in wanted.items()}
     problems = list[Problem]()
     for here, node, (kind, name, field) in named:
-        message = _problem(kind, name, found[kind].get(name), node)
+        message = _problem(kind, name, found[kind].get(name), node) or _split_problem(kind, name, found, node)
         if message:
             problems.append(Problem(path=f"{here}.config.{field}", message=message))
     return problems
@@ -59,6 +59,13 @@ def _of_contact_policy(config: Any) -> Iterator[Named]:
 def _of_score(config: ScoreConfig) -> Iterator[Named]:
     if config.model_key:
         yield "algorithm_model", config.model_key, "modelKey"
+    contest = config.champion_challenger
+    if contest is not None:
+        if contest.experiment_id:
+            yield "experiment", contest.experiment_id, "championChallenger.experimentId"
+        yield "algorithm_model", contest.champion.model_key, "championChallenger.champion.modelKey"
+        for place, arm in enumerate(contest.challengers):
+            yield "algorithm_model", arm.model_key, f"championChallenger.challengers[{place}].modelKey"
     for place, channel in enumerate(config.overrides):
         yield "channel", channel.channel_id, f"overrides[{place}].channelId"
         yield "algorithm_model", channel.model_key, f"overrides[{place}].modelKey"
@@ -93,6 +100,19 @@ def _problem(kind: str, name: str, found: Entity | None, node: Node) -> str | No
     if kind == "ranking_profile" and isinstance(node, Score) and prie_weights(found.body["weights"]) is None:
         return f"the profile '{name}' weighs no objective of the priority formula: it cannot serve a score node"
     return None
+
+
+def _split_problem(kind: str, name: str, found: Mapping[str, Mapping[str, Entity]], node: Node) -> str | None:
+    """Return how the split of a named experiment differs from the node's."""
+    if kind != "experiment" or not isinstance(node, Score) or node.config.champion_challenger is None:
+        return None
+    body, models = found[kind][name].body, found.get("algorithm_model", {})
+    contest = node.config.champion_challenger
+    arms = {str(models[arm.model_key].id): arm.weight for arm in contest.challengers if arm.model_key in models}
+    split = {str(one["modelId"]): one["trafficPct"] for one in body["challengers"]}
+    if (contest.champion.weight, arms) == (body["trafficSplit"]["championPct"], split):
+        return None
+    return f"the split of the experiment '{name}' is not that of this node: champion and challengers must be equal"
 
 
 def _model_problem(name: str, found: Entity) -> str | None:

@@ -23,8 +23,9 @@ class PlanDecision:
     async def __call__(self, tenant_id: str, flow_key: str | None, routing: Routing) -> tuple[TenantSnapshot, LiveFlow]:
         """Return the flow that decides, now. Raises `NotFound` for an unknown key, or when no flow is active."""
         snapshot, live = await self._choose(tenant_id, flow_key, routing)
-        if not (live.is_stored and snapshot.is_stored):
-            await self.snapshots.ensure_stored(snapshot, live)
+        for form in snapshot.forms(live):
+            if not (form.is_stored and snapshot.is_stored):
+                await self.snapshots.ensure_stored(snapshot, form)
         return snapshot, live
 
     async def _choose(self, tenant_id: str, flow_key: str | None, routing: Routing) -> tuple[TenantSnapshot, LiveFlow]:

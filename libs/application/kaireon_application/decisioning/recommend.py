@@ -56,7 +56,7 @@ class Recommend:
         """Return what would be decided now, without writing anything: for explanations."""
         asked = replace(await self._plan(tenant_id, request, request.customer_id), is_fresh=True)
         (decided,) = await self.decide.decide([asked])
-        return asked, decided
+        return replace(asked, live=asked.form(decided)), decided
 
     async def _insist(self, asked: Asked) -> Recommendation:
         """Decide again from fresh facts until it is committed."""

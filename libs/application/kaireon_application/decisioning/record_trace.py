@@ -52,6 +52,8 @@ def content_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustome
         facts={**write_facts(decided), **write_counters(live.compiled, decisions.counters)},
         duration_ms=decided.duration_ms,
         durations_ms=decisions.stages_ms,
+        variant=decided.variant.name,
+        experiment_key=decided.variant.experiment_key,
     )
 
 

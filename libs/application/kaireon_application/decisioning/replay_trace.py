@@ -32,6 +32,7 @@ from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.decisioning.tenant_counts import read_counters
 from kaireon_application.decisioning.wire import DecisionItem, ShortText
 from kaireon_application.errors import InputsExpired, InvalidInput, NotFound
+from kaireon_application.experimentation.variant import AS_PUBLISHED, Variant
 from kaireon_application.platform.identity import instant_of
 from kaireon_core.decisioning.calendar import DAY_MS
 from kaireon_core.decisioning.compile import ScoringModel
@@ -103,7 +104,9 @@ class ReplayTrace:
             snapshot, published = await self._changed(tenant_id, snapshot, recorded, request)
         else:
             published = recorded
-        replay = await asyncio.to_thread(decide_again, snapshot, published, trace)
+        # What is asked instead decides for everybody alike.
+        variant = AS_PUBLISHED if request.is_counterfactual else variant_of(trace)
+        replay = await asyncio.to_thread(decide_again, snapshot, published, trace, variant)
         return replay if request.is_counterfactual else msgspec.structs.replace(replay, decisions=msgspec.UNSET)
 
     async def _trace(self, tenant_id: UUID, decision_id: UUID) -> StoredTrace:
@@ -159,9 +162,16 @@ class ReplayTrace:
         return snapshot_of(changed, snapshot.hash), published
 
 
-def decide_again(snapshot: TenantSnapshot, published: PublishedFlow, trace: StoredTrace) -> Replay:
-    """Return what this flow decides now from what the trace has kept, beside what the trace says."""
-    live = snapshot.live(published)
+def variant_of(trace: StoredTrace) -> Variant:
+    """Return the variant for which a decision was made."""
+    return Variant(name=trace.content.variant, experiment_key=trace.content.experiment_key)
+
+
+def decide_again(
+    snapshot: TenantSnapshot, published: PublishedFlow, trace: StoredTrace, variant: Variant = AS_PUBLISHED
+) -> Replay:
+    """Return what this flow decides now for a variant from what the trace has kept, beside what the trace says."""
+    live = snapshot.variant(snapshot.live(published), variant.name)
     decided = _decide(live, trace)
     replayed = replace(trace, content=content_of(snapshot, live, decided), legend=live.described)
     differences = differences_between(trace, replayed)

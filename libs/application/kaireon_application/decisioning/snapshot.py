@@ -20,6 +20,7 @@ from kaireon_application.decisioning.metric_query import metric_queries
 from kaireon_application.decisioning.stored_segments import StoredSegment, stored_segments
 from kaireon_application.decisioning.trace import TraceCodec
 from kaireon_application.decisioning.wire import DecisionMeta
+from kaireon_application.experimentation.variant import CONTROL, Split, split_of, variant_flow
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.compile import CompiledFlow, Needs, ScoringModel, compile_flow
 from kaireon_core.decisioning.flow import Flow
@@ -37,6 +38,8 @@ class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     decision_trace_sample_rate: float = 1.0
     retention_days: int = 365
     max_mandatory_per_day: int = 5
+    holdout_percentage: float = 0
+    enable_experiments: bool = True
 
 
 class PublishedFlow(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +98,7 @@ class Configuration:
     models: Mapping[str, ScoringModel]
     # The tables that flows may enrich from, by schema id and by key.
     schema_tables: Mapping[str, SchemaTable]
+    experiments: tuple[Document, ...] = ()
     segments: tuple[Document, ...] = ()
 
 
@@ -146,7 +150,11 @@ class LiveFlow:
     legend: bytes
     legend_hash: bytes
     traces: TraceCodec
+    # How its customers are split between models, None without an experiment that runs.
+    split: Split | None = None
     is_stored: bool = False
+    # Its forms for variants, made when they are first asked for.
+    variants: dict[str, LiveFlow] = field(default_factory=dict[str, Any])
 
 
 @dataclass(kw_only=True)
@@ -201,6 +209,22 @@ class TenantSnapshot:
             found = self._live[published.id] = _compile(self, published)
         return found
 
+    def variant(self, live: LiveFlow, name: str | None) -> LiveFlow:
+        """Return the form in which a flow decides for a variant; itself where there is none."""
+        if name is None:
+            return live
+        found = live.variants.get(name)
+        if found is None:
+            varied = msgspec.structs.replace(live.published, flow=variant_flow(live.published.flow, name))
+            found = live.variants[name] = _compile(self, varied)
+        return found
+
+    def forms(self, live: LiveFlow) -> list[LiveFlow]:
+        """Return every form in which a flow may decide for a customer, itself included."""
+        names = [model for model, _ in live.split.arms] if live.split else []
+        names += [CONTROL] if self.settings.holdout_percentage > 0 else []
+        return [live, *(self.variant(live, name) for name in names)]
+
     def trial(self, published: PublishedFlow) -> LiveFlow:
         """Return the executable form of a flow that is none of this snapshot's; it is not kept."""
         return _compile(self, published)
@@ -243,11 +267,15 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
     rows = dict.fromkeys((*needs.enrichments, *(segment.enrichment for segment in segments)))
     legend = _legend(compiled, snapshot.configuration.schema_tables)
     content = zstandard.compress(msgspec.json.encode(legend), _LEGEND_COMPRESSION)
+    is_split = snapshot.settings.enable_experiments
+    split = split_of(published.flow, published.key, snapshot.configuration.experiments) if is_split else None
+    assignment_of = split.key if split else None
     return LiveFlow(
         published=published,
         compiled=compiled,
         segments=segments,
-        needs=msgspec.structs.replace(needs, enrichments=tuple(rows)),
+        split=split,
+        needs=msgspec.structs.replace(needs, enrichments=tuple(rows), assignment_of=assignment_of),
         items=ItemWriter(compiled),
         meta=DecisionMeta(decision_flow_key=published.key, decision_flow_id=published.id),
         channel_types=frozenset(

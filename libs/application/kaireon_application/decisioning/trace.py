@@ -41,6 +41,9 @@ class TraceContent(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, Any]
     duration_ms: float
     durations_ms: dict[str, float]
+    # For which variant the flow decided: see `experimentation.variant`.
+    variant: str | None = None
+    experiment_key: str | None = None
     # With which probability each pick was put at its rank; None where all are 1.
     selection: list[float] | None = None
 

@@ -109,7 +109,10 @@ class ExperimentAssignment(msgspec.Struct, frozen=True, kw_only=True, rename="ca
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The answer of /recommend; `degraded_scoring` is absent unless a model could not score."""
+    """The answer of /recommend.
+
+    `degraded_scoring` is absent unless a model could not score, `control_group` unless the customer is held out.
+    """
 
     recommendation_id: str
     customer_id: str
@@ -118,3 +121,4 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     experiment_assignment: ExperimentAssignment | None = None
     meta: DecisionMeta
     degraded_scoring: bool | msgspec.UnsetType = msgspec.UNSET
+    control_group: bool | msgspec.UnsetType = msgspec.UNSET

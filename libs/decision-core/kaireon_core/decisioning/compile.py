@@ -82,6 +82,8 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     # What is counted over all customers, and the evidence among it.
     counters: bool = False
     evidence: bool = False
+    # The experiment whose assignment decides how a customer is scored, by key.
+    assignment_of: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

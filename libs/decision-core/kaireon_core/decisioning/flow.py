@@ -205,6 +205,22 @@ class ChannelModel(Config, frozen=True, kw_only=True):
     model_key: Key
 
 
+class Arm(Config, frozen=True, kw_only=True):
+    """A model that takes part, and its share of the customers in per cent."""
+
+    model_key: Key
+    weight: Annotated[int, Meta(ge=0, le=100)]
+
+
+class ChampionChallenger(Config, frozen=True, kw_only=True):
+    """Splits the customers between models; the weights add up to 100. `experiment_id` is an id or key."""
+
+    enabled: bool = True
+    experiment_id: Key | None = None
+    champion: Arm
+    challengers: Annotated[list[Arm], Meta(max_length=20)] = []
+
+
 class ScoreConfig(Config, frozen=True, kw_only=True):
     """`priority_weighted` needs no model; `propensity` and `formula` name the model whose score is the propensity.
 
@@ -218,6 +234,7 @@ class ScoreConfig(Config, frozen=True, kw_only=True):
     strategy_profile_id: Key | None = None
     strategy_overrides: Annotated[list[StrategyOverride], Meta(max_length=100)] = []
     overrides: Annotated[list[ChannelModel], Meta(max_length=100)] = []
+    champion_challenger: ChampionChallenger | None = None
 
 
 class Score(Node, frozen=True, kw_only=True, tag="score"):

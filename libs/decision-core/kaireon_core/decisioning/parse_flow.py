@@ -44,6 +44,7 @@ from kaireon_core.problems import InvalidValue, Problem, convert
 
 _MAX_BRANCH_DEPTH = 8
 _WEIGHT_TOLERANCE = 1e-6
+_EVERYBODY = 100
 
 
 class FlowKind(StrEnum):
@@ -94,8 +95,8 @@ def _config_problems(node: AnyNode, path: str) -> list[Problem]:
             return [*_condition_problems(config.condition, f"{path}.condition"), *_branch_problems(node, path)]
         case ExtensionPoint(config=ExtensionPointConfig(formula=str(formula))):
             return formula_problems(formula, f"{path}.formula")
-        case Score(config=ScoreConfig(formula=weights)):
-            return _weight_problems(weights, f"{path}.formula")
+        case Score(config=config):
+            return [*_weight_problems(config.formula, f"{path}.formula"), *_contest_problems(config, path)]
         case Rank(config=RankConfig(epsilon=float(), temperature=float())):
             return [Problem(path=f"{path}.temperature", message="send either epsilon or temperature, not both")]
         case Optimize(config=config):
@@ -133,6 +134,24 @@ def weights_problems(weights: Mapping[str, float] | None, path: str) -> Iterator
 def _one_of_weights(config: OptimizeConfig, path: str) -> Iterator[Problem]:
     if config.weights is not None and config.profile_key is not None:
         yield Problem(path=f"{path}.weights", message="send either weights or profileKey, not both")
+
+
+def _contest_problems(config: ScoreConfig, path: str) -> list[Problem]:
+    contest = config.champion_challenger
+    if contest is None:
+        return []
+    arms, path = [contest.champion, *contest.challengers], f"{path}.championChallenger"
+    problems = list[Problem]()
+    if sum(arm.weight for arm in arms) != _EVERYBODY:
+        message = f"the weights must add up to 100, not to {sum(arm.weight for arm in arms)}"
+        problems.append(Problem(path=f"{path}.champion.weight", message=message))
+    keys = [arm.model_key for arm in arms]
+    problems += [
+        Problem(path=f"{path}.challengers[{place}].modelKey", message=f"the model '{key}' takes part already")
+        for place, key in enumerate(keys[1:])
+        if key in keys[: place + 1]
+    ]
+    return problems
 
 
 def formula_problems(formula: str, path: str) -> list[Problem]:

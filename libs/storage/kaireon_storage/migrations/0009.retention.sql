@@ -1,5 +1,5 @@
 -- Partitions come and go: what the nightly clean-up calls, and how often the outbox is vacuumed.
--- depends: 0003.tallies
+-- depends: 0003.tallies 0006.experiments
 
 SET LOCAL lock_timeout = '4s';
 SET LOCAL statement_timeout = '60s';

@@ -72,6 +72,7 @@ class PostgresConfiguration:
             },
             models=models,
             schema_tables=dict(_tables(documents["schema"])),
+            experiments=tuple(documents["experiment"]),
             segments=tuple(documents["segment"]),
         )
 

@@ -172,6 +172,7 @@ def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
         "new_summary": _numbered(changes, lambda change: change.summaries),
         "new_suppression": _numbered(changes, lambda change: change.suppressions),
         "new_tally": _numbered(changes, lambda change: change.tallies),
+        "new_assignment": _numbered(changes, lambda change: [] if change.assignment is None else [change.assignment]),
         "new_key": _numbered(changes, lambda change: [] if change.idempotency is None else [change.idempotency]),
         "new_event": _numbered(changes, lambda change: change.events),
     }
@@ -233,6 +234,7 @@ _PREFIXES = {
     "new_suppression": "x",
     "new_tally": "t",
     "new_evidence": "a",
+    "new_assignment": "v",
     "new_key": "k",
     "claimed": "k",
     "new_event": "e",
@@ -250,4 +252,6 @@ _FORMS: dict[str, Form] = {
     "k_body_hash": bytes_array,
     "k_answer": json_array,
     "e_payload": json_array,
+    "v_experiment_key": text_array,
+    "v_variant": text_array,
 }

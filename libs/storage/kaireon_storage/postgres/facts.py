@@ -89,6 +89,8 @@ class PostgresFacts:
         }
         if outcomes_since_ms is not None:
             statements["outcomes"] = (self._sql.recent_outcomes.sql, {**common, "since_ms": outcomes_since_ms})
+        if needs.assignment_of is not None:
+            statements["assignments"] = (self._sql.assignments.sql, {**common, "experiment_key": needs.assignment_of})
         if metrics:
             given = Jsonb(msgspec.to_builtins(metrics))
             statements["metrics"] = (self._sql.metric_values.sql, {**common, "metrics": given, "now_ms": now_ms})
@@ -133,6 +135,7 @@ def _histories(
     recent_of, totals_of = _contacts(found["recent"]), _contacts(found["totals"])
     outcomes_of = _outcomes(found.get("outcomes", ()))
     metrics_of = _metrics(found.get("metrics", ()), metrics, config_version)
+    assignment_of = {row["customer_id"]: (row["variant"], row["until_ms"]) for row in found.get("assignments", ())}
     return lambda id_: History(
         version_of.get(id_, 0),
         since_ms,
@@ -141,6 +144,7 @@ def _histories(
         outcomes_since_ms,
         outcomes_of[id_],
         metrics_of(id_),
+        {} if needs.assignment_of is None else {needs.assignment_of: assignment_of.get(id_)},
     )
 
 

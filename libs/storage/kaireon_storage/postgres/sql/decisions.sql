@@ -99,6 +99,16 @@ WITH change AS (
     ORDER BY given.kind, given.subject_id, given.period
     ON CONFLICT (tenant_id, kind, subject_id, period) DO UPDATE
         SET amount = tally.amount + excluded.amount, maximum = excluded.maximum, updated_at = now()
+), new_assignment AS (
+    INSERT INTO variant_assignments (tenant_id, customer_id, experiment_key, variant, assigned_at, expires_at)
+    SELECT
+        :tenant_id::uuid, winner.customer_id, given.experiment_key, given.variant, winner.decided_at,
+        to_timestamp(given.expires_at_ms / 1000)
+    FROM unnest(:v_number::bigint[], :v_experiment_key::text[], :v_variant::text[], :v_expires_at_ms::double precision[])
+        AS given (number, experiment_key, variant, expires_at_ms)
+    JOIN winner USING (number)
+    ON CONFLICT (tenant_id, customer_id, experiment_key) DO UPDATE
+        SET variant = excluded.variant, assigned_at = excluded.assigned_at, expires_at = excluded.expires_at
 ), new_key AS (
     INSERT INTO idempotency_keys (tenant_id, key, body_hash, response)
     SELECT :tenant_id::uuid, given.key, given.body_hash, given.response
@@ -349,6 +359,12 @@ SELECT customer_id, offer_id::text, creative_id::text, channel_id::text, impress
 FROM interaction_summaries
 WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
     AND period_type = 'alltime' AND impressions > 0;
+
+-- name: assignments
+-- Which variant of an experiment these customers were assigned to, and until when.
+SELECT customer_id, variant, (extract(epoch FROM expires_at) * 1000)::bigint AS until_ms
+FROM variant_assignments
+WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[]) AND experiment_key = :experiment_key;
 
 -- name: current_tallies
 -- What is counted over all customers in these periods.

@@ -1,0 +1,1 @@
+"""Experiments: who is decided for in which way."""
