@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.api.test_mandatory import mandatory
 from tests.api.test_traces import only_adults
 
 if TYPE_CHECKING:
@@ -135,6 +136,29 @@ async def test_a_model_is_named_or_said_to_have_failed(shop: Shop) -> None:
     assert "marked as degraded" in by_default[0]["narrative"]
     assert "The model was not available" in by_default[1]["narrative"]
     assert "most useful" not in by_default[2]["narrative"]
+
+
+async def test_a_place_that_was_drawn_is_told_with_its_chance(shop: Shop) -> None:
+    await shop.flow("drawn", {"type": "score"}, {"type": "rank", "config": {"method": "explore", "epsilon": 1}})
+    decision = await shop.recommend(decisionFlowKey="drawn", limit=1)
+
+    agent, regulator = await told(shop, decision, "agent"), await told(shop, decision, "regulator")
+
+    assert "Its place was drawn by chance: it comes here in 33 % of such cases." in agent["narrative"]
+    assert "selection probability 0.333333" in regulator["narrative"]
+
+
+async def test_what_must_be_shown_is_told_as_such(shop: Shop) -> None:
+    await mandatory(shop, "notice")
+    decision = await shop.recommend(limit=2)
+
+    agent, regulator = await told(shop, decision, "agent"), await told(shop, decision, "regulator")
+    trace = await shop.get(f"decision-traces/{decision['recommendationId']}")
+
+    assert [one["mandatory"] for one in trace["selectedOffers"]] == [True, False]
+    assert "'notice' stands at place 1 because it must be shown." in agent["narrative"]
+    assert "'gold' stands at place 2 by its priority" in agent["narrative"]
+    assert regulator["narrative"].count("It is mandatory: it scores 1") == 1
 
 
 async def test_an_offer_that_stands_for_itself_has_no_creative(shop: Shop) -> None:

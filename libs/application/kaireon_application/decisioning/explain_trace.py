@@ -88,10 +88,14 @@ class DroppedCandidate(CandidateEntry, frozen=True, kw_only=True, rename="camel"
 
 
 class ScoringResult(CandidateEntry, frozen=True, kw_only=True, rename="camel"):
-    """A candidate that was scored; `rank` and `selection_probability` are null unless it was chosen."""
+    """A candidate that was scored; `rank` and `selection_probability` are null unless it was chosen.
+
+    `mandatory` says of a chosen one whether it had to be shown.
+    """
 
     rank: int | None
     selection_probability: float | None
+    mandatory: bool
     score: float
     propensity: float | None
     fit_multiplier: float
@@ -284,6 +288,7 @@ def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
             **msgspec.structs.asdict(shown(trace, row)),
             rank=rank_of.get(row),
             selection_probability=_chance(content, rank_of.get(row)),
+            mandatory=row in (content.mandatory or ()),
             score=float(scores[row]),
             propensity=None if propensities is None else float(propensities[row]),
             fit_multiplier=float(fits[row]),

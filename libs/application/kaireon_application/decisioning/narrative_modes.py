@@ -46,7 +46,7 @@ def tell_regulator(facts: NarrativeFacts, words: Words) -> Told:
     ]
     scoring = [say["priority"]] if facts.model_key is None else [_model(facts, words)]
     scoring += [say["degraded"]] if trace.degraded_scoring else []
-    chosen = [_chosen(one, words) for one in facts.chosen] or [say["empty"]]
+    chosen = [line for one in facts.chosen for line in _chosen(one, words)] or [say["empty"]]
     total = say["sum"].format(chosen=len(facts.chosen), candidates=trace.candidate_count, dropped=dropped)
     text = "\n".join([*head, *_stages(facts, words), *scoring, *chosen, total])
     return Told(text=text, completeness=_share(len(facts.chosen) + dropped, trace.candidate_count))
@@ -74,8 +74,8 @@ def _model(facts: NarrativeFacts, words: Words) -> str:
     return words.regulator["model"].format(model=facts.model_key, type=facts.model_type or words.nothing)
 
 
-def _chosen(one: ScoringResult, words: Words) -> str:
-    return words.regulator["chosen"].format(
+def _chosen(one: ScoringResult, words: Words) -> Iterator[str]:
+    yield words.regulator["chosen"].format(
         rank=one.rank,
         offer=one.offer_name,
         key=one.offer_key,
@@ -85,6 +85,8 @@ def _chosen(one: ScoringResult, words: Words) -> str:
         fit=f"{one.fit_multiplier:.6g}",
         probability=words.nothing if one.selection_probability is None else f"{one.selection_probability:.6g}",
     )
+    if one.mandatory:
+        yield words.regulator["must"]
 
 
 def tell_agent(facts: NarrativeFacts, words: Words) -> Told:
@@ -107,10 +109,14 @@ def tell_agent(facts: NarrativeFacts, words: Words) -> Told:
 
 def _praised(one: ScoringResult, facts: NarrativeFacts, say: dict[str, str]) -> Iterator[str]:
     """Yield why an offer stands where it does."""
-    if one.propensity is None or facts.trace.degraded_scoring:
+    if one.mandatory:
+        yield say["must"].format(offer=one.offer_name, rank=one.rank)
+    elif one.propensity is None or facts.trace.degraded_scoring:
         yield say["by_priority"].format(offer=one.offer_name, rank=one.rank)
     else:
         yield say["by_model"].format(offer=one.offer_name, rank=one.rank, percent=round(100 * one.propensity))
+    if one.selection_probability is not None and one.selection_probability < 1:
+        yield say["by_chance"].format(percent=round(100 * one.selection_probability))
     if one.fit_multiplier < 1:
         yield say["less_fitting"]
     if one.creative_id is None:

@@ -47,6 +47,7 @@ def content_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustome
         bare=None if decisions.bare is None else decisions.bare.tobytes(),
         picks=decided.picks,
         selection=decided.probabilities,
+        mandatory=None if decisions.mandatory is None else _mandatory(decided, decisions.mandatory),
         is_degraded=decided.is_degraded,
         request=write_request(decided),
         facts={**write_facts(decided), **write_counters(live.compiled, decisions.counters)},
@@ -55,6 +56,10 @@ def content_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustome
         variant=decided.variant.name,
         experiment_key=decided.variant.experiment_key,
     )
+
+
+def _mandatory(decided: DecidedCustomer, mandatory: Mask) -> list[int]:
+    return [candidate for candidate in decided.picks if mandatory[candidate]]
 
 
 def _is_score_own(decisions: Decisions) -> bool:

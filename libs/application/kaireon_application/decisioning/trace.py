@@ -46,6 +46,8 @@ class TraceContent(msgspec.Struct, frozen=True, kw_only=True):
     experiment_key: str | None = None
     # With which probability each pick was put at its rank; None where all are 1.
     selection: list[float] | None = None
+    # Which of the picks had to be shown; None where no offer is mandatory.
+    mandatory: list[int] | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
