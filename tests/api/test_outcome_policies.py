@@ -66,9 +66,12 @@ async def test_a_response_suppresses_the_category(shop: Shop) -> None:
     (row,) = (await shop.get("customers/c1/suppressions"))["data"]
     assert (row["scope"], row["scopeId"], row["policyType"]) == ("category", category["id"], "category_suppression")
     answer = await shop.recommend()
-    dropped = (await shop.get(f"decision-traces/{answer['recommendationId']}"))["contactPolicyResults"][0]
+    trace = await shop.get(f"decision-traces/{answer['recommendationId']}")
+    dropped = next(one for one in trace["contactPolicyResults"] if one["offerKey"] == "silver")
     assert (dropped["type"], dropped["entityId"]) == ("category_suppression", policy["id"])
-    assert dropped["detail"] == {"scope": "global", "categoryId": category["id"], "suppressionDays": 3}
+    detail = dropped["detail"]
+    assert (detail["categoryId"], detail["suppressionDays"]) == (category["id"], 3)
+    assert (detail["triggeringOfferId"], 0 <= detail["daysSince"] < 1) == (dropped["offerId"], True)
 
 
 async def test_an_impression_is_an_outcome_too(shop: Shop) -> None:
@@ -91,6 +94,9 @@ async def test_why_not_and_the_trace_tell_what_the_customer_did(shop: Shop) -> N
     trace = await shop.get(f"decision-traces/{answer['recommendationId']}")
 
     assert why_not["summary"] == "Blocked by contact policy: Rest"
+    detail = trace["contactPolicyResults"][0]["detail"]
+    assert (detail["afterOutcome"], detail["suppressForDays"]) == (["dismiss", "not_interested"], 30)
+    assert (detail["lastOutcome"], 0 <= detail["daysSince"] < 1) == ("dismiss", True)
     (outcome,) = trace["facts"]["outcomes"]
     assert outcome[4:] == ["dismiss", True]
     again = await shop.api.viewer.post(f"/api/v1/decision-traces/{answer['recommendationId']}/replay", json={})

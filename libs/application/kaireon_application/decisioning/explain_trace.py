@@ -14,6 +14,7 @@ import numpy as np
 from kaireon_application.catalog.entities import ListPosition
 from kaireon_application.decisioning.answer import assignment_of
 from kaireon_application.decisioning.decided_customer import PUBLIC_PREFIX
+from kaireon_application.decisioning.drop_details import DropDetails
 from kaireon_application.decisioning.snapshot import CandidateEntry, Legend
 from kaireon_application.decisioning.trace import TraceContent, floats_of, reasons_of, scores_of
 from kaireon_application.decisioning.wire import ExperimentAssignment, FunnelStage
@@ -257,11 +258,13 @@ def shown(trace: StoredTrace, row: int) -> CandidateEntry:
 
 
 def _dropped(trace: StoredTrace, reasons: Reasons) -> list[DroppedCandidate]:
-    rows = np.flatnonzero(reasons != KEPT).tolist()
-    return [_with_reason(shown(trace, row), trace.legend.reasons[int(reasons[row]) - 1]) for row in rows]
+    codes: list[int] = reasons.tolist()
+    candidates = [(code, shown(trace, row)) for row, code in enumerate(codes) if code != KEPT]
+    details = DropDetails.of(trace.content, [(code, candidate.offer_id) for code, candidate in candidates])
+    return [_with_reason(trace.legend.reasons[code - 1], code, candidate, details) for code, candidate in candidates]
 
 
-def _with_reason(candidate: CandidateEntry, reason: Reason) -> DroppedCandidate:
+def _with_reason(reason: Reason, code: int, candidate: CandidateEntry, details: DropDetails) -> DroppedCandidate:
     return DroppedCandidate(
         **msgspec.structs.asdict(candidate),
         stage=reason.stage,
@@ -269,7 +272,7 @@ def _with_reason(candidate: CandidateEntry, reason: Reason) -> DroppedCandidate:
         type=reason.type,
         entity_id=reason.entity_id,
         entity_name=reason.entity_name,
-        detail=reason.detail,
+        detail=details.told(reason, code, candidate.offer_id),
     )
 
 

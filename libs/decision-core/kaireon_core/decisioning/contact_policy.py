@@ -85,7 +85,7 @@ def _compile_policy(document: Document, candidates: Candidates, freed: Area | No
             f"{policy_type} {predicate} at scope={area.coverage.text} (policy '{document.name}')",
             entity_id=document.id,
             entity_name=document.name,
-            detail={"scope": area.coverage.text, **detail},
+            detail={"scope": area.coverage.text, **_of(config, "perOffer"), **detail},
         )
 
     return _TYPES.get(policy_type, _compile_not_evaluated)(config, scope, candidates, add_reason)
