@@ -203,6 +203,24 @@ async def test_caps_hold_between_a_run_and_single_decisions(
     assert {row["customer_id"]: row["n"] for row in shown} == dict.fromkeys(ids, 2)
 
 
+async def test_a_system_wide_cap_is_filled_exactly_by_a_run_and_single_decisions(
+    shop: Shop, start_worker: StartWorker, eventually: Eventually
+) -> None:
+    cap = await shop.create("frequency-caps", name="webs", scope="channel", scopeId="web", maxVolume=93, period="daily")
+    start_worker()
+    run = await start(
+        shop, customerIds=[f"r{number}" for number in range(600)], channel="web", limit=1, **{"async": True}
+    )
+    for number in range(30):
+        await shop.recommend(f"s{number}", channel="web", limit=1)
+    seen = await until_over(shop, run, eventually)
+
+    assert (seen["status"], seen["summary"]["customersFailed"]) == ("completed", 0)
+    assert (await shop.get(f"frequency-caps/{cap['id']}"))["currentCount"] == 93
+    shown = await shop.rows("SELECT count(*) AS n FROM interactions WHERE tenant_id = %(tenant_id)s")
+    assert shown[0]["n"] == 93
+
+
 async def test_one_customers_fault_is_their_own(
     shop: Shop, start_worker: StartWorker, eventually: Eventually, database_url: str
 ) -> None:

@@ -26,7 +26,7 @@ from kaireon_application.decisioning.decision_run import (
 )
 from kaireon_application.decisioning.recommend import MAX_ATTEMPTS
 from kaireon_application.decisioning.wire import DecisionMeta, Recommendation
-from kaireon_application.errors import Busy, KaireonError, NotFound, Unavailable
+from kaireon_application.errors import Busy, CapTaken, KaireonError, NotFound, Unavailable
 from kaireon_application.platform.job import Job, JobCancelled, JobRun, Queue
 from kaireon_runtime.metrics import Metrics
 
@@ -43,6 +43,7 @@ class Book:
         self.held = list[str]()
         self.sizes = list[int]()
         self.is_down = False
+        self.room = 0
 
     async def open(self, run: JobRun) -> RunPlan | None:
         return RunPlan(request=DecideRequest(), total=len(self.customers), processed=len(self.lines))
@@ -78,6 +79,10 @@ class Book:
         if any(name.startswith("busy") and not self.lost[name] for name in names):
             self.lost.update(names)
             raise Busy
+        if sum(name.startswith("capped") for name in names) > self.room:
+            self.lost.update(names)
+            self.room = self.room + (self.lost[names[0]] > MAX_ATTEMPTS)
+            raise CapTaken
         if any(name.startswith("refused") for name in names):
             raise KaireonError("not storable")
         won = [not name.startswith("late") or name in self.held for name in names]
@@ -178,6 +183,17 @@ async def test_a_row_that_somebody_holds_is_waited_for() -> None:
     book = Book(["a", "busy"])
     await decide(book)
     assert [book.lines[place]["recommendationId"] for place in range(2)] == ["rec_a", "rec_busy"]
+
+
+async def test_who_meets_a_cap_that_was_taken_is_decided_again() -> None:
+    book = Book(["a", "capped1", "b", "capped2"])
+    book.room = 1
+    await decide(book)
+    assert (sorted(book.lines), book.sizes[:3], book.held) == ([0, 1, 2, 3], [4, 2, 2], [])
+
+    book = Book(["capped"])
+    await decide(book)
+    assert book.held == ["capped"] * 2
 
 
 async def test_a_fault_is_found_half_by_half_and_told() -> None:

@@ -136,10 +136,16 @@ class DecideRun:
                 return len(group)
             self.metrics.add(DECISION_CONFLICTS, amount=len(left))
         for placed in left:
-            async with self.progress.holding(run, placed.customer.customer_id) as commit_alone:
-                if await self._decide(flow, [placed], commit_alone, is_fresh=True):
-                    raise Busy
+            await self._insist(run, flow, placed)
         return len(group)
+
+    async def _insist(self, run: JobRun, flow: _Flow, placed: PlacedCustomer) -> None:
+        """Decide for a customer who is held until it is committed."""
+        left = [placed]
+        while left:
+            # Ends: each time that a cap was taken meanwhile, less of it is left to be taken.
+            async with self.progress.holding(run, placed.customer.customer_id) as commit:
+                left = await self._decide(flow, left, commit, is_fresh=True)
 
     async def _decide(
         self, flow: _Flow, group: Sequence[PlacedCustomer], commit: CommitPart, *, is_fresh: bool
@@ -148,8 +154,10 @@ class DecideRun:
         try:
             drafted = await self.decide.draft([flow.asked(placed, is_fresh=is_fresh) for placed in group])
             won = await commit(RunPart(changes=drafted.changes, lines=_lines(group, drafted)))
-        except Busy:
-            return list(group)
+        except (Busy, CapTaken) as error:
+            # A smaller group may still find room under the cap.
+            is_divided = isinstance(error, CapTaken) and len(group) > 1
+            return await self._halves(flow, group, commit, is_fresh=is_fresh) if is_divided else list(group)
         except (Unavailable, LeaseLost):
             raise
         except Exception as error:  # noqa: BLE001 - told in the customer's result, counted and logged
@@ -166,12 +174,15 @@ class DecideRun:
         *,
         is_fresh: bool,
     ) -> list[PlacedCustomer]:
-        """Find out whose fault it is, half by half. A cap that another one has taken is nobody's: decide again."""
-        if len(group) == 1 and isinstance(error, CapTaken):
-            return list(group)
-        if len(group) == 1:
-            await commit(RunPart(refusals=[self._refusal(group[0], error)]))
-            return []
+        """Find out whose fault it is, half by half."""
+        if len(group) > 1:
+            return await self._halves(flow, group, commit, is_fresh=is_fresh)
+        await commit(RunPart(refusals=[self._refusal(group[0], error)]))
+        return []
+
+    async def _halves(
+        self, flow: _Flow, group: Sequence[PlacedCustomer], commit: CommitPart, *, is_fresh: bool
+    ) -> list[PlacedCustomer]:
         middle = len(group) // 2
         first = await self._decide(flow, group[:middle], commit, is_fresh=is_fresh)
         return first + await self._decide(flow, group[middle:], commit, is_fresh=is_fresh)

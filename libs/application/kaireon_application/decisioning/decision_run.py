@@ -97,7 +97,8 @@ class PartRefused(KaireonError):
 
 
 # Commits a part in one transaction, under the lease of the job, and returns for each change whether it was written:
-# False when its customer had moved on. Raises `LeaseLost`, `PartRefused`, `Unavailable`; then nothing was written.
+# False when its customer had moved on. Raises `CapTaken` when another decision has left too little of a system-wide
+# cap, `Busy`, `LeaseLost`, `PartRefused`, `Unavailable`; then nothing was written.
 CommitPart = Callable[[RunPart], Awaitable[Sequence[bool]]]
 
 

@@ -120,13 +120,18 @@ class PostgresDecisions:
         return Recommended(offer_id=offer_id, creative_id=creative_id, channel_id=channel_id, placement_id=placement_id)
 
 
+def is_cap_taken(error: psycopg.Error) -> bool:
+    """Whether a commit failed because another one has left too little of a system-wide cap."""
+    return error.diag.constraint_name == "tallies_maximum"
+
+
 @contextmanager
 def _refusals_told() -> Generator[None]:
     """Raise `IdempotencyTaken` for a key that was used, `CapTaken` for a cap, `Unavailable` for all other refusals."""
     try:
         yield
     except _REFUSED as error:
-        if error.diag.constraint_name == "tallies_maximum":
+        if is_cap_taken(error):
             raise CapTaken from error
         if isinstance(error, psycopg.errors.UniqueViolation) and error.diag.table_name == "idempotency_keys":
             raise IdempotencyTaken from error

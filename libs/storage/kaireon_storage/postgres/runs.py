@@ -26,10 +26,12 @@ from kaireon_application.decisioning.decision_run import (
     RunSummary,
 )
 from kaireon_application.decisioning.run_answer import RunRecord
+from kaireon_application.errors import Busy, CapTaken
 from kaireon_application.platform.job import JobRun, Queue
 from kaireon_application.platform.jobs import JobRecord
 from kaireon_runtime.logs import logger
 from kaireon_storage.postgres.arrays import array, json_array, nested_array
+from kaireon_storage.postgres.decisions import is_cap_taken
 from kaireon_storage.postgres.jobs import hold_lease
 from kaireon_storage.postgres.queries import positional, queries
 
@@ -165,7 +167,11 @@ class PostgresRunProgress:
 
             async def commit(part: RunPart) -> list[bool]:
                 with _refusals_told():
-                    return await self._write(connection, run, part)
+                    try:
+                        return await self._write(connection, run, part)
+                    except psycopg.OperationalError as error:
+                        # Another row's lock that did not come in time, or a connection that is gone.
+                        raise Busy from error
 
             yield commit
         self._committed()
@@ -226,10 +232,12 @@ class PostgresRunProgress:
 
 @contextmanager
 def _refusals_told() -> Generator[None]:
-    """Raise `PartRefused` when the rows cannot be stored: trying again would not help."""
+    """Raise `CapTaken` for a cap, `PartRefused` when the rows cannot be stored: trying again would not help."""
     try:
         yield
     except _REFUSED as error:
+        if is_cap_taken(error):
+            raise CapTaken from error
         logger("kaireon.runs").error("Postgres refused a part of a run", reason=str(error))
         message = "this could not be stored, nothing was written"
         raise PartRefused(message) from error
