@@ -154,6 +154,37 @@ async def test_results_are_rows_of_parquet_too(shop: Shop, start_worker: StartWo
     assert by_header.headers["content-type"] == PARQUET
 
 
+async def test_a_run_decides_the_members_of_a_segment(
+    shop: Shop, start_worker: StartWorker, eventually: Eventually
+) -> None:
+    fields = [
+        {"name": "customer_id", "dataType": "varchar", "isPrimaryKey": True},
+        {"name": "age", "dataType": "integer"},
+        {"name": "city", "dataType": "text"},
+    ]
+    await shop.create("schemas", name="people", key="people", fields=fields)
+    people = [{"customer_id": f"c{age:04}", "age": age, "city": "Wien" if age % 2 else "Graz"} for age in range(1000)]
+    assert (await shop.api.editor.post("/api/v1/schemas/people/data", json={"rows": people})).status_code == 201
+    filters = [
+        {"field": "age", "operator": "gte", "value": 18},
+        {"field": "city", "operator": "regex", "value": "^W"},
+    ]
+    segment = await shop.create("segments", name="grown", baseSchemaId="people", filters=filters, status="active")
+    nobody = [{"field": "age", "operator": "lt", "value": 0}]
+    await shop.create("segments", name="nobody", baseSchemaId="people", filters=nobody, status="active")
+
+    runs = [await start(shop, segmentId=reference, channel="email") for reference in (segment["id"], "grown", "nobody")]
+    assert (await look(shop, runs[0]))["progress"]["total"] is None
+    start_worker()
+
+    members = [row["customer_id"] for row in people[18:] if row["city"] == "Wien"]
+    for run, expected in zip(runs, (members, members, []), strict=True):
+        seen = await until_over(shop, run, eventually)
+        assert (seen["status"], seen["progress"]["total"]) == ("completed", len(expected))
+        assert [line["customerId"] for line in await lines(shop, run)] == expected
+        assert read(await results(shop, run, format="parquet")).num_rows == len(expected)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM])
 async def test_no_customer_is_decided_twice_when_a_worker_is_lost(
@@ -288,6 +319,9 @@ async def test_a_wrong_run_is_refused_and_nothing_is_stored(shop: Shop) -> None:
         ({"async": True}, 400),
         ({"customerIds": ["a"], "async": "yes"}, 400),
         ({"customerIds": ["a"], "decisionFlowKey": "gone", "async": True}, 404),
+        ({"segmentId": "gone"}, 404),
+        ({"segmentId": ""}, 400),
+        ({"segmentId": "gone", "customerIds": ["a"]}, 400),
         ({"customerIds": ["c"] * 1_000_001}, 400),
         ({"customerIds": ["c" * 200] * 60_000}, 413),
     ]

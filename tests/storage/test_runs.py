@@ -29,6 +29,8 @@ from kaireon_storage.postgres.runs import PostgresRunProgress, PostgresRuns
 from tests.storage.test_decisions import OFFER, TRICKY, decision, rows
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from kaireon_storage.postgres.database import Database
     from kaireon_testkit.platform.tenant import Tenant
 
@@ -46,9 +48,15 @@ class Attempt:
         """Nobody looks."""
 
 
+async def members(tenant_id: UUID, segment_id: str) -> AsyncGenerator[list[str]]:
+    """Yield the members of a segment that says them."""
+    yield [segment_id + "1"]
+    yield [segment_id + str(number) for number in range(2, CHUNK_SIZE + 2)]
+
+
 @pytest.fixture
 def progress(database: Database) -> PostgresRunProgress:
-    return PostgresRunProgress(database, PostgresDecisions(database), lambda: None)
+    return PostgresRunProgress(database, PostgresDecisions(database), members, lambda: None)
 
 
 @pytest.fixture
@@ -100,6 +108,22 @@ async def test_what_was_sent_is_read_back_and_what_has_a_result_is_not(
     assert plan.processed == 2
     found = await PostgresRuns(database).lines(tenant.tenant_id, run.job.id, -1, 10)
     assert [(place, msgspec.json.decode(line)) for place, line in found] == [(0, {"who": "a"}), (1, {"who": TRICKY})]
+
+
+async def test_the_members_of_a_segment_are_read_once(
+    progress: PostgresRunProgress, run: Attempt, database: Database, tenant: Tenant
+) -> None:
+    new = NewRun(id=uuid4(), request=DecideRequest(segment_id="s"), total=None, chunks=())
+    await PostgresRuns(database).insert(tenant.tenant_id, new)
+    waiting = await PostgresRuns(database).get(tenant.tenant_id, new.id)
+    assert waiting is not None
+    assert waiting.job.total is None
+
+    opened = await leased(database, Attempt(job=msgspec.structs.replace(run.job, id=new.id)))
+    plans = [await progress.open(opened) for _ in range(2)]
+
+    assert [plan and plan.total for plan in plans] == [CHUNK_SIZE + 1] * 2
+    assert [one.customer.customer_id for one in await progress.undecided(opened, 1)] == [f"s{CHUNK_SIZE + 1}"]
 
 
 async def test_who_moved_on_has_no_result(

@@ -11,13 +11,14 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from kaireon_api.auth import Authenticator
-from kaireon_api.decisioning.engine import build_engine
+from kaireon_api.decisioning.engine import Engine, build_engine
 from kaireon_api.dispatch import Dispatcher
 from kaireon_api.documentation import document_operations
 from kaireon_api.readiness import Readiness
 from kaireon_api.routes import OPERATIONS
 from kaireon_api.services import Services
 from kaireon_api.settings import Settings
+from kaireon_application.decisioning.start_run import StartRun
 from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_application.platform.jobs import Jobs
 from kaireon_runtime.lifecycle import end_with_parent
@@ -78,14 +79,11 @@ def build_services(settings: Settings) -> Services:
     model_versions = PostgresModelVersions(database)
     trees = TreesLoader()
     engine = build_engine(database, redis, metrics, trees)
-    readiness = Readiness()
-    readiness.require("postgres", lambda: api_keys.find(()))
-    readiness.require("snapshots", engine.snapshots.require_loaded)
-    readiness.prefer("redis", lambda: _ping(redis))
+    jobs, runs = Jobs(PostgresJobBook(database), announcer), PostgresRuns(database)
     return Services(
         settings=settings,
         metrics=metrics,
-        readiness=readiness,
+        readiness=_readiness(api_keys, engine, redis),
         documentation=document_operations(OPERATIONS),
         database=database,
         redis=redis,
@@ -99,11 +97,20 @@ def build_services(settings: Settings) -> Services:
         customer_cache=RedisCustomerCache(redis, metrics),
         model_versions=model_versions,
         model_scoring=ModelScoring(entities, model_versions, trees),
-        jobs=Jobs(PostgresJobBook(database), announcer),
-        runs=PostgresRuns(database),
+        jobs=jobs,
+        runs=runs,
+        start_run=StartRun(plan=engine.plan, entities=entities, shelf=runs, jobs=jobs),
         announcer=announcer,
         dead_letters=PostgresDeadLetterBox(database),
     )
+
+
+def _readiness(api_keys: PostgresApiKeys, engine: Engine, redis: Redis) -> Readiness:
+    readiness = Readiness()
+    readiness.require("postgres", lambda: api_keys.find(()))
+    readiness.require("snapshots", engine.snapshots.require_loaded)
+    readiness.prefer("redis", lambda: _ping(redis))
+    return readiness
 
 
 @asynccontextmanager

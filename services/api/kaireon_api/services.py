@@ -11,6 +11,7 @@ from kaireon_api.decisioning.engine import Engine
 from kaireon_api.documentation import Documentation
 from kaireon_api.readiness import Readiness
 from kaireon_api.settings import Settings
+from kaireon_application.decisioning.start_run import StartRun
 from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_application.platform.jobs import Jobs
 from kaireon_runtime.metrics import Metrics
@@ -48,5 +49,6 @@ class Services:
     model_scoring: ModelScoring
     jobs: Jobs
     runs: PostgresRuns
+    start_run: StartRun
     announcer: BrokerAnnouncer
     dead_letters: PostgresDeadLetterBox

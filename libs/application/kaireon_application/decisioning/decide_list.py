@@ -41,10 +41,14 @@ class DecideCustomer(
 
 
 class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Asks for the decisions of many customers: `customers`, or only their ids; `async` for a run on the worker."""
+    """Asks for the decisions of many customers: `customers`, or only their ids, or those of a stored segment.
+
+    A segment and, with `async`, any list are decided by a run on the worker.
+    """
 
     customers: list[DecideCustomer] | None = None
     customer_ids: list[CustomerId] | None = None
+    segment_id: ShortText | None = None
     is_async: bool = msgspec.field(name="async", default=False)
     decision_flow_key: ShortText | None = None
     channel: ShortText | None = None
@@ -54,8 +58,9 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
 
     def problems(self) -> Iterator[Problem]:
         """Yield what the types leave open."""
-        if (self.customers is None) == (self.customer_ids is None):
-            yield Problem(path="$.customers", message="send either customers or customerIds")
+        sent = [given for given in (self.customers, self.customer_ids, self.segment_id) if given is not None]
+        if len(sent) != 1:
+            yield Problem(path="$.customers", message="send one of customers, customerIds and segmentId")
         for path, given in (("$.customers", self.customers), ("$.customerIds", self.customer_ids)):
             if given is not None and not 0 < len(given) <= MAX_RUN_CUSTOMERS:
                 yield Problem(path=path, message=f"must have 1 to {MAX_RUN_CUSTOMERS} customers")
@@ -63,7 +68,11 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
     @property
     def is_run(self) -> bool:
         """Whether the worker has to decide."""
-        return self.is_async or len(self.customers or self.customer_ids or ()) > MAX_CUSTOMERS
+        return (
+            self.is_async
+            or self.segment_id is not None
+            or len(self.customers or self.customer_ids or ()) > MAX_CUSTOMERS
+        )
 
     @property
     def routing(self) -> Routing:

@@ -106,7 +106,10 @@ class RunProgress(Protocol):
     """A worker's side of one run. Every method raises `Unavailable` while the store is down."""
 
     async def open(self, run: JobRun) -> RunPlan | None:
-        """Return what there is to do, None when there is no such run. Raises `LeaseLost`."""
+        """Return what there is to do, None when there is no such run. Raises `LeaseLost`.
+
+        The members of a segment are read and stored first, once. Raises `NotFound` or `Conflict` where it is gone.
+        """
         ...
 
     async def undecided(self, run: JobRun, number: int) -> list[PlacedCustomer]:
@@ -127,7 +130,10 @@ class RunProgress(Protocol):
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run to be stored with its job: each chunk is JSON of `CHUNK_SIZE` customers, the last of what is left."""
+    """A run to be stored with its job: each chunk is JSON of `CHUNK_SIZE` customers, the last of what is left.
+
+    That of a segment has no `total` and no chunks yet.
+    """
 
     id: UUID
     request: DecideRequest

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _REFUSED = (psycopg.DataError, psycopg.IntegrityError, psycopg.InternalError, psycopg.ProgrammingError)
 # So many chunks travel in one statement.
 _CHUNKS_AT_ONCE = 100
+_encode = msgspec.json.Encoder().encode
 _decode_customers = msgspec.json.Decoder(list[DecideCustomer]).decode
 
 
@@ -64,15 +65,7 @@ class PostgresRuns:
                 request=Jsonb(msgspec.to_builtins(new.request)),
                 total=new.total,
             )
-            for first in range(0, len(new.chunks), _CHUNKS_AT_ONCE):
-                chunks = new.chunks[first : first + _CHUNKS_AT_ONCE]
-                await self._sql.insert_chunks(
-                    connection,
-                    tenant_id=tenant_id,
-                    run_id=new.id,
-                    numbers=list(range(first, first + len(chunks))),
-                    customers=[chunk.decode() for chunk in chunks],
-                )
+            await _insert_chunks(connection, tenant_id, new.id, new.chunks)
             await queries("jobs").insert_job(
                 connection,
                 tenant_id=tenant_id,
@@ -104,12 +97,19 @@ class PostgresRuns:
             return [(row["place"], row["line"]) async for row in found]
 
 
+# Yields the ids of the members of a tenant's segment.
+ReadMembers = Callable[[UUID, str], AsyncGenerator[list[str]]]
+
+
 class PostgresRunProgress:
     """Implements `RunProgress`."""
 
-    def __init__(self, database: Database, decisions: PostgresDecisions, committed: Callable[[], object]) -> None:
+    def __init__(
+        self, database: Database, decisions: PostgresDecisions, members: ReadMembers, committed: Callable[[], object]
+    ) -> None:
         """Keep results in this database, together with what these decisions write; `committed` is told of each part."""
         self._database = database
+        self._members = members
         self._committed = committed
         self._decisions = decisions
         self._sql = queries("runs")
@@ -123,9 +123,22 @@ class PostgresRunProgress:
             row = await self._sql.open_run(connection, tenant_id=run.job.tenant_id, id=run.job.id)
         if row is None:
             return None
-        return RunPlan(
-            request=msgspec.convert(row["request"], DecideRequest), total=row["total"], processed=row["processed"]
-        )
+        request, total = msgspec.convert(row["request"], DecideRequest), row["total"]
+        if total is None:
+            total = await self._enlist(run, request.segment_id or "")
+        return RunPlan(request=request, total=total, processed=row["processed"])
+
+    async def _enlist(self, run: JobRun, segment_id: str) -> int:
+        """Store the members of a segment as the customers of a run, and return how many they are."""
+        ids = [id_ async for part in self._members(run.job.tenant_id, segment_id) for id_ in part]
+        chunks = [
+            _encode([DecideCustomer(customer_id=id_) for id_ in ids[first : first + CHUNK_SIZE]])
+            for first in range(0, len(ids), CHUNK_SIZE)
+        ]
+        async with self._leased(run) as connection:
+            await _insert_chunks(connection, run.job.tenant_id, run.job.id, chunks)
+            await self._sql.set_total(connection, tenant_id=run.job.tenant_id, id=run.job.id, total=len(ids))
+        return len(ids)
 
     async def undecided(self, run: JobRun, number: int) -> list[PlacedCustomer]:
         """Return the customers of a chunk that have no result yet, in order."""
@@ -228,6 +241,18 @@ class PostgresRunProgress:
         async with self._turn, self._database.transaction(run.job.tenant_id) as connection:
             await hold_lease(connection, run)
             yield connection
+
+
+async def _insert_chunks(connection: Connection, tenant_id: UUID, run_id: UUID, chunks: Sequence[bytes]) -> None:
+    for first in range(0, len(chunks), _CHUNKS_AT_ONCE):
+        part = chunks[first : first + _CHUNKS_AT_ONCE]
+        await queries("runs").insert_chunks(
+            connection,
+            tenant_id=tenant_id,
+            run_id=run_id,
+            numbers=list(range(first, first + len(part))),
+            customers=[chunk.decode() for chunk in part],
+        )
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from kaireon_application.decisioning.decide_list import (
     decide_list,
 )
 from kaireon_application.decisioning.run_answer import RunAccepted
-from kaireon_application.decisioning.start_run import start_run
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
 from kaireon_application.errors import InvalidInput
 
@@ -35,9 +34,7 @@ async def _decide(call: Call[DecideRequest]) -> Reply:
 
 
 async def _start(call: Call[DecideRequest]) -> Reply:
-    services = call.services
-    run_id = await start_run(services.engine.plan, services.runs, services.jobs, call.tenant_id, call.body, call.caller)
-    return accept_run(run_id)
+    return accept_run(await call.services.start_run(call.tenant_id, call.body, call.caller))
 
 
 async def _decide_now(call: Call[DecideRequest]) -> Reply:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kaireon_application.customers.segment_members import segment_members
 from kaireon_application.decisioning.decide_run import DecideRun
 from kaireon_application.decisioning.decision_run import JOB_TYPE
 from kaireon_application.platform.job import JobHandler, JobRun
 from kaireon_runtime.metrics import Metrics
 from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.decision_engine import build_decision_engine
-from kaireon_storage.postgres.runs import PostgresRunProgress
-from kaireon_worker.services import open_services
+from kaireon_storage.postgres.entities import PostgresEntities
+from kaireon_storage.postgres.runs import PostgresRunProgress, ReadMembers
+from kaireon_storage.postgres.schema_tables import PostgresSchemaRows
+from kaireon_worker.services import Services, open_services
 from kaireon_worker.settings import Settings
 
 
@@ -28,7 +31,9 @@ def batch_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
                 snapshots=engine.snapshots,
                 plan=engine.plan,
                 decide=engine.decide,
-                progress=PostgresRunProgress(services.database, engine.decisions, engine.waker.hint),
+                progress=PostgresRunProgress(
+                    services.database, engine.decisions, _members(services), engine.waker.hint
+                ),
                 metrics=metrics,
             )
             try:
@@ -37,3 +42,8 @@ def batch_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
                 await engine.drain()
 
     return {JOB_TYPE: decide}
+
+
+def _members(services: Services) -> ReadMembers:
+    entities, rows = PostgresEntities(services.database), PostgresSchemaRows(services.database)
+    return lambda tenant_id, segment_id: segment_members(entities, rows, tenant_id, segment_id)

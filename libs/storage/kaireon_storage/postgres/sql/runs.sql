@@ -18,13 +18,17 @@ WHERE run.tenant_id = :tenant_id AND run.id = :id;
 
 -- name: open_run(tenant_id, id)^
 -- What a worker has to know of a run before it goes on with it.
-SELECT run.request, run.total, run.summary,
+SELECT run.request, run.total,
     (
         SELECT count(*) FROM decision_run_results AS result
         WHERE result.tenant_id = run.tenant_id AND result.run_id = run.id
     ) AS processed
 FROM decision_runs AS run
 WHERE run.tenant_id = :tenant_id AND run.id = :id;
+
+-- name: set_total(tenant_id, id, total)!
+-- Say how many customers a segment's run has.
+UPDATE decision_runs SET total = :total WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: get_chunk(tenant_id, run_id, number, first_place, last_place)^
 -- The customers of a chunk, and the places of those who have been decided.
