@@ -13,6 +13,7 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
+from kaireon_application.decisioning.decide_list import DecideError, DecideResult
 from kaireon_application.decisioning.wire import DecisionItem
 
 if TYPE_CHECKING:
@@ -65,6 +66,10 @@ async def lines(shop: Shop, run: dict[str, Any]) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/x-ndjson"
     return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def names(struct: type[msgspec.Struct]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(struct)}
 
 
 def read(answer: httpx.Response) -> Any:
@@ -149,7 +154,8 @@ async def test_results_are_rows_of_parquet_too(shop: Shop, start_worker: StartWo
     assert table.column("recommendationId").to_pylist() == [line["recommendationId"] for line in plain]
     item = table.column("decisions").to_pylist()[0][0]
     assert item | {"content": json.loads(item["content"]), "personalization": {}} == plain[0]["decisions"][0]
-    assert set(item) == {field.encode_name for field in msgspec.structs.fields(DecisionItem)}
+    assert set(item) == names(DecisionItem)
+    assert set(table.column_names) == names(DecideResult) | names(DecideError)
     by_header = await shop.api.viewer.get(f"/api/v1/runs/{run['runId']}/results", headers={"Accept": PARQUET})
     assert by_header.headers["content-type"] == PARQUET
 

@@ -116,6 +116,7 @@ def _schema(arrow: Any) -> Any:
             ("decisions", arrow.list_(arrow.struct(item))),
             ("experimentAssignment", arrow.struct(assignment)),
             ("degradedScoring", arrow.bool_()),
+            ("controlGroup", arrow.bool_()),
             ("code", text),
             ("message", text),
         ]
