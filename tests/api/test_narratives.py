@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.api.test_experiments import contest, two_models
 from tests.api.test_mandatory import mandatory
 from tests.api.test_traces import only_adults
 
@@ -146,6 +147,27 @@ async def test_a_place_that_was_drawn_is_told_with_its_chance(shop: Shop) -> Non
 
     assert "Its place was drawn by chance: it comes here in 33 % of such cases." in agent["narrative"]
     assert "selection probability 0.333333" in regulator["narrative"]
+
+
+async def test_an_experiment_is_told(shop: Shop) -> None:
+    await two_models(shop)
+    await shop.flow("contest", contest())
+
+    regulator = await told(shop, await shop.recommend(), "regulator")
+
+    assert "In the experiment 'contest' the customer is assigned to '" in regulator["narrative"]
+
+
+async def test_the_control_group_is_told(shop: Shop) -> None:
+    changed = await shop.api.admin.put("/api/v1/tenant-settings", json={"holdoutPercentage": 100})
+    assert changed.status_code == 200, changed.text
+    decision = await shop.recommend()
+
+    regulator, agent = await told(shop, decision, "regulator"), await told(shop, decision, "agent")
+
+    assert decision["controlGroup"] is True
+    assert "held out in the control group" in regulator["narrative"]
+    assert "This customer is in a control group, for which no model is asked." in agent["narrative"]
 
 
 async def test_what_must_be_shown_is_told_as_such(shop: Shop) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.api.shop import flow_config
+from tests.api.test_experiments import contest, two_models
 from tests.api.test_traces import only_adults
 
 if TYPE_CHECKING:
@@ -99,6 +100,19 @@ async def test_a_given_flow_may_call_a_published_one(shop: Shop) -> None:
     answer = await simulated(shop, flow=flow_config(call, {"type": "score"}))
 
     assert [item["offerKey"] for item in answer["results"][0]["decisions"]] == ["gold"]
+
+
+async def test_customers_are_split_as_recommend_would_split_them(shop: Shop) -> None:
+    await two_models(shop)
+    await shop.flow("contest", contest())
+    customers = [f"c{number}" for number in range(6)]
+
+    published = await simulated(shop, *customers, decisionFlowKey="contest")
+    given = await simulated(shop, *customers, flow=flow_config(contest()))
+
+    decided = [(await shop.recommend(customer, decisionFlowKey="contest"))["decisions"] for customer in customers]
+    assert [one["decisions"] for one in published["results"]] == decided
+    assert len({one["decisions"][0]["score"] for one in given["results"]}) == 2
 
 
 GOLD = {"field": "offer.key", "operator": "eq", "value": "gold"}

@@ -45,7 +45,7 @@ def tell_regulator(facts: NarrativeFacts, words: Words) -> Told:
         say["considered"].format(candidates=trace.candidate_count, offers=facts.offers),
     ]
     scoring = [say["priority"]] if facts.model_key is None else [_model(facts, words)]
-    scoring += [say["degraded"]] if trace.degraded_scoring else []
+    scoring += [*_variant(facts, say), *([say["degraded"]] if trace.degraded_scoring else [])]
     chosen = [line for one in facts.chosen for line in _chosen(one, words)] or [say["empty"]]
     total = say["sum"].format(chosen=len(facts.chosen), candidates=trace.candidate_count, dropped=dropped)
     text = "\n".join([*head, *_stages(facts, words), *scoring, *chosen, total])
@@ -74,6 +74,15 @@ def _model(facts: NarrativeFacts, words: Words) -> str:
     return words.regulator["model"].format(model=facts.model_key, type=facts.model_type or words.nothing)
 
 
+def _variant(facts: NarrativeFacts, say: dict[str, str]) -> Iterator[str]:
+    """Yield what set this decision apart from the flow as it is published."""
+    assigned = facts.trace.experiment_assignment
+    if facts.trace.control_group:
+        yield say["control"]
+    elif assigned is not None:
+        yield say["experiment"].format(experiment=assigned.experiment_key, variant=assigned.variant)
+
+
 def _chosen(one: ScoringResult, words: Words) -> Iterator[str]:
     yield words.regulator["chosen"].format(
         rank=one.rank,
@@ -93,6 +102,7 @@ def tell_agent(facts: NarrativeFacts, words: Words) -> Told:
     """Tell why these offers, in plain words, and the main reasons why not others."""
     say = words.agent
     lines = [_headline(facts, words, say)]
+    lines += [say["control"]] if facts.trace.control_group and facts.chosen else []
     lines += [say["degraded"]] if facts.trace.degraded_scoring and facts.chosen else []
     lines += chain.from_iterable(_praised(one, facts, say) for one in facts.chosen)
     main = facts.missed[:_MAIN_REASONS]

@@ -59,7 +59,8 @@ class Simulate:
         requests, results = request.requests(), list[SimulatedCustomer]()
         for start in range(0, len(requests), _AT_ONCE):
             asked = [_asked(snapshot, live, one) for one in requests[start : start + _AT_ONCE]]
-            results += [_result(one, live) for one in await self.decide.decide(asked)]
+            decided = await self.decide.decide(asked)
+            results += [_result(each, one.form(each)) for one, each in zip(asked, decided, strict=True)]
             await asyncio.sleep(0)
         return _simulation(results, None if request.flow is not None else live.published.key)
 
