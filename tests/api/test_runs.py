@@ -315,6 +315,11 @@ async def test_who_may_start_and_see_a_run(shop: Shop, other_shop: Shop) -> None
         assert (await shop.api.anonymous.request(method, url)).status_code == 401
         assert (await shop.api.viewer.request(method, f"/api/v1/runs/no-uuid{path}")).status_code == 404
     assert (await results(shop, run, format="csv")).status_code == 400
+    assert (await results(other_shop, run, format="csv")).status_code == 404
+    await other_shop.create("schemas", name="people", key="people", fields=[{"name": "customer_id"}])
+    theirs = await other_shop.create("segments", name="theirs", baseSchemaId="people", status="active")
+    foreign = await shop.api.viewer.post("/api/v1/decide", json={"segmentId": theirs["id"]})
+    assert (foreign.status_code, foreign.json()["error"]["details"][0]["path"]) == (404, "$.segmentId")
     body = {"customerIds": ["a"], "async": True}
     assert (await shop.api.anonymous.post("/api/v1/decide", json=body)).status_code == 401
 

@@ -15,6 +15,7 @@ from kaireon_api.operation import ITEM_ERRORS, Call, Operation, Reply, Role
 from kaireon_application.decisioning.run_answer import (
     RunAccepted,
     RunAnswer,
+    RunRecord,
     find_run,
     require_results,
     run_accepted,
@@ -42,13 +43,17 @@ def accept_run(run_id: UUID) -> Reply:
     return Reply(content=answered, status=202, headers={"location": answered.status_url})
 
 
+async def _find(call: Call[Any]) -> RunRecord:
+    return await find_run(call.services.runs, call.tenant_id, call.path["id"])
+
+
 async def _get(call: Call[Any]) -> Reply:
-    record = await find_run(call.services.runs, call.tenant_id, call.path["id"])
+    record = await _find(call)
     return Reply(content=run_answer(record, datetime.now(UTC)))
 
 
 async def _cancel(call: Call[Any]) -> Reply:
-    found = await find_run(call.services.runs, call.tenant_id, call.path["id"])
+    found = await _find(call)
     job = await call.services.jobs.cancel(call.tenant_id, found.job.id)
     if job.status != JobStatus.CANCELLED:
         return accept_run(job.id)
@@ -57,7 +62,7 @@ async def _cancel(call: Call[Any]) -> Reply:
 
 async def _results(call: Call[Any]) -> Reply:
     query: ResultsQuery = call.params
-    record = await find_run(call.services.runs, call.tenant_id, call.path["id"])
+    record = await _find(call)
     require_results(record)
     is_parquet = query.format is ResultsFormat.PARQUET
     if query.format is None:
@@ -88,6 +93,7 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=_results,
         summary="Download the results of a batch run that is over, one per customer in the order of the list",
         query=ResultsQuery,
+        find=_find,
         answers={200: None, **ITEM_ERRORS, 409: None},
         media_type=LINES,
         other_forms={PARQUET: "One row per customer, with the columns of docs/reference/decide.md."},
