@@ -32,6 +32,19 @@ async def test_an_outcome_is_seen_by_the_next_decision_of_any_process(shop: Shop
     assert await shown(shop, customerId="c2") == ["gold", "silver", "bronze"]
 
 
+async def test_an_outcome_is_never_missed_in_the_midst_of_decisions(shop: Shop, second: Shop) -> None:
+    await shop.policy("outcome_based", {**BANNED, "perOffer": True})
+
+    for number in range(10):
+        customer = f"c{number}"
+        response = shop.respond(customer, customerId=customer, creativeId="gold-mail", outcome="dismiss")
+        decisions = [one.recommend(customer, channel="web", limit=1) for one in (shop, second) * 3]
+        answer, _ = await asyncio.gather(response, asyncio.gather(*decisions))
+
+        assert answer.status_code == 201
+        assert [await shown(one, customerId=customer) for one in (second, shop)] == [["silver", "bronze"]] * 2
+
+
 async def test_a_ban_each_offer_ends_on_its_day(shop: Shop) -> None:
     await shop.policy("outcome_based", {**BANNED, "perOffer": True})
     now = datetime.now(UTC).replace(microsecond=0)

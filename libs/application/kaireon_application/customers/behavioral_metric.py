@@ -10,7 +10,6 @@ from msgspec import Meta, Struct, field
 from kaireon_application.catalog.entities import EntityWriter, ListQuery
 from kaireon_application.catalog.fields import Key, Label, Name, Text
 from kaireon_application.catalog.kind import Change, Document, EntityKind, Reference
-from kaireon_application.catalog.rule_config import Days
 from kaireon_application.customers.metric_field import FIELD_PROBLEM, REFERRED, field_of, is_number
 from kaireon_application.errors import Conflict
 from kaireon_core.column import Operator, compile_test
@@ -53,7 +52,7 @@ class NewBehavioralMetric(Struct, frozen=True, kw_only=True, rename="camel", for
     description: Text | None = None
     aggregate_function: Literal["count", "sum", "avg", "min", "max"] = "count"
     source_field: Label | None = None
-    window_days: Days | None = None
+    window_days: Annotated[int, Meta(ge=1, le=3_650)] | None = None
     group_by_dimensions: Annotated[list[Dimension], Meta(max_length=9)] = field(default_factory=list)
     filter_conditions: Annotated[list[FilterCondition], Meta(max_length=20)] = field(default_factory=list)
     sql_filter: Any = None

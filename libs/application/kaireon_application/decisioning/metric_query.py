@@ -33,7 +33,7 @@ def metric_queries(metrics: Iterable[Document]) -> Mapping[str, MetricQuery]:
 
 def _query(metric: Document) -> MetricQuery:
     body = metric.body
-    days: float | None = body["windowDays"]
+    days: int | None = body["windowDays"]
     conditions: list[dict[str, Any]] = body["filterConditions"]
     return MetricQuery(
         id=metric.id,
