@@ -13,6 +13,7 @@ from kaireon_core.decisioning.node_words import NODE_WORDS, node_words
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from tests.core.decisioning.worlds import cases
 
+LOW: dict[str, Any] = {"modelKey": "low", "weight": 70}
 INVENTORY: dict[str, Any] = {"id": "i", "type": "inventory"}
 IS_NEW: dict[str, Any] = {"conditions": [{"field": "x", "operator": "is_null"}]}
 
@@ -80,6 +81,43 @@ def test_every_type_of_node_has_words() -> None:
                 " the propensity is that of the model 'm'"
             ),
         ),
+        (
+            "score",
+            {"championChallenger": {"champion": LOW, "challengers": [{"modelKey": "high", "weight": 30}]}},
+            (
+                "scores by propensity x fit; the propensity is that of the model to which the customer is assigned:"
+                " 'low' (70 %), 'high' (30 %)"
+            ),
+        ),
+        (
+            "score",
+            {"method": "propensity", "overrides": [{"channelId": "c", "modelKey": "x"}]},
+            (
+                "scores by propensity x fit; the propensity is that of the evidence of responses so far,"
+                " but 'x' on the channel 'c'"
+            ),
+        ),
+        (
+            "score",
+            {
+                "method": "formula",
+                "modelKey": "m",
+                "strategyProfileId": "p",
+                "strategyOverrides": [{"scope": "category", "value": "v", "profileId": "q"}],
+            },
+            (
+                "scores by the priority formula with the weights of the ranking profile 'p', of 'q' for the category"
+                " 'v' x fit; the propensity is that of the model 'm'"
+            ),
+        ),
+        (
+            "optimize",
+            {"weights": {"revenue": 1}, "floor": 0.2},
+            (
+                'replaces the score by objectives with the weights of {"revenue":1.0}, combined by weighted_sum;'
+                " what stays below 0.2 is dropped"
+            ),
+        ),
         ("rank", {"method": "diversity"}, "ranks by score, at first at most 1 of each category"),
         ("rank", {"maxCandidates": 3}, "ranks by score, then priority, then key; at most 3 are answered"),
         (
@@ -111,6 +149,13 @@ def test_nodes_are_told_in_run_order_with_their_branches() -> None:
 
 def test_what_has_no_words_is_told_by_its_configuration() -> None:
     assert node_words("new", {"a": 1, "b": [2]}, {"a": 1}) == "runs as configured; b = [2]"
+
+
+def test_placements_are_told() -> None:
+    slots = [{"placementId": "hero", "slots": 1}, {"placementId": "side", "slots": 2}]
+    config = {"placements": slots, "method": "optimal", "uniqueOffer": True}
+    told = "fills the placements 'hero' (1 slots), 'side' (2 slots) for the greatest total score; each offer once"
+    assert node_words("group", config, {}) == told
 
 
 @given(case=cases())

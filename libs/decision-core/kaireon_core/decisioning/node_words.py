@@ -109,19 +109,40 @@ def _extension_point(config: Config) -> str:
 
 
 def _score(config: Config) -> str:
-    model = f"the model '{config['modelKey']}'" if config["modelKey"] else "the evidence of responses so far"
+    contest: Config = config.get("championChallenger") or {}
+    is_split = bool(contest.get("enabled"))
     floor = config["propensityFloor"]
     raised = "" if floor is None else f", raised to at least {floor:g}"
-    if config["method"] == "propensity":
-        return f"scores by propensity x fit; the propensity is that of {model}{raised}"
+    propensity = f"the propensity is that of {_predictor(config, contest if is_split else None)}{raised}"
     if config["method"] == "formula":
-        weights = cast("Config", config["formula"])
-        return (
-            f"scores by propensity^{weights['propensityWeight']:g} x relevance^{weights['relevanceWeight']:g} x "
-            f"impact^{weights['impactWeight']:g} x emphasis^{weights['emphasisWeight']:g} x fit; "
-            f"the propensity is that of {model}{raised}"
-        )
+        return f"scores by {_formula(config)} x fit; {propensity}"
+    if config["method"] == "propensity" or is_split:
+        return f"scores by propensity x fit; {propensity}"
     return "scores by priority/100 x weight/100 x fit"
+
+
+def _predictor(config: Config, contest: Config | None) -> str:
+    """Return whose propensity it is: a model's, that of the model a customer is assigned to, or the evidence's."""
+    model = f"the model '{config['modelKey']}'" if config["modelKey"] else "the evidence of responses so far"
+    if contest is not None:
+        arms: Sequence[Config] = [contest["champion"], *contest["challengers"]]
+        shares = ", ".join(f"'{arm['modelKey']}' ({arm['weight']} %)" for arm in arms)
+        model = f"the model to which the customer is assigned: {shares}"
+    channels = [f"'{one['modelKey']}' on the channel '{one['channelId']}'" for one in config.get("overrides", [])]
+    return f"{model}, but {', '.join(channels)}" if channels else model
+
+
+def _formula(config: Config) -> str:
+    """Return the priority formula with its exponents, or with the profile that gives them."""
+    weights = cast("Config", config["formula"])
+    terms = ("propensity", "relevance", "impact", "emphasis")
+    profile = config.get("strategyProfileId")
+    overrides: Sequence[Config] = config.get("strategyOverrides", [])
+    if profile is None and not overrides:
+        return " x ".join(f"{term}^{weights[f'{term}Weight']:g}" for term in terms)
+    given = f"the ranking profile '{profile}'" if profile else _written(weights)
+    others = [f"'{one['profileId']}' for the {one['scope']} '{one['value']}'" for one in overrides]
+    return f"the priority formula with the weights of {', of '.join([given, *others])}"
 
 
 def _rank(config: Config) -> str:
@@ -160,12 +181,20 @@ def _response(config: Config) -> str:
     return f"answers in the {config['responseFormat']} format"
 
 
-def _optimize(_config: Config) -> str:
-    return "replaces the score by the weighed objectives of a ranking profile"
+def _optimize(config: Config) -> str:
+    profile = config.get("profileKey")
+    given = f"the ranking profile '{profile}'" if profile else _written(config.get("weights"))
+    floor = config.get("floor")
+    dropped = "" if floor is None else f"; what stays below {floor:g} is dropped"
+    return f"replaces the score by objectives with the weights of {given}, combined by {config.get('method')}{dropped}"
 
 
-def _group(_config: Config) -> str:
-    return "allocates the offers to the slots of placements"
+def _group(config: Config) -> str:
+    placements: Sequence[Config] = config.get("placements", [])
+    slots = [f"'{one.get('placementId')}' ({one.get('slots')} slots)" for one in placements]
+    how = "for the greatest total score" if config.get("method") == "optimal" else "by rank"
+    each = "each offer once" if config.get("uniqueOffer", True) else "an offer may stand in several"
+    return f"fills the placements {', '.join(slots) or 'that are asked for'} {how}; {each}"
 
 
 def _and(names: Sequence[str]) -> str:
@@ -181,7 +210,18 @@ def _written(value: Any) -> str:
 
 
 _ABOUT_OFFERS = frozenset({"scope", "categoryIds", "subCategoryIds", "offerIds", "includeStatuses"})
-_ABOUT_SCORE = frozenset({"method", "modelKey", "formula", "propensityFloor"})
+_ABOUT_SCORE = frozenset(
+    {
+        "method",
+        "modelKey",
+        "formula",
+        "propensityFloor",
+        "strategyProfileId",
+        "strategyOverrides",
+        "overrides",
+        "championChallenger",
+    }
+)
 _ABOUT_RANK = frozenset({"method", "epsilon", "temperature", "maxPerCategory", "maxCandidates"})
 NODE_WORDS: dict[str, Words] = {
     "inventory": (_inventory, _ABOUT_OFFERS),
@@ -194,9 +234,9 @@ NODE_WORDS: dict[str, Words] = {
     "call_flow": (_call_flow, frozenset({"flowKey"})),
     "extension_point": (_extension_point, frozenset({"hook", "formula"})),
     "score": (_score, _ABOUT_SCORE),
-    "optimize": (_optimize, frozenset()),
+    "optimize": (_optimize, frozenset({"profileKey", "weights", "method", "floor"})),
     "rank": (_rank, _ABOUT_RANK),
-    "group": (_group, frozenset()),
+    "group": (_group, frozenset({"placements", "method", "uniqueOffer"})),
     "compute": (_compute, frozenset({"fields"})),
     "set_properties": (_set_properties, frozenset({"properties"})),
     "response": (_response, frozenset({"responseFormat"})),
