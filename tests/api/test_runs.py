@@ -117,6 +117,8 @@ async def test_a_run_decides_what_a_list_would(shop: Shop, start_worker: StartWo
     for result in found:
         trace = await shop.get(f"decision-traces/{result['recommendationId']}")
         assert trace["customerId"] == result["customerId"]
+        replayed = await shop.api.viewer.post(f"/api/v1/decision-traces/{result['recommendationId']}/replay", json={})
+        assert (replayed.status_code, replayed.json()["identical"]) == (200, True)
 
 
 async def test_a_run_tells_what_it_has_decided(shop: Shop, start_worker: StartWorker, eventually: Eventually) -> None:
