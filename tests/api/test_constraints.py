@@ -105,6 +105,9 @@ async def test_a_system_wide_cap_is_filled_exactly_by_simultaneous_decisions(sho
     )
     assert rows[0]["shown"] == 7
     trace = (await shop.get("decision-traces", customerId="c39", limit=1))["data"][0]
+    detail = await shop.get(f"decision-traces/{trace['id']}")
+    dropped = [detail[f"{name}Results"] for name in ("inventory", "qualification", "contactPolicy")]
+    assert sum(map(len, dropped)) + len(detail["scoringResults"]) == detail["candidateCount"]
     replayed = await shop.api.viewer.post(f"/api/v1/decision-traces/{trace['id']}/replay")
     assert replayed.json() == {"identical": True, "differences": []}
 

@@ -16,7 +16,8 @@ from kaireon_application.errors import InvalidInput
 
 def resolve_alias(query: Mapping[str, str], raw: bytes) -> tuple[str, bytes]:
     """Return the id that a request names, and its body without it. Raises `InvalidInput` when it names none or two."""
-    in_query = query.get("id", "")
+    # A key names a thing as its id does.
+    in_query = query.get("id") or query.get("key", "")
     in_body, rest = _taken_from(raw)
     if in_query and in_body and in_query != in_body:
         raise InvalidInput("The query string and the body name different ids")

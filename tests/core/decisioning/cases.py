@@ -42,8 +42,9 @@ _KINDS = (
     "behavioral_metrics",
     "ranking_profiles",
     "frequency_caps",
+    "guardrails",
 )
-_AFTER_SCORE = ("optimize", "rank", "post_rank", "response")
+_AFTER_SCORE = ("optimize", "guardrails", "rank", "post_rank", "response")
 _OWN = ("id", "key", "name", "status", "createdAt")
 
 

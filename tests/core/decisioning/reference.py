@@ -68,6 +68,8 @@ class _Decision(ObjectiveReference):
         for one in scored:
             one.score = 1.0 if self._is_mandatory(one.offer) else one.score
         scores = {one.row: one.score for one in scored}
+        if self._active_guardrails():
+            self._stage("guardrails", self._guardrails)
         ranked, picks = list[Candidate](), list[Candidate]()
         self._stage("rank", lambda: ranked.extend(self._rank(self._config("rank"))))
         for formula in self._hooked("post_rank"):

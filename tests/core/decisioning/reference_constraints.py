@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 
-from tests.core.decisioning.plain_values import Candidate, Thing, instant, status_of
+from tests.core.decisioning.plain_values import Candidate, Thing, instant, key_of, status_of
 from tests.core.decisioning.reference_policies import PolicyReference
 
 _DAILY_MANDATORY = 5
@@ -98,6 +98,37 @@ class ConstraintReference(PolicyReference):
 
         self.limits.append((limit, is_beyond))
 
+    # --- guardrails
+
+    def _active_guardrails(self) -> list[Thing]:
+        active = [one for one in self._all("guardrails") if status_of(one) == "active"]
+        return sorted(active, key=lambda one: (-one.get("priority", 50), [ord(letter) for letter in key_of(one)]))
+
+    def _guardrails(self) -> None:
+        left = [one for one in self.candidates if one.why is None]
+        offers = {one.offer["id"]: one.offer for one in left}
+        best = {id_: max(one.score for one in left if one.offer["id"] == id_) for id_ in offers}
+        for guardrail in self._active_guardrails() if left else []:
+            is_hard = guardrail.get("severity", "hard") == "hard"
+            if is_hard and not self._is_so(guardrail["expressionAst"], offers, best):
+                for one in left:
+                    self._drop(one, "guardrail", guardrail)
+
+    def _is_so(self, node: Thing, offers: dict[str, Thing], best: dict[str, float]) -> bool:
+        if "not" in node:
+            return not self._is_so(node["not"], offers, best)
+        if "all" in node:
+            return all(self._is_so(one, offers, best) for one in node["all"])
+        if "any" in node:
+            return any(self._is_so(one, offers, best) for one in node["any"])
+        found = _metric(node["metric"], list(offers.values()), best)
+        compare = {"eq": "==", "neq": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}[node["op"]]
+        outcomes = {"==": found == node["value"], "!=": found != node["value"]}
+        if found is not None:
+            outcomes |= {">": found > node["value"], ">=": found >= node["value"]}
+            outcomes |= {"<": found < node["value"], "<=": found <= node["value"]}
+        return found is not None and outcomes[compare]
+
     # --- evidence
 
     def _by_evidence(self, one: Candidate) -> float:
@@ -121,3 +152,19 @@ def _answers(rows: list[Thing]) -> int:
 
 def _rate(rows: list[Thing]) -> float:
     return sum(row["positive"] for row in rows) / _answers(rows)
+
+
+def _metric(name: str, offers: list[Thing], best: dict[str, float]) -> float | None:
+    if name == "offerCount":
+        return len(offers)
+    if name == "categoryCount":
+        return len({offer["categoryId"] for offer in offers if offer.get("categoryId") is not None})
+    fold = next(one for one in ("total", "average", "min", "max") if name.startswith(one))
+    field = name.removeprefix(fold)
+    read = field[0].lower() + field[1:]
+    values = [best[offer["id"]] if read == "score" else offer.get(read) for offer in offers]
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    sums = {"total": sum(known), "average": sum(known) / len(known)}
+    return sums[fold] if fold in sums else {"min": min, "max": max}[fold](known)

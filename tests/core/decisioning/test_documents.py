@@ -95,6 +95,7 @@ _LIMITS: dict[str, Any] = {
 _EVERYTHING: Case = {
     "catalogue": {
         "offers": [{"id": "limited", **_LIMITS}],
+        "guardrails": [{"id": "guardrail", "expressionAst": {"metric": "offerCount", "op": "gt", "value": 1}}],
         "frequency_caps": [{"id": "cap", "scope": "offer", "scopeId": "limited", "maxVolume": 1, "period": "daily"}],
         "qualification_rules": [{"id": type_, "ruleType": type_, "config": _NEVER} for type_ in EVALUATED_RULE_TYPES],
         "contact_policies": [{"id": type_, "ruleType": type_, "config": _CAPS} for type_ in EVALUATED_POLICY_TYPES],

@@ -32,6 +32,8 @@ def constrain(chance: random.Random, case: Case) -> None:
         for offer in offers:
             if chance.randrange(2) == 0:
                 offer |= {"mandatory": True, "mandatoryExpiresAt": _expiry(chance, case)}
+    if chance.randrange(4) == 0:
+        case["catalogue"]["guardrails"] = [_guardrail(chance, f"g{number}") for number in range(chance.choice([1, 2]))]
     for policy in case["catalogue"]["contact_policies"]:
         if chance.randrange(4) == 0:
             policy["config"]["bypassable"] = chance.choice([False, True])
@@ -69,6 +71,21 @@ def _budgets(chance: random.Random, case: Case, offers: list[Thing]) -> None:
             {},
         ]
         offer.update(chance.choice(some))
+
+
+def _guardrail(chance: random.Random, id_: str) -> Thing:
+    severity = chance.choice(["hard", "hard", "soft"])
+    return {"id": id_, "severity": severity, "priority": chance.choice([10, 50]), "expressionAst": _term(chance, 2)}
+
+
+def _term(chance: random.Random, depth: int) -> Thing:
+    if depth and chance.randrange(2) == 0:
+        group = chance.choice(["all", "any", "not"])
+        inner = [_term(chance, depth - 1) for _ in range(chance.choice([1, 2]))]
+        return {group: inner[0] if group == "not" else inner}
+    metrics = ["offerCount", "categoryCount", "minScore", "maxPriority", "totalBusinessValue", "averageMargin"]
+    operators, values = ["eq", "neq", "gt", "gte", "lt", "lte"], [0, 1, 2, 0.5, 50]
+    return {"metric": chance.choice(metrics), "op": chance.choice(operators), "value": chance.choice(values)}
 
 
 def _cap(chance: random.Random, id_: str, offers: list[str]) -> Thing:

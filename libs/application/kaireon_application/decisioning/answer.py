@@ -50,6 +50,7 @@ def _debug_meta(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustom
         stages_ms=_stages_ms(decided),
         snapshot_version=snapshot.version,
         flow_version=live.published.version,
+        guardrail_warnings=decided.warnings,
     )
 
 

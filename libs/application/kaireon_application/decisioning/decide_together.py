@@ -30,13 +30,14 @@ from kaireon_application.experimentation.variant import (
     is_held_out,
 )
 from kaireon_core.decisioning.counters import Counters
-from kaireon_core.decisioning.decide import Facts, decide
+from kaireon_core.decisioning.decide import Decisions, Facts, decide
 from kaireon_core.decisioning.request import DecisionRequest, Routing
 from kaireon_runtime.catalogue import (
     DECISION_DELIVERY,
     DECISION_LATENCY,
     DECISIONS,
     EXPERIMENT_ASSIGNMENTS,
+    GUARDRAIL_EVALUATIONS,
     MANDATORY_CAP_HITS,
     OFFERS_EVALUATED,
     SCORING_FALLBACK,
@@ -181,6 +182,13 @@ class DecideTogether:
                 SCORING_FALLBACK, live.compiled.model_key or "", amount=len(live.compiled.candidates) * degraded
             )
 
+    def _count_guardrails(self, decisions: Decisions) -> None:
+        for guardrail, failing in decisions.guardrails:
+            failed = int(np.count_nonzero(failing))
+            result = "warned" if guardrail.body.get("severity") == "soft" else "blocked"
+            self.metrics.add(GUARDRAIL_EVALUATIONS, result, amount=failed)
+            self.metrics.add(GUARDRAIL_EVALUATIONS, "passed", amount=len(failing) - failed)
+
     def _observe_latency(self, drafted: Drafted, won: Sequence[bool]) -> None:
         """Observe how long each caller has waited; those asked share their flow and channel."""
         first, now = drafted.asked[0], time.perf_counter()
@@ -232,6 +240,7 @@ class DecideTogether:
         if decisions.mandatory is not None:
             held_back = np.isin(decisions.reasons, live.compiled.mandatory_codes)
             self.metrics.add(MANDATORY_CAP_HITS, amount=int(np.count_nonzero(held_back)))
+        self._count_guardrails(decisions)
         finished = time.perf_counter()
         return [
             DecidedCustomer(

@@ -81,6 +81,12 @@ class DecidedCustomer:
         """Whether a model could not score for this customer."""
         return bool(self.decisions.degraded[self.index])
 
+    @property
+    def warnings(self) -> list[str]:
+        """The keys of the soft guardrails that do not hold."""
+        found = self.decisions.guardrails
+        return [one.key for one, failing in found if one.body.get("severity") == "soft" and failing[self.index]]
+
     def alone(self, live: LiveFlow) -> Facts:
         """Return what the decision was made from as that of one customer: for explanations."""
         return Facts(

@@ -23,8 +23,10 @@ from kaireon_application.experimentation.variant import CONTROL
 from kaireon_core.decisioning.reasons import KEPT, Reason, Reasons, StageCount, funnel, is_scored
 
 _PRIORITY_WEIGHTED = "priority_weighted"
-# Stages that drop a candidate before it is scored.
-_UNSCORED = frozenset({"inventory", "filter", "match_creatives", "qualify", "contact_policy", "pre_score"})
+# What may not be shown again, or not any more; and what has lost against others.
+_CONTACT = frozenset({"contact_policy", "mandatory", "constraints"})
+_CONTEST = frozenset({"optimize", "guardrails", "rank", "post_rank", "response"})
+_NARROWING = frozenset({"inventory", "filter", "match_creatives", "qualify"})
 
 
 class TraceQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +168,7 @@ class TraceDetail(TraceRow, frozen=True, kw_only=True, rename="camel"):
     channel_coupling: list[dict[str, Any]]
     experiment_assignment: ExperimentAssignment | None
     control_group: bool
+    guardrail_warnings: list[str]
     request: dict[str, Any]
     facts: dict[str, Any]
 
@@ -195,13 +198,14 @@ def detail(trace: StoredTrace) -> TraceDetail:
         funnel=[FunnelStage(stage=count.stage, in_=count.in_, out=count.out) for count in counts],
         inventory_results=[one for one in dropped if one.stage in {"inventory", "filter", "match_creatives"}],
         qualification_results=[one for one in dropped if one.stage in {"qualify", "pre_score"}],
-        contact_policy_results=[one for one in dropped if one.stage == "contact_policy"],
-        ranking_results=[one for one in dropped if one.stage in {"optimize", "rank", "post_rank", "response"}],
+        contact_policy_results=[one for one in dropped if one.stage in _CONTACT],
+        ranking_results=[one for one in dropped if one.stage in _CONTEST],
         scoring_results=scored,
         selected_offers=[one for one in scored if one.rank is not None],
         channel_coupling=[],
         experiment_assignment=assignment_of(content.experiment_key, content.variant),
         control_group=content.variant == CONTROL,
+        guardrail_warnings=content.warnings,
         request=content.request,
         facts=content.facts,
     )
@@ -210,9 +214,9 @@ def detail(trace: StoredTrace) -> TraceDetail:
 def narrowed(counts: Sequence[StageCount], candidates: int) -> tuple[int, int]:
     """Return how many of the candidates were left after qualification, and after the contact policies."""
     left = {count.stage: count.out for count in counts}
-    before_scoring = [count.out for count in counts if count.stage in _UNSCORED]
-    qualified = left.get("qualify", before_scoring[-1] if before_scoring else candidates)
-    return qualified, left.get("contact_policy", qualified)
+    narrowing = [count.out for count in counts if count.stage in _NARROWING]
+    qualified = left.get("qualify", narrowing[-1] if narrowing else candidates)
+    return qualified, min((left[stage] for stage in _CONTACT if stage in left), default=qualified)
 
 
 def _common(trace: StoredTrace) -> dict[str, Any]:

@@ -55,6 +55,7 @@ def content_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustome
         durations_ms=decisions.stages_ms,
         variant=decided.variant.name,
         experiment_key=decided.variant.experiment_key,
+        warnings=decided.warnings,
     )
 
 

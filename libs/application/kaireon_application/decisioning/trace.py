@@ -44,6 +44,8 @@ class TraceContent(msgspec.Struct, frozen=True, kw_only=True):
     # For which variant the flow decided: see `experimentation.variant`.
     variant: str | None = None
     experiment_key: str | None = None
+    # The keys of the soft guardrails that did not hold.
+    warnings: list[str] = []
     # With which probability each pick was put at its rank; None where all are 1.
     selection: list[float] | None = None
     # Which of the picks had to be shown; None where no offer is mandatory.

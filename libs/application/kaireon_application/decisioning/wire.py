@@ -99,6 +99,7 @@ class DecisionMeta(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     stages_ms: StagesMs | None = None
     snapshot_version: str | None = None
     flow_version: int | None = None
+    guardrail_warnings: list[str] | None = None
 
 
 class ExperimentAssignment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

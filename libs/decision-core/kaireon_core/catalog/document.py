@@ -64,5 +64,6 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     contact_policies: tuple[Document, ...] = ()
     behavioral_metrics: tuple[Document, ...] = ()
     ranking_profiles: tuple[Document, ...] = ()
+    guardrails: tuple[Document, ...] = ()
     # System-wide caps.
     frequency_caps: tuple[Document, ...] = ()

@@ -43,6 +43,7 @@ from kaireon_core.decisioning.flow import (
     in_run_order,
 )
 from kaireon_core.decisioning.formulas import FlowFormula
+from kaireon_core.decisioning.guardrails import active_guardrails, compile_guardrails
 from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.inventory import compile_inventory
 from kaireon_core.decisioning.mandatory import MANDATORY_SCORE, Mandatory, compile_daily_cap, compile_mandatory
@@ -188,6 +189,7 @@ def compile_flow(
     narrowing += _constraints(candidates, zone, legend, max_mandatory if mandatory else None)
     narrowing += _of_hooks(hooks[Hook.PRE_SCORE], legend, compile_pre_score)
     scoring = _scoring_stages(nodes, hooks[Hook.SCORE_OVERRIDE], candidates, scoring_models, legend)
+    guardrails = _guardrails(candidates, legend)
     ranker, post_rank, filler = _ending(nodes, hooks[Hook.POST_RANK], candidates, legend, narrowing)
     output = compile_output(nodes, candidates)
     model_key, model_type = _scored_by(score_node, models)
@@ -197,7 +199,7 @@ def compile_flow(
         needs=_needs(nodes, stages),
         candidates=candidates,
         stages=tuple(narrowing),
-        scoring=(*scoring, MANDATORY_SCORE) if mandatory else tuple(scoring),
+        scoring=(*scoring, *([MANDATORY_SCORE] if mandatory else []), *guardrails),
         ranker=ranker,
         post_rank=post_rank,
         filler=filler,
@@ -226,6 +228,13 @@ def _constraints(
         with legend.stage("constraints", "constraints"):
             stages.append(compile_constraints(candidates, zone, legend))
     return stages
+
+
+def _guardrails(candidates: Candidates, legend: LegendBuilder) -> list[Stage]:
+    if not active_guardrails(candidates):
+        return []
+    with legend.stage("guardrails", "guardrails"):
+        return [compile_guardrails(candidates, legend)]
 
 
 def _of_hooks(

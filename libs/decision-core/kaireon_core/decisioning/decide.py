@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kaireon_core.catalog.document import Document
 from kaireon_core.column import Floats, Mask
 from kaireon_core.decisioning.compile import CompiledFlow
 from kaireon_core.decisioning.contacts import Contacts
@@ -61,6 +62,8 @@ class Decisions:
     probabilities: list[Floats] | None
     # What was counted over all customers then.
     counters: Counters
+    # The guardrails, and for whom each does not hold, (B,).
+    guardrails: list[tuple[Document, Mask]]
     # Whether a formula stands for the score: it does not follow from propensity and fit.
     is_score_replaced: bool
     properties: Properties | None
@@ -96,6 +99,7 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         degraded=state.degraded,
         probabilities=state.probabilities,
         counters=state.counters,
+        guardrails=state.guardrails,
         is_score_replaced=state.is_score_replaced,
         properties=flow.output.write(state, picks),
         stages_ms=watch.laps,

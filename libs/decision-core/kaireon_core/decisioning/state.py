@@ -69,6 +69,8 @@ class State:
     within: Mask | None = None
     # With which probability each pick was put at its rank, one array per customer; None where nothing was drawn.
     probabilities: list[Floats] | None = None
+    # The guardrails, and for whom each does not hold, (B,).
+    guardrails: list[tuple[Document, Mask]] = field(default_factory=list[tuple[Document, Mask]])
     shared_limits: list[SharedLimit] = field(default_factory=list[SharedLimit])
 
     def period_start_ms(self, period: Period) -> int:

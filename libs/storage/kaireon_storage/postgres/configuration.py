@@ -153,6 +153,7 @@ def _catalogue(documents: dict[str, list[Document]]) -> Catalogue:
         contact_policies=tuple(documents["contact_policy"]),
         behavioral_metrics=tuple(documents["behavioral_metric"]),
         ranking_profiles=tuple(documents["ranking_profile"]),
+        guardrails=tuple(documents["guardrail"]),
         frequency_caps=tuple(documents["frequency_cap"]),
     )
 
