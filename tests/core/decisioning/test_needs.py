@@ -94,6 +94,14 @@ CASES: list[tuple[str, Case, HistoryNeeds]] = [
         HistoryNeeds(segments=("vip",)),
     ),
     (
+        "what the objectives of an optimizer compare",
+        flow(
+            {"type": "score"},
+            {"type": "optimize", "config": {"weights": {"relevance": 0.5, "engagement": 0.5}}},
+        ),
+        HistoryNeeds(outcome_window_ms=90 * DAY_MS, segments=("vip",)),
+    ),
+    (
         "no tags where relevance does not count",
         flow(
             {

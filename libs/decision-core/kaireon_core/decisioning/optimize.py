@@ -54,12 +54,13 @@ def compile_optimize(node: Optimize, candidates: Candidates, legend: LegendBuild
             is_low = state.score.round(DECIMALS) < config.floor
             state.drop(is_low if state.mandatory is None else is_low & ~state.mandatory, code)
 
-    window_ms = _ENGAGEMENT_MS if Objective.ENGAGEMENT in weights else 0
+    needs = [HistoryNeeds(outcome_window_ms=_ENGAGEMENT_MS)] if Objective.ENGAGEMENT in weights else []
+    needs += [values.prie.of_relevance] if Objective.RELEVANCE in weights else []
     return Stage(
         name="optimize",
         apply=apply,
         needs_contact_totals=not _ASK_CONTACTS.isdisjoint(weights),
-        history=HistoryNeeds(outcome_window_ms=window_ms),
+        history=HistoryNeeds.union(needs),
     )
 
 

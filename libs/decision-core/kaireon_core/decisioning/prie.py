@@ -54,8 +54,13 @@ class Prie:
 
     @property
     def history(self) -> HistoryNeeds:
-        """What must be known of customers: whether they are in the segments that offers are tagged with."""
-        return HistoryNeeds(segments=tuple(self.tag_places)) if self.needs_contact_totals else NOTHING
+        """What the score must know of customers."""
+        return self.of_relevance if self.needs_contact_totals else NOTHING
+
+    @property
+    def of_relevance(self) -> HistoryNeeds:
+        """What relevance must know of customers: whether they are in the segments that offers are tagged with."""
+        return HistoryNeeds(segments=tuple(self.tag_places))
 
     def score(self, state: State, propensity: Floats) -> Floats:
         """Return the priorities, shape (B, C)."""
