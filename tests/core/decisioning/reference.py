@@ -257,6 +257,8 @@ class _Decision(ObjectiveReference):
                 one.score = one.propensity * one.fit
                 if config["method"] == "formula":
                     one.score = self._prie(weights_of(config, one, self.catalogue), one) * one.fit
+            if config.get("maturityRamp") is not None:
+                one.score *= self._exposure(config["maturityRamp"], one)
 
     def _propensity(self, config: Thing, one: Candidate) -> float:
         key = model_of(config, one)

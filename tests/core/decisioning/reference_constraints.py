@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import date, datetime
+from statistics import NormalDist
 
 from tests.core.decisioning.plain_values import Candidate, Thing, instant, key_of, status_of
 from tests.core.decisioning.reference_policies import PolicyReference
@@ -131,17 +133,31 @@ class ConstraintReference(PolicyReference):
 
     # --- evidence
 
-    def _by_evidence(self, one: Candidate) -> float:
+    def _exposure(self, ramp: Thing, one: Candidate) -> float:
+        own, kin, on_channel, everything = self._levels(one)
+        answered = [rows for rows in (own, on_channel, kin, everything) if _answers(rows)]
+        if not answered:
+            return min(1.0, ramp.get("targetWidth", 0.2))
+        n, rate = _answers(answered[0]), _rate(answered[0])
+        z = NormalDist().inv_cdf((1 + ramp.get("confidence", 0.95)) / 2)
+        centre, spread = 1 + z * z / n, z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+        return min(1.0, ramp.get("targetWidth", 0.2) / (2 * spread / centre))
+
+    def _levels(self, one: Candidate) -> tuple[list[Thing], list[Thing], list[Thing], list[Thing]]:
         rows: list[Thing] = self.case.get("evidence", [])
-        own = [row for row in rows if row["offer"] == one.offer["id"]]
         category = one.offer.get("categoryId")
         kin = [offer["id"] for offer in self._all("offers") if category and offer.get("categoryId") == category]
-        levels = [
-            ([row for row in rows if row["offer"] in kin], 20),
-            ([row for row in rows if one.channel and row["channel"] == one.channel["id"]], 20),
-            (rows, 10),
-        ]
-        prior = next((_rate(found) for found, enough in levels if _answers(found) >= enough), 0.5)
+        return (
+            [row for row in rows if row["offer"] == one.offer["id"]],
+            [row for row in rows if row["offer"] in kin],
+            [row for row in rows if one.channel and row["channel"] == one.channel["id"]],
+            rows,
+        )
+
+    def _by_evidence(self, one: Candidate) -> float:
+        own, *levels = self._levels(one)
+        enough = zip(levels, (20, 20, 10), strict=True)
+        prior = next((_rate(found) for found, least in enough if _answers(found) >= least), 0.5)
         n = _answers(own)
         return _rate(own) if n >= 50 else (n * (_rate(own) if n else 0) + 10 * prior) / (n + 10)
 

@@ -37,6 +37,7 @@ class RankingWorld:
             if self.happens(2):
                 score |= {"method": "formula", "formula": self.pick(words.WEIGHTS), **self.strategy()}
             score |= self.maybe(4, "overrides", words.CHANNEL_MODELS)
+        score |= self.maybe(6, "maturityRamp", [{}, {"confidence": 0.8, "targetWidth": 0.4}])
         rank: Thing = {"method": self.pick(["topN", "diversity", "round_robin", "explore"])}
         if rank["method"] == "explore":
             rank |= self.pick(words.EXPLORATIONS)

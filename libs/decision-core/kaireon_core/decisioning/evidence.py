@@ -17,7 +17,9 @@ from kaireon_core.decisioning.counters import EvidenceRows, Ints
 from kaireon_core.decisioning.state import State
 
 DEFAULT_PROPENSITY = 0.5
-_OF_OFFER, _OF_CATEGORY, _OF_CHANNEL, _OF_ALL = 50, 20, 20, 10
+_OF_OFFER = 50
+# The levels of a prior, and how many answers each needs.
+_PRIORS = (("category", 20), ("channel", 20), ("everything", 10))
 _PRIOR_WEIGHT = 10
 
 
@@ -30,34 +32,42 @@ class EvidenceModel:
 
     def propensities(self, state: State) -> Floats:
         """Return the propensity of every candidate, (1, C): the same for every customer."""
-        rows, candidates = state.counters.evidence, self.candidates
-        offers, channels = len(candidates.catalogue.offers), len(candidates.catalogue.channels)
-        positive, total = _summed(rows, rows.offer, offers)
-        # Rows of offers that are not in the catalogue any more have no category.
-        of_category = np.append(self.category, 0)[rows.offer]
-        categories = int(self.category.max(initial=0)) + 1
-        n = total[candidates.offer]
-        own = _rate(positive, total)[candidates.offer]
-        prior = self._prior(state, (of_category, categories), (rows.channel, channels), rows)
+        levels = self._levels(state)
+        prior = np.full(len(self.candidates), DEFAULT_PROPENSITY)
+        for name, enough in reversed(_PRIORS):
+            positive, total = levels[name]
+            prior = np.where(total >= enough, _rate(positive, total), prior)
+        positive, n = levels["offer"]
+        own = _rate(positive, n)
         blended = (n * own + _PRIOR_WEIGHT * prior) / (n + _PRIOR_WEIGHT)
         return np.where(n >= _OF_OFFER, own, blended)[None, :]
 
-    def _prior(
-        self, state: State, by_category: tuple[Ints, int], by_channel: tuple[Ints, int], rows: EvidenceRows
-    ) -> Floats:
-        """Return the rate of the first of category, channel and everything that has enough answers, (C,)."""
-        candidates = self.candidates
-        positive, total = _summed(rows, *by_category)
-        category = self.category[candidates.offer]
-        is_category = (category > 0) & (total[category] >= _OF_CATEGORY)
-        of_category = _rate(positive, total)[category]
-        positive, total = _summed(rows, *by_channel)
+    def most_specific(self, state: State) -> tuple[Floats, Floats]:
+        """Return positive and all answers of the first of offer, channel, category, everything that has any, (C,)."""
+        levels = self._levels(state)
+        positive, total = np.zeros((2, len(self.candidates)))
+        for name in ("everything", "category", "channel", "offer"):
+            found, answers = levels[name]
+            positive, total = np.where(answers > 0, found, positive), np.where(answers > 0, answers, total)
+        return positive, total
+
+    def _levels(self, state: State) -> dict[str, tuple[Ints, Ints]]:
+        """Return positive and all answers of each candidate's offer, category and channel, and of everything, (C,)."""
+        rows, candidates = state.counters.evidence, self.candidates
+        catalogue = candidates.catalogue
         channel = candidates.channel if state.bare is None else np.where(state.bare, -1, candidates.channel)
-        is_channel = (channel >= 0) & (total[channel] >= _OF_CHANNEL)
-        of_channel = _rate(positive, total)[channel]
-        answers = int((rows.positive + rows.negative).sum())
-        of_all = int(rows.positive.sum()) / answers if answers >= _OF_ALL else DEFAULT_PROPENSITY
-        return np.where(is_category, of_category, np.where(is_channel, of_channel, of_all))
+        of_row = {
+            "offer": (rows.offer, len(catalogue.offers), candidates.offer),
+            # Rows of offers that are not in the catalogue any more have no category: 0 is none.
+            "category": (
+                np.append(self.category, 0)[rows.offer] - 1,
+                int(self.category.max(initial=0)),
+                self.category[candidates.offer] - 1,
+            ),
+            "channel": (rows.channel, len(catalogue.channels), channel),
+            "everything": (np.zeros(len(rows.offer), np.int64), 1, np.zeros(len(candidates), np.int64)),
+        }
+        return {name: _of_candidates(rows, *given) for name, given in of_row.items()}
 
 
 def compile_evidence(candidates: Candidates) -> EvidenceModel:
@@ -68,12 +78,14 @@ def compile_evidence(candidates: Candidates) -> EvidenceModel:
     return EvidenceModel(candidates=candidates, category=np.array(category, np.int64))
 
 
-def _summed(rows: EvidenceRows, groups: Ints, count: int) -> tuple[Ints, Ints]:
-    """Return positive and all answers of each group, (count + 1,); the last is that of the rows without one."""
+def _of_candidates(rows: EvidenceRows, groups: Ints, count: int, mine: Ints) -> tuple[Ints, Ints]:
+    """Return positive and all answers of each candidate's group, (C,); a candidate without one (-1) has none."""
     positive, total = np.zeros((2, count + 1), np.int64)
     np.add.at(positive, groups, rows.positive)
     np.add.at(total, groups, rows.positive + rows.negative)
-    return positive, total
+    # Where the rows without a group were added up.
+    positive[-1] = total[-1] = 0
+    return positive[mine], total[mine]
 
 
 def _rate(positive: Ints, total: Ints) -> Floats:

@@ -221,6 +221,13 @@ class ChampionChallenger(Config, frozen=True, kw_only=True):
     challengers: Annotated[list[Arm], Meta(max_length=20)] = []
 
 
+class MaturityRamp(Config, frozen=True, kw_only=True):
+    """How sure a rate of positive answers must be for full exposure: the width of its Wilson interval."""
+
+    confidence: Annotated[float, Meta(ge=0.5, lt=1)] = 0.95
+    target_width: Annotated[float, Meta(gt=0, le=1)] = 0.2
+
+
 class ScoreConfig(Config, frozen=True, kw_only=True):
     """`priority_weighted` needs no model; `propensity` and `formula` name the model whose score is the propensity.
 
@@ -235,6 +242,7 @@ class ScoreConfig(Config, frozen=True, kw_only=True):
     strategy_overrides: Annotated[list[StrategyOverride], Meta(max_length=100)] = []
     overrides: Annotated[list[ChannelModel], Meta(max_length=100)] = []
     champion_challenger: ChampionChallenger | None = None
+    maturity_ramp: MaturityRamp | None = None
 
 
 class Score(Node, frozen=True, kw_only=True, tag="score"):

@@ -12,6 +12,7 @@ from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.channel_models import with_channel_models
 from kaireon_core.decisioning.evidence import DEFAULT_PROPENSITY, compile_evidence
 from kaireon_core.decisioning.flow import Score, ScoreConfig
+from kaireon_core.decisioning.maturity import with_maturity
 from kaireon_core.decisioning.prie import compile_prie
 from kaireon_core.decisioning.scorer import Scorer
 from kaireon_core.decisioning.state import Stage, State
@@ -25,6 +26,12 @@ def compile_score(node: Score | None, candidates: Candidates, models: Mapping[st
     says that it is degraded.
     """
     config = node.config if node else ScoreConfig()
+    return with_maturity(
+        _compile_method(config, candidates, models), config.maturity_ramp, compile_evidence(candidates)
+    )
+
+
+def _compile_method(config: ScoreConfig, candidates: Candidates, models: Mapping[str, Model]) -> Stage:
     if config.method == "priority_weighted":
         return _priority_weighted(candidates)
     if config.model_key is None:
