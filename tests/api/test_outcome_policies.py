@@ -63,6 +63,29 @@ async def test_a_ban_each_offer_ends_on_its_day(shop: Shop) -> None:
     assert datetime.fromisoformat(rows[0]["expiresAt"]) == now + timedelta(days=1)
 
 
+async def test_a_ban_shows_whatever_came_first_the_outcome_or_the_policy(shop: Shop) -> None:
+    await shop.respond("k", creativeId="gold-mail", outcome="dismiss")
+    policy = await shop.policy("outcome_based", {**BANNED, "perOffer": True})
+    assert await shown(shop) == ["silver", "bronze"]
+
+    async def rows() -> list[tuple[str, str, bool]]:
+        found = (await shop.get("customers/c1/suppressions"))["data"]
+        return [(row["offerName"], row["reason"], row["isActive"]) for row in found]
+
+    assert await rows() == [("gold", "Suppressed 30d after dismiss", True)]
+    for change, expected in (
+        (
+            {"config": {**BANNED, "suppressForDays": 2, "perOffer": True}},
+            [("gold", "Suppressed 2d after dismiss", True)],
+        ),
+        ({"status": "paused"}, []),
+    ):
+        await shop.api.admin.put(f"/api/v1/contact-policies/{policy['id']}", json=change)
+        async with asyncio.timeout(1):
+            while await rows() != expected:
+                await asyncio.sleep(0.02)
+
+
 async def test_a_response_suppresses_the_category(shop: Shop) -> None:
     category = await shop.create("categories", name="Metals", key="metals")
     for offer in ("gold", "silver"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -21,11 +21,13 @@ from kaireon_application.customers.history import (
     SummaryQuery,
     Suppression,
 )
-from kaireon_application.customers.suppression import held_by_policies
+from kaireon_application.customers.suppression import bans_now, look_back_ms
 from kaireon_application.decisioning.snapshot import TenantSnapshot
 from kaireon_application.errors import InvalidInput
 from kaireon_application.platform.cursor import Offset, decode_cursor, encode_cursor
 
+# Bans are found among so many of a customer's latest interactions.
+_MOST_LOOKED_AT = 5_000
 Reference = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
@@ -129,14 +131,23 @@ async def _list_suppressions(call: Call[None]) -> Reply:
     parameters: SuppressionParameters = call.params
     engine = call.services.engine
     snapshot = await engine.snapshots.current(str(call.tenant_id))
-    stored = await engine.history.suppressions(call.tenant_id, call.path["id"], datetime.now(UTC))
-    found = held_by_policies(stored, snapshot.configuration.catalogue)
+    now = datetime.now(UTC)
+    stored = await engine.history.suppressions(call.tenant_id, call.path["id"], now)
+    done = await _done_since(call, now - timedelta(milliseconds=look_back_ms(snapshot)))
+    found = bans_now(stored, done, snapshot, now)
     after = decode_cursor(parameters.cursor, Offset)
     start = after.count if after else 0
     end = start + parameters.limit
     cursor = encode_cursor(Offset(count=end) if end < len(found) else None)
     pagination = Pagination(total=len(found), limit=parameters.limit, has_more=cursor is not None, next_cursor=cursor)
     return Reply(content=SuppressionList(data=found[start:end], pagination=pagination))
+
+
+async def _done_since(call: Call[None], since: datetime) -> list[Interaction]:
+    """Return the latest that a customer did or was shown since an instant."""
+    query = HistoryQuery(limit=_MOST_LOOKED_AT, customer_id=call.path["id"], since=since)
+    page = await call.services.engine.history.interactions(call.tenant_id, query)
+    return [one for one in page.interactions if one.outcome_type_key is not None]
 
 
 def _id(snapshot: TenantSnapshot, collection: str, reference: str | None) -> UUID | None:
