@@ -110,7 +110,12 @@ _EVERYTHING: Case = {
 }
 
 
+def all_reasons() -> set[tuple[str, str]]:
+    """Return (stage, type) of every reason that there is."""
+    return {(reason.stage, reason.type) for reason in compile_case(_EVERYTHING).reasons}
+
+
 def test_every_reason_is_documented() -> None:
-    reasons = {(reason.stage, reason.type) for reason in compile_case(_EVERYTHING).reasons}
+    reasons = all_reasons()
     rows = _table((_PAGES / "reasons.md").read_text(encoding="utf-8"))
     assert {(stage.strip("`"), type_.strip("`")) for stage, type_, *_ in rows} == reasons
