@@ -23,8 +23,7 @@ class _Shown:
     is_implicit: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a chosen candidate stands in an answer, and how it came there."""
 
     rank: int
