@@ -109,7 +109,7 @@ class ConstraintReference(PolicyReference):
     def _guardrails(self) -> None:
         left = [one for one in self.candidates if one.why is None]
         offers = {one.offer["id"]: one.offer for one in left}
-        best = {id_: max(one.score for one in left if one.offer["id"] == id_) for id_ in offers}
+        best = {id_: round(max(one.score for one in left if one.offer["id"] == id_), 12) for id_ in offers}
         for guardrail in self._active_guardrails() if left else []:
             is_hard = guardrail.get("severity", "hard") == "hard"
             if is_hard and not self._is_so(guardrail["expressionAst"], offers, best):

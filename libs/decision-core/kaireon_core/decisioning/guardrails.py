@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kaireon_core.catalog.document import Document
 from kaireon_core.column import Floats, Mask, any_in
 from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.rank import DECIMALS
 from kaireon_core.decisioning.reasons import LegendBuilder
 from kaireon_core.decisioning.state import Stage, State
 from kaireon_core.problems import Problem
@@ -148,7 +149,8 @@ def compile_guardrails(candidates: Candidates, legend: LegendBuilder) -> Stage:
         assert state.score is not None  # noqa: S101 - the score stage has run
         score = np.where(state.alive, state.score, -np.inf)
         left = np.logical_or.reduceat(state.alive, starts, axis=1)
-        best = np.maximum.reduceat(score, starts, axis=1)
+        # As in ranking: what differs by less has the same score.
+        best = np.maximum.reduceat(score, starts, axis=1).round(DECIMALS)
         found = OfferSet(left=left, category=category, values={**constant, "Score": best})
         for guardrail in guardrails:
             guardrail.apply(state, found)
