@@ -19,7 +19,7 @@ from kaireon_core.decisioning.counters import Counters, EvidenceRows
 from kaireon_core.decisioning.decide import Decisions, Facts, decide
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
-from kaireon_core.decisioning.request import DecisionRequest, Routing
+from kaireon_core.decisioning.request import DecisionRequest, PlacementAsk, Routing
 from kaireon_core.learning.compile import compile_model
 from kaireon_core.table import CustomerFacts
 
@@ -64,6 +64,9 @@ class Outcome:
     properties: list[dict[str, Any]]
     # With which probability each pick was put at its rank.
     probabilities: list[float]
+    # With several placements: where each pick goes, and which channels were emptied.
+    placements: list[str] | None
+    coupling: list[str]
 
 
 def document(written: dict[str, Any]) -> Document:
@@ -99,6 +102,7 @@ def compile_case(case: Case) -> CompiledFlow:
         models,
         zone=ZoneInfo(case.get("timezone", "UTC")),
         max_offers=case.get("maxOffers", 100),
+        coupling=case.get("coupling"),
     )
 
 
@@ -116,8 +120,14 @@ def request_of(case: Case) -> DecisionRequest:
         now_ms=instant_ms(written["now"]),
         limit=written.get("limit", 5),
         routing=Routing(
-            channel=written.get("channel"), channel_id=written.get("channelId"), placement=written.get("placement")
+            channel=written.get("channel"),
+            channel_id=written.get("channelId"),
+            placement=written.get("placement"),
+            placements=tuple(
+                PlacementAsk(name=one["name"], slots=one.get("slots")) for one in written.get("placements", ())
+            ),
         ),
+        deduplicate=written.get("deduplicate", False),
         excluded_offers=frozenset(written.get("excludeOffers", ())),
         excluded_creatives=frozenset(written.get("excludeCreatives", ())),
     )
@@ -243,6 +253,13 @@ def outcome(flow: CompiledFlow, decisions: Decisions, customer: int) -> Outcome:
         probabilities=[1.0] * len(decisions.picks[customer])
         if decisions.probabilities is None
         else decisions.probabilities[customer].tolist(),
+        placements=None
+        if decisions.placed is None
+        else [cell.placement.id if cell.placement else cell.name for cell in decisions.placed[customer]],
+        coupling=[
+            flow.candidates.catalogue.channels[place].id
+            for place in ([] if decisions.emptied is None else decisions.emptied[customer])
+        ],
         properties=[{} for _ in decisions.picks[customer]]
         if decisions.properties is None
         else decisions.properties[customer],

@@ -19,13 +19,12 @@ from tests.core.decisioning.plain_values import (
     instant,
     is_named,
     key_of,
-    name_of,
     readable_instant,
     status_of,
 )
-from tests.core.decisioning.reference_explore import policy_of
 from tests.core.decisioning.reference_flow import in_order, without_calls
-from tests.core.decisioning.reference_objectives import ObjectiveReference, composite, places
+from tests.core.decisioning.reference_objectives import composite, places
+from tests.core.decisioning.reference_placements import PlacingReference, cells_of
 from tests.core.decisioning.reference_strategy import model_of, profile_weights, weights_of
 
 
@@ -36,7 +35,7 @@ def decide(case: Case, customer: Thing) -> Outcome:
 # --- the decision -------------------------------------------------------------------------------------------------
 
 
-class _Decision(ObjectiveReference):
+class _Decision(PlacingReference):
     def __init__(self, case: Case, customer: Thing) -> None:
         super().__init__(case, customer)
         written: list[Thing] = case["flow"]["nodes"]
@@ -70,13 +69,8 @@ class _Decision(ObjectiveReference):
         scores = {one.row: one.score for one in scored}
         if self._active_guardrails():
             self._stage("guardrails", self._guardrails)
-        ranked, picks = list[Candidate](), list[Candidate]()
-        self._stage("rank", lambda: ranked.extend(self._rank(self._config("rank"))))
-        for formula in self._hooked("post_rank"):
-            self._stage("post_rank", partial(self._mask, formula))
-        ranked = [one for one in ranked if one.why is None]
-        chances = list[float]()
-        self._stage("response", lambda: picks.extend(self._fill(ranked, chances)))
+        answer = self._answer(cells_of(self.nodes, self.request, self.catalogue))
+        picks = answer.picks
         return Outcome(
             picks=[(one.offer["id"], one.creative["id"] if one.creative else None) for one in picks],
             dropped={one.row: one.why for one in self.candidates if one.why},
@@ -84,7 +78,9 @@ class _Decision(ObjectiveReference):
             funnel=self.funnel,
             is_degraded=self.is_degraded,
             properties=[self._properties(one) for one in picks],
-            probabilities=chances,
+            probabilities=answer.chances,
+            placements=answer.placements,
+            coupling=answer.coupling,
         )
 
     def _narrow(self, nodes: list[Thing], steps: dict[str, Callable[[Thing], None]]) -> None:
@@ -122,10 +118,6 @@ class _Decision(ObjectiveReference):
             )
             for creative in creatives
         ]
-
-    def _config(self, type_: str) -> Thing:
-        configs: list[Thing] = [node.get("config", {}) for node in self.nodes if node["type"] == type_]
-        return configs[0] if configs else {}
 
     # --- narrowing
 
@@ -194,9 +186,13 @@ class _Decision(ObjectiveReference):
         return None if self._is_placed(one.placement, mode) else "placement"
 
     def _is_placed(self, placement: Thing | None, mode: str) -> bool:
+        asked = [one["name"] for one in self.request.get("placements", [])]
+        if asked and mode != "none":
+            return any(self._is_at(placement, name, mode) for name in asked)
         wanted = self.request.get("placement")
-        if wanted is None or mode == "none":
-            return True
+        return wanted is None or mode == "none" or self._is_at(placement, wanted, mode)
+
+    def _is_at(self, placement: Thing | None, wanted: str, mode: str) -> bool:
         if placement is None:
             return mode == "any"
         if any(is_named(one, [wanted]) for one in self._all("placements")):
@@ -303,80 +299,3 @@ class _Decision(ObjectiveReference):
             is_low = config.get("floor") is not None and round(one.score, 12) < config["floor"]
             if is_low and not self._is_mandatory(one.offer):
                 self._drop(one, "floor")
-
-    def _rank(self, config: Thing) -> list[Candidate]:
-        best = list[Candidate]()
-        for offer in self._all("offers"):
-            mine = [one for one in self._alive() if one.offer is offer]
-            mine.sort(key=_creative_order)
-            best += mine[:1]
-            for one in mine[1:]:
-                self._drop(one, "other_creative")
-        best.sort(key=lambda one: (-round(one.score, 12), -one.priority, [ord(c) for c in key_of(one.offer)]))
-        mandatory = [one for one in best if self._is_mandatory(one.offer)]
-        return mandatory + self._arranged(config, [one for one in best if one not in mandatory])
-
-    def _arranged(self, config: Thing, best: list[Candidate]) -> list[Candidate]:
-        if config.get("method", "topN") in ("topN", "explore"):
-            return best
-        if config["method"] == "round_robin":
-            return _in_turn(best)
-        first, rest, seen = list[Candidate](), list[Candidate](), list[str | None]()
-        for one in best:
-            category = one.offer.get("categoryId")
-            (first if seen.count(category) < config.get("maxPerCategory", 1) else rest).append(one)
-            seen.append(category)
-        return first + rest
-
-    def _fill(self, ranked: list[Candidate], chances: list[float]) -> list[Candidate]:
-        limits = [self.request.get("limit", 5), self.case.get("maxOffers", 100)]
-        limits.append(self._config("rank").get("maxCandidates") or limits[0])
-        picks = list[Candidate]()
-        is_drawn = self._config("rank").get("method") == "explore"
-        if is_drawn:
-            self._draw(ranked, min(limits), picks, chances)
-        for one in ranked:
-            if one in picks:
-                continue
-            breaking, is_full = self._breaking(picks, one), is_drawn or len(picks) == min(limits)
-            if breaking and (is_drawn or not is_full):
-                self._drop(one, breaking[0]["ruleType"], breaking[0] if "id" in breaking[0] else None)
-            elif is_full:
-                self._drop(one, "limit")
-            else:
-                picks.append(one)
-                chances.append(1.0)
-        return picks
-
-    def _draw(self, ranked: list[Candidate], limit: int, picks: list[Candidate], chances: list[float]) -> None:
-        policy = policy_of(self._config("rank"), self.customer.get("seed", 0))
-        while len(picks) < limit:
-            free = [one for one in ranked if one not in picks and not self._breaking(picks, one)]
-            if not free:
-                break
-            first = [one for one in free if self._is_mandatory(one.offer)]
-            chosen, chance = (first[0], 1.0) if first else policy(free, len(picks) + 1)
-            picks.append(chosen)
-            chances.append(chance)
-
-    def _breaking(self, picks: list[Candidate], one: Candidate) -> list[Thing]:
-        return [policy for policy, breaks in self.limits if breaks(picks, one)]
-
-
-def _creative_order(one: Candidate) -> tuple[float, float, str, str]:
-    creative = one.creative
-    return (
-        -round(one.score, 12),
-        -one.weight,
-        name_of(creative) if creative else "",
-        creative["id"] if creative else "",
-    )
-
-
-def _in_turn(best: list[Candidate]) -> list[Candidate]:
-    """One of each category in turn; dicts keep the order in which the categories come first."""
-    by_category = dict[str | None, list[Candidate]]()
-    for one in best:
-        by_category.setdefault(one.offer.get("categoryId"), []).append(one)
-    rounds = max((len(group) for group in by_category.values()), default=0)
-    return [group[turn] for turn in range(rounds) for group in by_category.values() if turn < len(group)]

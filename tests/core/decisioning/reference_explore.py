@@ -25,9 +25,11 @@ def _mix(number: int) -> int:
     return number ^ (number >> 31)
 
 
-def policy_of(config: Thing, seed: int) -> Policy:
+def policy_of(config: Thing, seed: int, seeds: dict[int, int] | None = None) -> Policy:
+    """`seeds` are those of candidates, by identity, that are drawn for a placement."""
+
     def drawn(one: Candidate) -> float:
-        return uniform(seed, f"offer:{one.offer['id']}")
+        return uniform((seeds or {}).get(id(one), seed), f"offer:{one.offer['id']}")
 
     def logit(one: Candidate) -> float:
         return min(1e300, max(-1e300, round(one.score, 12) / config["temperature"]))

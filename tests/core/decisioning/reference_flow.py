@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.core.decisioning.plain_values import Thing
 
-_PHASES = {"score": 2, "optimize": 2, "rank": 2, "compute": 3, "set_properties": 3, "response": 3}
+_PHASES = {"score": 2, "optimize": 2, "rank": 2, "group": 2, "compute": 3, "set_properties": 3, "response": 3}
 _HOOK_PHASES = {"pre_score": 1, "score_override": 2, "post_rank": 2}
 
 

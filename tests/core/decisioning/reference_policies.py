@@ -196,7 +196,7 @@ class PolicyReference:
             group = self._group(config)
 
             def is_second(picks: list[Candidate], one: Candidate) -> bool:
-                others = [pick for pick in picks if pick.offer in group and pick.offer is not one.offer]
+                others = [pick for pick in picks if pick.offer in group]
                 return one in bound and one.offer in group and bool(others)
 
             return [is_second]

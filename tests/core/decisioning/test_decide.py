@@ -29,6 +29,7 @@ def test_law_the_engine_decides_as_the_reference_does(case: Case) -> None:
         assert mine.dropped == theirs.dropped
         assert mine.picks == theirs.picks
         assert mine.funnel == theirs.funnel
+        assert (mine.placements, sorted(mine.coupling)) == (theirs.placements, sorted(theirs.coupling))
         assert mine.probabilities == pytest.approx(theirs.probabilities, rel=1e-9, abs=1e-12)
         assert mine.is_degraded == theirs.is_degraded
         assert mine.scores == pytest.approx(theirs.scores, rel=0, abs=1e-12)
@@ -67,6 +68,8 @@ def _bytes_of(decisions: Decisions, customer: int) -> list[bytes]:
     rows = [np.broadcast_to(1.0 if one is None else one, shape)[customer] for one in columns]
     bare = np.broadcast_to(False if decisions.bare is None else decisions.bare, shape)[customer]
     drawn = np.ones(0) if decisions.probabilities is None else decisions.probabilities[customer]
+    cells = [] if decisions.placed is None else [cell.seed for cell in decisions.placed[customer]]
+    drawn = np.append(drawn, cells)
     return [one.tobytes() for one in (decisions.picks[customer], decisions.reasons[customer], drawn, bare, *rows)]
 
 

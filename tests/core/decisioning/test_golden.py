@@ -31,6 +31,8 @@ def _check(outcome: Outcome, expected: dict[str, Any]) -> None:
         assert scores == pytest.approx(expected["scores"], rel=0, abs=1e-12)
     if "probabilities" in expected:
         assert outcome.probabilities == pytest.approx(expected["probabilities"], rel=0, abs=1e-12)
+    assert outcome.placements == expected.get("placements")
+    assert outcome.coupling == expected.get("coupling", [])
     if "properties" in expected:
         assert outcome.properties == expected["properties"]
     if "funnel" in expected:

@@ -47,6 +47,7 @@ class RankingWorld:
             *optimize,
             {"id": "score", "type": "score", "config": score},
             {"id": "rank", "type": "rank", "config": rank},
+            *self.group(rank),
             {"id": "response", "type": "response"},
         ]
 
@@ -54,6 +55,25 @@ class RankingWorld:
         weights = {"weights": {name: self.pick([0.2, 0.5, 1]) for name in [*self.some(words.OBJECTIVES, 4), "fatigue"]}}
         given = self.pick([weights, weights, {"profileKey": self.pick(words.PROFILE_NAMES)}])
         return {**given, "method": self.pick(["weighted_sum", "tchebycheff"]), **self.maybe(3, "floor", [0, 0.3, 0.75])}
+
+    def group(self, rank: Thing) -> list[Thing]:
+        if not self.happens(4):
+            return []
+        names = dict.fromkeys(self.pick(["p0", "kp1", "p2", "gone"]) for _ in range(self.pick([1, 2, 3])))
+        config: Thing = {
+            "placements": [{"placementId": name, **self.maybe(2, "slots", [1, 2])} for name in names],
+            "method": "greedy" if rank["method"] == "explore" else self.pick(["greedy", "optimal", "optimal"]),
+            **self.maybe(4, "uniqueOffer", [False]),
+        }
+        return [{"id": "group", "type": "group", "config": config}]
+
+    def placements(self) -> Thing:
+        """Return one placement to ask for, several, or none."""
+        if not self.happens(4):
+            return self.maybe(3, "placement", ["kp0", "banner", "nowhere"])
+        names = dict.fromkeys(self.pick(["p0", "kp1", "p2", "banner", "nowhere"]) for _ in range(self.pick([1, 2, 3])))
+        asked = [{"name": name, **self.maybe(2, "slots", [1, 2, 3])} for name in names]
+        return {"placements": asked, "deduplicate": self.happens(2)}
 
     def strategy(self) -> Thing:
         overrides = self.some(words.STRATEGY_OVERRIDES, 2)

@@ -61,7 +61,7 @@ class _World(RankingWorld):
             "offers": offers,
             "creatives": self.creatives,
             "channels": [self.channel(id_) for id_ in ("ch0", "ch1", "ch2")],
-            "placements": [{"id": id_, "key": f"k{id_}", "slotType": "banner"} for id_ in ("p0", "p1")],
+            "placements": [self.placement(id_) for id_ in ("p0", "p1", "p2")],
             "categories": [
                 {"id": id_, "key": f"k{id_}", "customFields": self.custom_fields()} for id_ in words.CATEGORIES
             ],
@@ -93,7 +93,12 @@ class _World(RankingWorld):
         }
 
     def channel(self, id_: str) -> Thing:
-        return {"id": id_, "status": self.status(), "channelType": self.pick(words.CHANNEL_TYPES)}
+        coupling = self.maybe(2, "couplingMode", ["atomic", "atomic", "partial"])
+        return {"id": id_, "status": self.status(), "channelType": self.pick(words.CHANNEL_TYPES), **coupling}
+
+    def placement(self, id_: str) -> Thing:
+        where = {"slotType": self.pick(["banner", "banner", "card"]), **self.maybe(3, "maxSlots", [1, 2])}
+        return {"id": id_, "key": f"k{id_}", "channelId": self.pick(["ch0", "ch1", "gone"]), **where}
 
     def creative(self, id_: str) -> Thing:
         return {
@@ -101,7 +106,7 @@ class _World(RankingWorld):
             "name": self.pick(["same", "other"]),
             "offerId": self.pick(self.offers),
             "channelId": self.pick(["ch0", "ch1", "ch2"]),
-            "placementId": self.pick(["p0", "p1", None]),
+            "placementId": self.pick(["p0", "p1", "p1", "p2", None]),
             "status": self.status(),
             "weight": self.pick([0, 50, 100, 100]),
             "made": self.instant(),
@@ -304,7 +309,7 @@ class _World(RankingWorld):
             "limit": self.chance.randint(1, 5),
             **self.maybe(5, "channel", [*words.CHANNEL_TYPES, "sms"]),
             **self.maybe(12, "channelId", ["ch0", "nowhere"]),
-            **self.maybe(3, "placement", ["kp0", "banner", "nowhere"]),
+            **self.placements(),
             **self.maybe(12, "excludeOffers", [["o0"]]),
             **self.maybe(4, "excludeCreatives", [["cr0", "cr2"]]),
         }
@@ -354,6 +359,7 @@ class _World(RankingWorld):
             "models": {"card": self.card(), "other": self.card()},
             "flow": flow,
             "flows": flows,
+            **self.maybe(4, "coupling", ["atomic", "partial"]),
             "request": self.request(),
             "customers": [self.customer() for _ in range(customers or self.chance.randint(1, 4))],
         }

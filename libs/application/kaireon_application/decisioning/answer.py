@@ -32,6 +32,7 @@ def build_answer(
         meta=_debug_meta(snapshot, live, decided) if request.debug else live.meta,
         control_group=True if decided.variant.is_control else msgspec.UNSET,
         degraded_scoring=True if decided.is_degraded else msgspec.UNSET,
+        channel_coupling=decided.coupling(live) or msgspec.UNSET,
     )
 
 

@@ -31,7 +31,7 @@ from kaireon_application.experimentation.variant import (
 )
 from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.decide import Decisions, Facts, decide
-from kaireon_core.decisioning.request import DecisionRequest, Routing
+from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_runtime.catalogue import (
     DECISION_DELIVERY,
     DECISION_LATENCY,
@@ -89,6 +89,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             request.channel,
             request.channel_id,
             request.placement,
+            request.routing.placements,
+            request.deduplicate,
             request.debug,
             tuple(request.exclude_offers),
             tuple(request.exclude_creatives),
@@ -296,7 +298,8 @@ def _decision_request(request: RecommendRequest, now_ms: int) -> DecisionRequest
     return DecisionRequest(
         now_ms=now_ms,
         limit=request.limit,
-        routing=Routing(channel=request.channel, channel_id=request.channel_id, placement=request.placement),
+        routing=request.routing,
+        deduplicate=request.deduplicate,
         excluded_offers=frozenset(request.exclude_offers),
         excluded_creatives=frozenset(request.exclude_creatives),
     )

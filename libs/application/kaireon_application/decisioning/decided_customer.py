@@ -9,7 +9,7 @@ from kaireon_application.decisioning.facts import CustomerRecord
 from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.items import Standing
 from kaireon_application.decisioning.snapshot import LiveFlow
-from kaireon_application.decisioning.wire import DecisionItem
+from kaireon_application.decisioning.wire import CoupledChannel, DecisionItem
 from kaireon_application.experimentation.variant import AS_PUBLISHED, Variant
 from kaireon_application.platform.identity import new_ids
 from kaireon_core.column import row_of
@@ -87,6 +87,18 @@ class DecidedCustomer:
         found = self.decisions.guardrails
         return [one.key for one, failing in found if one.body.get("severity") == "soft" and failing[self.index]]
 
+    def coupling(self, live: LiveFlow) -> list[CoupledChannel]:
+        """Return the channels that were emptied."""
+        emptied = self.decisions.emptied
+        return [] if emptied is None else [live.coupled(place, self.request) for place in emptied[self.index]]
+
+    def placement_of(self, rank: int) -> str | None:
+        """Return the placement that the offer at a rank goes to, None where that is its creative's own."""
+        if self.decisions.placed is None:
+            return None
+        placement = self.decisions.placed[self.index][rank - 1].placement
+        return None if placement is None else placement.id
+
     def alone(self, live: LiveFlow) -> Facts:
         """Return what the decision was made from as that of one customer: for explanations."""
         return Facts(
@@ -112,6 +124,7 @@ class DecidedCustomer:
                     propensity=None if propensities is None else float(propensities[candidate]),
                     selection_probability=1.0 if self.probabilities is None else self.probabilities[rank - 1],
                     is_mandatory=mandatory is not None and bool(mandatory[candidate]),
+                    placement_id=self.placement_of(rank),
                 ),
                 is_bare=is_bare,
                 properties=_NO_PROPERTIES if properties is None else properties[self.index][rank - 1],

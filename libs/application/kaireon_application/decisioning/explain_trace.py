@@ -202,7 +202,7 @@ def detail(trace: StoredTrace) -> TraceDetail:
         ranking_results=[one for one in dropped if one.stage in _CONTEST],
         scoring_results=scored,
         selected_offers=[one for one in scored if one.rank is not None],
-        channel_coupling=[],
+        channel_coupling=content.coupling,
         experiment_assignment=assignment_of(content.experiment_key, content.variant),
         control_group=content.variant == CONTROL,
         guardrail_warnings=content.warnings,
@@ -287,14 +287,14 @@ def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
     scores = scores_of(content, scored)
     propensities = None if content.propensities is None else floats_of(content.propensities, scored)
     fits = np.ones(len(scores)) if content.fits is None else floats_of(content.fits, scored)
-    rank_of = {candidate: rank for rank, candidate in enumerate(content.picks, 1)}
-    rows = np.flatnonzero(scored).tolist()
-    rows.sort(key=lambda row: (rank_of.get(row, len(rows) + 1), -scores[row], row))
+    chosen: list[tuple[int, int | None]] = [(row, rank) for rank, row in enumerate(content.picks, 1)]
+    others: list[int] = np.flatnonzero(scored & ~np.isin(np.arange(len(scored)), content.picks)).tolist()
+    others.sort(key=lambda row: (-scores[row], row))
     return [
         ScoringResult(
-            **msgspec.structs.asdict(shown(trace, row)),
-            rank=rank_of.get(row),
-            selection_probability=_chance(content, rank_of.get(row)),
+            **{**msgspec.structs.asdict(shown(trace, row)), **_placement(content, rank)},
+            rank=rank,
+            selection_probability=_chance(content, rank),
             mandatory=row in (content.mandatory or ()),
             score=float(scores[row]),
             propensity=None if propensities is None else float(propensities[row]),
@@ -304,8 +304,14 @@ def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
             shadow_scores={},
             explanation=_explain(scores[row], propensities, fits, row),
         )
-        for row in rows
+        for row, rank in (*chosen, *((row, None) for row in others))
     ]
+
+
+def _placement(content: TraceContent, rank: int | None) -> dict[str, Any]:
+    """Return where a choice went, nothing where that is its creative's own placement."""
+    placement = None if rank is None or content.placements is None else content.placements[rank - 1]
+    return {} if placement is None else {"placement_id": placement}
 
 
 def _chance(content: TraceContent, rank: int | None) -> float | None:

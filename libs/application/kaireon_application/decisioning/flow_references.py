@@ -7,7 +7,17 @@ from typing import Any, TypeAlias, cast, get_args
 
 from kaireon_application.catalog.channel import ChannelType
 from kaireon_application.catalog.entities import Entity, EntityReader
-from kaireon_core.decisioning.flow import ContactPolicyNode, Enrich, Flow, Node, Optimize, Qualify, Score, ScoreConfig
+from kaireon_core.decisioning.flow import (
+    ContactPolicyNode,
+    Enrich,
+    Flow,
+    Group,
+    Node,
+    Optimize,
+    Qualify,
+    Score,
+    ScoreConfig,
+)
 from kaireon_core.decisioning.objectives import prie_weights
 from kaireon_core.problems import Problem
 
@@ -83,12 +93,18 @@ def _of_optimize(config: Any) -> Iterator[Named]:
         yield "ranking_profile", config.profile_key, "profileKey"
 
 
+def _of_group(config: Any) -> Iterator[Named]:
+    for place, one in enumerate(config.placements):
+        yield "placement", one.placement_id, f"placements[{place}].placementId"
+
+
 _READERS: dict[type[Node], Callable[[Any], Iterator[Named]]] = {
     Enrich: _of_enrich,
     Qualify: _of_qualify,
     ContactPolicyNode: _of_contact_policy,
     Score: _of_score,
     Optimize: _of_optimize,
+    Group: _of_group,
 }
 
 

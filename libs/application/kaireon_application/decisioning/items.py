@@ -31,6 +31,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     propensity: float | None
     selection_probability: float
     is_mandatory: bool
+    # Where it goes, None where that is its creative's own placement.
+    placement_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -57,8 +59,11 @@ class ItemWriter:
     ) -> DecisionItem:
         """Return the item of a chosen candidate; the flow's `properties` stand over the creative's variables."""
         shown = self._of(candidate, is_bare)
+        parts: dict[str, Any] = shown.parts
+        if standing.placement_id is not None:
+            parts = parts | dict[str, Any](placement_id=standing.placement_id)
         return DecisionItem(
-            **shown.parts,
+            **parts,
             rank=standing.rank,
             score=standing.score,
             propensity=standing.propensity,

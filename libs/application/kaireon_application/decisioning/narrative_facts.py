@@ -32,6 +32,11 @@ class NarrativeFacts:
     model_type: str | None
 
     @property
+    def chosen_candidates(self) -> int:
+        """How many candidates were chosen; one may stand in several placements."""
+        return len({(one.offer_id, one.creative_id) for one in self.chosen})
+
+    @property
     def missed_offers(self) -> int:
         """How many offers are not in the answer."""
         return sum(one.offers for one in self.missed)

@@ -47,9 +47,9 @@ def tell_regulator(facts: NarrativeFacts, words: Words) -> Told:
     scoring = [say["priority"]] if facts.model_key is None else [_model(facts, words)]
     scoring += [*_variant(facts, say), *([say["degraded"]] if trace.degraded_scoring else [])]
     chosen = [line for one in facts.chosen for line in _chosen(one, words)] or [say["empty"]]
-    total = say["sum"].format(chosen=len(facts.chosen), candidates=trace.candidate_count, dropped=dropped)
+    total = say["sum"].format(chosen=facts.chosen_candidates, candidates=trace.candidate_count, dropped=dropped)
     text = "\n".join([*head, *_stages(facts, words), *scoring, *chosen, total])
-    return Told(text=text, completeness=_share(len(facts.chosen) + dropped, trace.candidate_count))
+    return Told(text=text, completeness=_share(facts.chosen_candidates + dropped, trace.candidate_count))
 
 
 def _share(told: int, of: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -134,16 +135,19 @@ def _summaries(impressions: Sequence[InteractionRow], at: datetime, snapshot: Te
     if not impressions:
         return []
     day = at.astimezone(snapshot.zone).date().isoformat()
-    return [_summary(row, day) for row in impressions]
+    # What stands in several placements of one answer is one row of the summaries.
+    shown = Counter((row.offer_id, row.creative_id, row.channel_id) for row in impressions)
+    last = {(row.offer_id, row.creative_id, row.channel_id): row for row in impressions}
+    return [_summary(last[place], day, times) for place, times in shown.items()]
 
 
-def _summary(row: InteractionRow, day: str) -> SummaryRow:
+def _summary(row: InteractionRow, day: str, times: int) -> SummaryRow:
     return SummaryRow(
         day=day,
         offer_id=row.offer_id,
         creative_id=row.creative_id,
         channel_id=row.channel_id,
-        impressions=1,
+        impressions=times,
         last_contact_ms=row.occurred_at_ms,
         outcome_key=IMPRESSION,
         direction="outbound",

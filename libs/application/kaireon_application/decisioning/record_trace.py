@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 import kaireon_core
@@ -48,6 +49,8 @@ def content_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustome
         picks=decided.picks,
         selection=decided.probabilities,
         mandatory=None if decisions.mandatory is None else _mandatory(decided, decisions.mandatory),
+        placements=_placements(decided),
+        coupling=msgspec.to_builtins(decided.coupling(live)),
         is_degraded=decided.is_degraded,
         request=write_request(decided),
         facts={**write_facts(decided), **write_counters(live.compiled, decisions.counters)},
@@ -61,6 +64,12 @@ def content_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustome
 
 def _mandatory(decided: DecidedCustomer, mandatory: Mask) -> list[int]:
     return [candidate for candidate in decided.picks if mandatory[candidate]]
+
+
+def _placements(decided: DecidedCustomer) -> list[str | None] | None:
+    if decided.decisions.placed is None:
+        return None
+    return [decided.placement_of(rank) for rank in range(1, len(decided.picks) + 1)]
 
 
 def _is_score_own(decisions: Decisions) -> bool:

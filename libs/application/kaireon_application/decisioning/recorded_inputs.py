@@ -9,11 +9,11 @@ import msgspec
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.facts import CustomerRecord, History
 from kaireon_application.decisioning.trace import TraceContent
-from kaireon_core.decisioning.request import DecisionRequest, Routing
+from kaireon_core.decisioning.request import DecisionRequest, PlacementAsk, Routing
 from kaireon_core.table import CustomerFacts
 
 # What the engine itself is asked, beside the fields of `request.X`.
-_ASKED = frozenset({"nowMs", "excludeOffers", "excludeCreatives"})
+_ASKED = frozenset({"nowMs", "excludeOffers", "excludeCreatives", "placements", "deduplicate"})
 
 
 class RecordedInputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +32,17 @@ def write_request(decided: DecidedCustomer) -> dict[str, Any]:
         "limit": decided.request.limit,
         "excludeOffers": sorted(decided.request.excluded_offers),
         "excludeCreatives": sorted(decided.request.excluded_creatives),
+        **_write_placements(decided.request),
         **decided.facts.request,
     }
+
+
+def _write_placements(request: DecisionRequest) -> dict[str, Any]:
+    """Return the placements where several were asked for."""
+    if not request.routing.placements:
+        return {}
+    asked = [{"placement": one.name, "slots": one.slots} for one in request.routing.placements]
+    return {"placements": asked, "deduplicate": request.deduplicate}
 
 
 def write_facts(decided: DecidedCustomer) -> dict[str, Any]:
@@ -77,8 +86,14 @@ def read_inputs(content: TraceContent) -> RecordedInputs:
             now_ms=request["nowMs"],
             limit=request["limit"],
             routing=Routing(
-                channel=request["channel"], channel_id=request["channelId"], placement=request["placement"]
+                channel=request["channel"],
+                channel_id=request["channelId"],
+                placement=request["placement"],
+                placements=tuple(
+                    PlacementAsk(name=one["placement"], slots=one["slots"]) for one in request.get("placements", ())
+                ),
             ),
+            deduplicate=request.get("deduplicate", False),
             excluded_offers=frozenset(request["excludeOffers"]),
             excluded_creatives=frozenset(request["excludeCreatives"]),
         ),

@@ -19,12 +19,13 @@ from kaireon_application.decisioning.libraries import installed_libraries
 from kaireon_application.decisioning.metric_query import metric_queries
 from kaireon_application.decisioning.stored_segments import StoredSegment, stored_segments
 from kaireon_application.decisioning.trace import TraceCodec
-from kaireon_application.decisioning.wire import DecisionMeta
+from kaireon_application.decisioning.wire import CoupledChannel, DecisionMeta
 from kaireon_application.experimentation.variant import CONTROL, Split, split_of, variant_flow
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.compile import CompiledFlow, Needs, ScoringModel, compile_flow
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.reasons import Reason, StageSpan
+from kaireon_core.decisioning.request import DecisionRequest
 
 _LEGEND_COMPRESSION = 6
 
@@ -53,6 +54,7 @@ class PublishedFlow(msgspec.Struct, frozen=True, kw_only=True):
     flow: Flow
     published_at: str
     is_default: bool = False
+    coupling_override: str | None = None
 
 
 class FlowRoute(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -155,6 +157,17 @@ class LiveFlow:
     is_stored: bool = False
     # Its forms for variants, made when they are first asked for.
     variants: dict[str, LiveFlow] = field(default_factory=dict[str, Any])
+
+    def coupled(self, channel: int, request: DecisionRequest) -> CoupledChannel:
+        """Return what is said of a channel (its place in the catalogue) whose placements were emptied."""
+        document = self.compiled.candidates.catalogue.channels[channel]
+        cells = self.compiled.placing.cells(request)
+        mine = [cell for cell in cells.cells if cell.channel == channel] if cells else []
+        return CoupledChannel(
+            channel_id=document.id,
+            channel_key=document.key,
+            placements=[cell.placement.id if cell.placement else cell.name for cell in mine],
+        )
 
 
 @dataclass(kw_only=True)
@@ -260,6 +273,7 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
         snapshot.configuration.models,
         zone=snapshot.zone,
         max_offers=snapshot.settings.max_offers_per_decision,
+        coupling=published.coupling_override,
         max_mandatory=snapshot.settings.max_mandatory_per_day,
     )
     needs, tables = compiled.needs, snapshot.configuration.schema_tables

@@ -50,6 +50,9 @@ class TraceContent(msgspec.Struct, frozen=True, kw_only=True):
     selection: list[float] | None = None
     # Which of the picks had to be shown; None where no offer is mandatory.
     mandatory: list[int] | None = None
+    # With several placements: where each pick goes, None where that is its creative's own, and emptied channels.
+    placements: list[str | None] | None = None
+    coupling: list[dict[str, Any]] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from kaireon_core.decisioning.request import Routing
+from kaireon_core.decisioning.request import PlacementAsk, Routing
+from kaireon_core.problems import Problem
 
 CustomerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 ShortText: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
+SlotCount: TypeAlias = Annotated[int, Meta(ge=1, le=50)]
 SessionId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 ANONYMOUS = "anonymous"
+
+
+class AskedPlacement(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """One of several placements, under either name, with how many offers it takes, under either name."""
+
+    placement: ShortText | None = None
+    placement_id: ShortText | None = None
+    slots: SlotCount | None = None
+    limit: SlotCount | None = None
 
 
 class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -22,6 +34,8 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     channel: ShortText | None = None
     channel_id: ShortText | None = None
     placement: ShortText | None = None
+    placements: Annotated[list[ShortText | AskedPlacement], Meta(max_length=20)] = []
+    deduplicate: bool = False
     limit: Annotated[int, Meta(ge=1, le=50)] = 5
     session_id: SessionId | None = None
     context: dict[str, Any] = {}
@@ -43,7 +57,36 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     @property
     def routing(self) -> Routing:
         """Where the answer will be shown."""
-        return Routing(channel=self.channel, channel_id=self.channel_id, placement=self.placement)
+        return Routing(
+            channel=self.channel,
+            channel_id=self.channel_id,
+            placement=self.placement,
+            placements=tuple(map(_ask, self.placements)),
+        )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what the types leave open."""
+        if self.placements and self.placement is not None:
+            yield Problem(path="$.placements", message="send either placement or placements")
+        seen = set[str]()
+        for place, one in enumerate(self.placements):
+            here = f"$.placements[{place}]"
+            if isinstance(one, AskedPlacement):
+                if (one.placement is None) == (one.placement_id is None):
+                    yield Problem(path=f"{here}.placement", message="send either placement or placementId")
+                    continue
+                if one.slots is not None and one.limit is not None:
+                    yield Problem(path=f"{here}.limit", message="send either slots or limit")
+            name = _ask(one).name
+            if name in seen:
+                yield Problem(path=here, message="this placement stands here twice")
+            seen.add(name)
+
+
+def _ask(one: str | AskedPlacement) -> PlacementAsk:
+    if isinstance(one, str):
+        return PlacementAsk(name=one)
+    return PlacementAsk(name=one.placement or one.placement_id or "", slots=one.slots or one.limit)
 
 
 class DecisionItem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -109,10 +152,20 @@ class ExperimentAssignment(msgspec.Struct, frozen=True, kw_only=True, rename="ca
     variant: str
 
 
+class CoupledChannel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An atomic channel whose placements were emptied because one of them had nothing to show."""
+
+    channel_id: str
+    channel_key: str
+    placements: list[str]
+    cascaded: bool = True
+
+
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The answer of /recommend.
 
-    `degraded_scoring` is absent unless a model could not score, `control_group` unless the customer is held out.
+    `degraded_scoring` is absent unless a model could not score, `control_group` unless the customer is held out,
+    `channel_coupling` unless channels were emptied.
     """
 
     recommendation_id: str
@@ -123,3 +176,4 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     meta: DecisionMeta
     degraded_scoring: bool | msgspec.UnsetType = msgspec.UNSET
     control_group: bool | msgspec.UnsetType = msgspec.UNSET
+    channel_coupling: list[CoupledChannel] | msgspec.UnsetType = msgspec.UNSET

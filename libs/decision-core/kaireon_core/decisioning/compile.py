@@ -14,6 +14,7 @@ import msgspec
 from kaireon_core.catalog.document import Catalogue
 from kaireon_core.column import Column
 from kaireon_core.decisioning.candidates import Candidates, build_candidates
+from kaireon_core.decisioning.cells import Placing, compile_placing
 from kaireon_core.decisioning.conditional import compile_conditional
 from kaireon_core.decisioning.constraints import compile_constraints, is_constrained
 from kaireon_core.decisioning.contact_policy import compile_contact_policy
@@ -30,6 +31,7 @@ from kaireon_core.decisioning.flow import (
     ExtensionPoint,
     Filter,
     Flow,
+    Group,
     Hook,
     Inventory,
     MatchCreatives,
@@ -99,6 +101,7 @@ class CompiledFlow:
     ranker: Ranker
     # What masks the ranking.
     post_rank: tuple[PostRank, ...]
+    placing: Placing
     filler: Filler
     output: Output
     reasons: tuple[Reason, ...]
@@ -174,11 +177,12 @@ def compile_flow(
     zone: ZoneInfo,
     max_offers: int,
     max_mandatory: int = 5,
+    coupling: str | None = None,
 ) -> CompiledFlow:
     """Return the executable flow. Its stages are compiled in the order in which they run: so rise the legend's codes.
 
     `models` are those that may score, by key; `max_offers` is the tenant's limit of an answer, `max_mandatory` that of
-    the mandatory offers that a customer sees in a day.
+    the mandatory offers that a customer sees in a day. `coupling` beats that of the channels.
     """
     nodes = flow.ordered()
     candidates = build_candidates(catalogue, with_creatives=any(isinstance(node, MatchCreatives) for node in nodes))
@@ -190,7 +194,7 @@ def compile_flow(
     narrowing += _of_hooks(hooks[Hook.PRE_SCORE], legend, compile_pre_score)
     scoring = _scoring_stages(nodes, hooks[Hook.SCORE_OVERRIDE], candidates, scoring_models, legend)
     guardrails = _guardrails(candidates, legend)
-    ranker, post_rank, filler = _ending(nodes, hooks[Hook.POST_RANK], candidates, legend, narrowing)
+    ranker, post_rank, placing, filler = _ending(nodes, hooks[Hook.POST_RANK], candidates, legend, narrowing, coupling)
     output = compile_output(nodes, candidates)
     model_key, model_type = _scored_by(score_node, models)
     stages = [*narrowing, *scoring]
@@ -202,6 +206,7 @@ def compile_flow(
         scoring=(*scoring, *([MANDATORY_SCORE] if mandatory else []), *guardrails),
         ranker=ranker,
         post_rank=post_rank,
+        placing=placing,
         filler=filler,
         output=output,
         reasons=tuple(legend.reasons),
@@ -262,7 +267,8 @@ def _ending(
     candidates: Candidates,
     legend: LegendBuilder,
     narrowing: Sequence[Stage],
-) -> tuple[Ranker, tuple[PostRank, ...], Filler]:
+    coupling: str | None,
+) -> tuple[Ranker, tuple[PostRank, ...], Placing, Filler]:
     """Compile what follows the score: ranking, what masks it, and filling the answer."""
     rank_node, response_node = _find(nodes, Rank), _find(nodes, Response)
     with legend.stage("rank", rank_node.id if rank_node else "rank"):
@@ -272,7 +278,9 @@ def _ending(
         explore = compile_explore(rank_node.config, candidates) if rank_node else None
         shared_codes = [code for stage in narrowing for code in stage.shared_codes]
         filler = compile_fill(legend, shared_codes, explore)
-    return ranker, tuple(post_rank), filler
+        coupled = legend.add("channel_coupling", "a placement of its atomic channel stayed empty")
+        placing = compile_placing(_find(nodes, Group), _find(nodes, MatchCreatives), candidates, coupling, coupled)
+    return ranker, tuple(post_rank), placing, filler
 
 
 def _scoring_stages(

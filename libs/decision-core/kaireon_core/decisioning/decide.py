@@ -9,9 +9,11 @@ import numpy as np
 
 from kaireon_core.catalog.document import Document
 from kaireon_core.column import Floats, Mask
+from kaireon_core.decisioning.cells import Cell, Cells
 from kaireon_core.decisioning.compile import CompiledFlow
 from kaireon_core.decisioning.contacts import Contacts
 from kaireon_core.decisioning.counters import Counters
+from kaireon_core.decisioning.coupling import couple
 from kaireon_core.decisioning.coverage import Segments
 from kaireon_core.decisioning.output import Properties
 from kaireon_core.decisioning.rank import Indices
@@ -60,6 +62,9 @@ class Decisions:
     degraded: Mask
     # With which probability each pick was put at its rank; None where nothing was drawn: all are 1.
     probabilities: list[Floats] | None
+    # With several placements: where each pick goes, and which channels (places in the catalogue) were emptied.
+    placed: list[list[Cell]] | None
+    emptied: list[list[int]] | None
     # What was counted over all customers then.
     counters: Counters
     # The guardrails, and for whom each does not hold, (B,).
@@ -81,14 +86,17 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
     for stage in (*flow.stages, *flow.scoring):
         stage.apply(state)
         watch.lap(stage.name)
-    ranked = flow.ranker.rank(state)
+    cells = flow.placing.cells(request)
+    ranked = flow.ranker.rank(state, cells)
     for mask in flow.post_rank:
         ranked = mask.keep(state, ranked)
-    picks = flow.filler.fill(state, ranked, _limit(flow, request))
+    filled, emptied = flow.filler.fill(state, ranked, _limit(flow, request), cells), None
+    if cells is not None:
+        filled, emptied = couple(state, flow.placing, cells, filled)
     watch.lap("rank")
     assert state.score is not None  # noqa: S101 - the score stage has run
     return Decisions(
-        picks=picks,
+        picks=filled.picks,
         reasons=state.reasons,
         scored=is_scored(flow.spans, state.reasons),
         score=state.score,
@@ -97,13 +105,19 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         bare=state.bare,
         mandatory=state.mandatory,
         degraded=state.degraded,
-        probabilities=state.probabilities,
+        probabilities=filled.probabilities,
+        placed=None if filled.cells is None or cells is None else _placed(cells, filled.cells),
+        emptied=emptied,
         counters=state.counters,
         guardrails=state.guardrails,
         is_score_replaced=state.is_score_replaced,
-        properties=flow.output.write(state, picks),
+        properties=flow.output.write(state, filled.picks),
         stages_ms=watch.laps,
     )
+
+
+def _placed(cells: Cells, taken: Sequence[Indices]) -> list[list[Cell]]:
+    return [[cells.cells[place] for place in mine.tolist()] for mine in taken]
 
 
 def begin(flow: CompiledFlow, request: DecisionRequest, facts: Facts) -> State:

@@ -40,9 +40,12 @@ class Explore:
     epsilon: float | None
     temperature: float | None
 
-    def chooser(self, state: State, candidates: Indices, scores: Floats) -> Choose:
-        """Return the policy for these candidates, (B, N) in the order of the ranking, with their scores."""
-        drawn = uniform(state.seeds[:, None], self.names[candidates])
+    def chooser(self, state: State, candidates: Indices, scores: Floats, places: Draws) -> Choose:
+        """Return the policy for these candidates, (B, N) in the order of the ranking, with their scores.
+
+        `places`, which goes with (B, N), tells the draws of one placement from those of another.
+        """
+        drawn = uniform(state.seeds[:, None] ^ places, self.names[candidates])
         if self.temperature is None:
             return _epsilon(self.epsilon or 0.0, state.seeds, drawn)
         with np.errstate(over="ignore"):

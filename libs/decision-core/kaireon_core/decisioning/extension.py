@@ -49,7 +49,7 @@ class PostRank:
         kept = np.broadcast_to(holds, ranked.customer.shape)
         if any_in(~kept):
             state.reasons[ranked.customer[~kept], ranked.candidate[~kept]] = self.code
-        return Ranked(ranked.customer[kept], ranked.candidate[kept])
+        return ranked.only(kept)
 
 
 def compile_post_rank(node: ExtensionPoint, formula: FlowFormula, legend: LegendBuilder) -> PostRank:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kaireon_core.column import Floats, Mask, any_in, row_of
-from kaireon_core.decisioning.explore import Explore
+from kaireon_core.decisioning.cells import Cells
+from kaireon_core.decisioning.explore import Choose, Explore
+from kaireon_core.decisioning.place import Allotment, optimal_rows
 from kaireon_core.decisioning.rank import DECIMALS, Indices, Ranked
 from kaireon_core.decisioning.reasons import LegendBuilder, Reason
-from kaireon_core.decisioning.state import SharedLimit, State
+from kaireon_core.decisioning.slots import Bound, Rows, at_candidates, by_customer, first_of, mandatory_first
+from kaireon_core.decisioning.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """The answers of B customers: candidates in rank order, and for each its probability and its placement."""
+
+    picks: list[Indices]
+    probabilities: list[Floats] | None = None
+    cells: list[Indices] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +37,74 @@ class Filler:
     shared_codes: dict[int, int]
     explore: Explore | None
 
-    def fill(self, state: State, ranked: Ranked, limit: int) -> list[Indices]:
-        """Return the candidates of each customer's answer in order; explain the others in `state.reasons`."""
-        if self.explore is not None:
-            return self._draw(self.explore, state, ranked, limit)
+    def fill(self, state: State, ranked: Ranked, limit: int, cells: Cells | None = None) -> Filled:
+        """Return each customer's answer; explain the other candidates in `state.reasons`."""
+        if self.explore is None and cells is None:
+            return Filled(picks=self._take(state, ranked, limit))
+        rows = Rows.of(ranked, state.candidates, state.table.customers)
+        bounds = [Bound.of(one, rows.candidate) for one in state.shared_limits]
+        if cells is not None and cells.is_optimal and cells.is_unique:
+            chosen = [np.array(one, np.int64) for one in optimal_rows(state, rows, bounds, cells, limit)]
+            chances = [np.ones(len(one)) for one in chosen]
+            _settle(rows, bounds, chosen)
+        else:
+            chosen, chances = self._by_slot(state, rows, bounds, limit, cells)
+        picks = [rows.candidate[customer, mine] for customer, mine in enumerate(chosen)]
+        self._explain(state, ranked, rows, bounds, picks)
+        return Filled(
+            picks=picks,
+            probabilities=None if self.explore is None else chances,
+            cells=None if cells is None else [rows.cell[customer, mine] for customer, mine in enumerate(chosen)],
+        )
+
+    def _by_slot(
+        self, state: State, rows: Rows, bounds: list[Bound], limit: int, cells: Cells | None
+    ) -> tuple[list[Indices], list[Floats]]:
+        """Return the rows that are taken, slot by slot for all customers at once, and how probable each was."""
+        everyone, choose = np.arange(len(rows.candidate)), self._chooser(state, rows, cells)
+        allotment = None if cells is None else Allotment.of(cells, len(rows.candidate))
+        chosen, chances, taken = list[Indices](), list[Floats](), list[Mask]()
+        while len(chosen) < limit:
+            free = rows.admissible.copy()
+            for one in bounds:
+                free &= ~one.keeps_out()
+            if allotment is not None:
+                free = allotment.open(rows, free)
+            is_taken = np.count_nonzero(free, axis=1) > 0
+            if not any_in(is_taken):
+                break
+            drawn = choose(free, len(chosen) + 1)
+            place, chance = mandatory_first(state.mandatory, rows.candidate, free, *drawn)
+            rows.admissible[everyone[is_taken], place[is_taken]] = False
+            for one in bounds:
+                one.remaining -= one.counting[everyone, place] & is_taken
+            if allotment is not None:
+                allotment.take(rows, place, is_taken)
+            chosen.append(place)
+            chances.append(chance)
+            taken.append(is_taken)
+        count = len(rows.candidate)
+        return by_customer(chosen, taken, count, np.int64), by_customer(chances, taken, count, np.float64)
+
+    def _chooser(self, state: State, rows: Rows, cells: Cells | None) -> Choose:
+        if self.explore is None:
+            return first_of
+        everyone = np.arange(len(rows.candidate))[:, None]
+        assert state.score is not None  # noqa: S101 - the score stage has run
+        scores = np.broadcast_to(state.score, state.alive.shape)[everyone, rows.candidate].round(DECIMALS)
+        seeds = [0] if cells is None else [cell.seed for cell in cells.cells] or [0]
+        return self.explore.chooser(state, rows.candidate, scores, np.array(seeds, np.uint64)[rows.cell])
+
+    def _explain(self, state: State, ranked: Ranked, rows: Rows, bounds: list[Bound], picks: list[Indices]) -> None:
+        """Say why what was ranked is not taken: the first limit that keeps it out in the end, else better ones."""
+        state.reasons[ranked.customer, ranked.candidate] = self.beyond_limit
+        for limit, one in reversed(list(zip(state.shared_limits, bounds, strict=True))):
+            customer, place = np.nonzero(rows.admissible & one.keeps_out())
+            state.reasons[customer, rows.candidate[customer, place]] = self.shared_codes[limit.code]
+        for customer, picked in enumerate(picks):
+            state.reasons[customer, picked] = 0
+
+    def _take(self, state: State, ranked: Ranked, limit: int) -> list[Indices]:
         starts = np.searchsorted(ranked.customer, np.arange(state.table.customers + 1))
         state.reasons[ranked.customer, ranked.candidate] = self.beyond_limit
         ends = np.minimum(starts[:-1] + limit, starts[1:])
@@ -38,42 +112,6 @@ class Filler:
         for customer in self._limited(state, ranked, starts[:-1], ends):
             everything = ranked.candidate[starts[customer] : starts[customer + 1]]
             picks[customer] = self._walk(state, customer, everything, limit)
-        for customer, picked in enumerate(picks):
-            state.reasons[customer, picked] = 0
-        return picks
-
-    def _draw(self, explore: Explore, state: State, ranked: Ranked, limit: int) -> list[Indices]:
-        """Return what is drawn, rank by rank for all customers at once, and leave the probabilities in the state.
-
-        What is left over has the reason of the first limit that keeps it out when all is drawn, if one does.
-        """
-        candidates, admissible = _padded(ranked, state.table.customers)
-        everyone = np.arange(len(candidates))
-        assert state.score is not None  # noqa: S101 - the score stage has run
-        scores = np.round(np.broadcast_to(state.score, state.alive.shape)[everyone[:, None], candidates], DECIMALS)
-        choose = explore.chooser(state, candidates, scores)
-        bounds = [_Bound.of(one, candidates) for one in state.shared_limits]
-        chosen, chances, taken = list[Indices](), list[Floats](), list[Mask]()
-        for rank in range(1, min(limit, candidates.shape[1]) + 1):
-            free = admissible.copy()
-            for one in bounds:
-                free &= ~one.keeps_out()
-            is_drawn = np.count_nonzero(free, axis=1) > 0
-            if not any_in(is_drawn):
-                break
-            place, chance = _mandatory_first(state.mandatory, candidates, free, *choose(free, rank))
-            admissible[everyone[is_drawn], place[is_drawn]] = False
-            for one in bounds:
-                one.remaining -= one.counting[everyone, place] & is_drawn
-            chosen.append(candidates[everyone, place])
-            chances.append(chance)
-            taken.append(is_drawn)
-        state.reasons[ranked.customer, ranked.candidate] = self.beyond_limit
-        for limit_, one in reversed(list(zip(state.shared_limits, bounds, strict=True))):
-            customer, place = np.nonzero(admissible & one.keeps_out())
-            state.reasons[customer, candidates[customer, place]] = self.shared_codes[limit_.code]
-        picks = _by_customer(chosen, taken, len(candidates), np.int64)
-        state.probabilities = _by_customer(chances, taken, len(candidates), np.float64)
         for customer, picked in enumerate(picks):
             state.reasons[customer, picked] = 0
         return picks
@@ -90,10 +128,10 @@ class Filler:
         best = ranked.candidate[np.minimum(places, len(ranked.candidate) - 1)]
         runs_into = np.zeros(len(starts), np.bool_)
         for limit in limits:
-            counting = _at(limit.counting, best) & is_taken
+            counting = at_candidates(limit.counting, best) & is_taken
             taken_before = np.cumsum(counting, axis=1) - counting
             is_beyond = taken_before >= limit.remaining[:, None]
-            runs_into |= (_at(limit.binding, best) & is_taken & is_beyond).any(axis=1)
+            runs_into |= (at_candidates(limit.binding, best) & is_taken & is_beyond).any(axis=1)
         return np.flatnonzero(runs_into).tolist()
 
     def _walk(self, state: State, customer: int, ranked: Indices, limit: int) -> Indices:
@@ -115,62 +153,12 @@ class Filler:
         return np.array(picked, np.int64)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Bound:
-    """A shared limit over the padded ranking: where it binds and what counts, (B, N), and what remains, (B,)."""
-
-    binding: Mask
-    counting: Mask
-    remaining: Indices
-
-    @staticmethod
-    def of(limit: SharedLimit, candidates: Indices) -> _Bound:
-        return _Bound(
-            binding=_at(limit.binding, candidates),
-            counting=_at(limit.counting, candidates),
-            remaining=limit.remaining.astype(np.int64),
-        )
-
-    def keeps_out(self) -> Mask:
-        return self.binding & (self.remaining <= 0)[:, None]
-
-
-def _padded(ranked: Ranked, customers: int) -> tuple[Indices, Mask]:
-    """Return each customer's candidates in ranking order, (B, N), and which of them there are."""
-    starts = np.searchsorted(ranked.customer, np.arange(customers + 1))
-    counts = np.diff(starts)
-    most = int(counts.max(initial=0))
-    places = starts[:-1, None] + np.arange(most)
-    is_there = np.arange(most) < counts[:, None]
-    padded = np.zeros((customers, most), np.int64)
-    padded[is_there] = ranked.candidate[places[is_there]]
-    return padded, is_there
-
-
-def _by_customer(rows: list[NDArray[Any]], taken: list[Mask], customers: int, dtype: Any) -> list[NDArray[Any]]:
-    """Return for each customer the values of the ranks that are taken, from one row per rank."""
-    if not rows:
-        return [np.empty(0, dtype) for _ in range(customers)]
-    values, is_taken = np.array(rows, dtype), np.array(taken)
-    return [values[is_taken[:, customer], customer] for customer in range(customers)]
-
-
-def _mandatory_first(
-    mandatory: Mask | None, candidates: Indices, free: Mask, place: NDArray[np.intp], chance: Floats
-) -> tuple[NDArray[np.intp], Floats]:
-    """Return what is drawn, but where a mandatory offer is left the first of these, which is no matter of chance."""
-    if mandatory is None:
-        return place, chance
-    first = free & mandatory[candidates]
-    is_certain = first.any(axis=1)
-    return np.where(is_certain, first.argmax(axis=1), place), np.where(is_certain, 1.0, chance)
-
-
-def _at(matrix: Mask, candidates: Indices) -> Mask:
-    """Return a (B, C) or (1, C) matrix at the candidates of each customer, (B, n)."""
-    if len(matrix) == 1:
-        return matrix[0][candidates]
-    return np.take_along_axis(matrix, candidates, axis=1)
+def _settle(rows: Rows, bounds: list[Bound], chosen: list[Indices]) -> None:
+    """Take the chosen rows from what is left, as if they had been taken one by one."""
+    for customer, mine in enumerate(chosen):
+        for one in bounds:
+            one.remaining[customer] -= np.count_nonzero(one.counting[customer, mine])
+        rows.admissible[customer] &= ~np.isin(rows.offer[customer], rows.offer[customer, mine])
 
 
 def compile_fill(legend: LegendBuilder, shared_codes: Sequence[int], explore: Explore | None) -> Filler:

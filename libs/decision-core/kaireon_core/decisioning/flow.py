@@ -10,10 +10,9 @@ import msgspec
 from msgspec import Meta
 
 from kaireon_core.column import Operator
+from kaireon_core.decisioning.flow_parts import GroupConfig, Key, OptimizeConfig, Weight
 from kaireon_core.formula.syntax import MAX_LENGTH
 
-Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
-Weight: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 FormulaText: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_LENGTH)]
 FILTER_OPERATORS = tuple(operator for operator in Operator if operator not in (Operator.EXISTS, Operator.NOT_EXISTS))
 
@@ -252,15 +251,6 @@ class Score(Node, frozen=True, kw_only=True, tag="score"):
     config: ScoreConfig = ScoreConfig()
 
 
-class OptimizeConfig(Config, frozen=True, kw_only=True):
-    """The weights of objectives, given or by a ranking profile; a composite score below `floor` drops."""
-
-    profile_key: Key | None = None
-    weights: dict[str, Weight] | None = None
-    method: Literal["weighted_sum", "tchebycheff"] = "weighted_sum"
-    floor: Weight | None = None
-
-
 class Optimize(Node, frozen=True, kw_only=True, tag="optimize"):
     """Replaces the score by a composite of objectives, each relative to the customer's other candidates."""
 
@@ -286,6 +276,13 @@ class Rank(Node, frozen=True, kw_only=True, tag="rank"):
 
     phases: ClassVar[tuple[int, ...]] = (2,)
     config: RankConfig = RankConfig()
+
+
+class Group(Node, frozen=True, kw_only=True, tag="group"):
+    """Allocates the ranked candidates to placements."""
+
+    phases: ClassVar[tuple[int, ...]] = (2,)
+    config: GroupConfig = GroupConfig()
 
 
 class ComputeConfig(Config, frozen=True, kw_only=True):
@@ -349,6 +346,7 @@ AnyNode: TypeAlias = Union[  # noqa: UP007 - msgspec reads the alias at run time
     Score,
     Optimize,
     Rank,
+    Group,
     Compute,
     SetProperties,
     Response,
@@ -356,7 +354,7 @@ AnyNode: TypeAlias = Union[  # noqa: UP007 - msgspec reads the alias at run time
 # What may stand in a branch: what narrows the candidates it gets, and nothing that a flow has once.
 BRANCH_NODES: tuple[type[Node], ...] = (Filter, Enrich, Qualify, ContactPolicyNode, Conditional, CallFlow)
 # What a flow has at most once.
-ONCE_NODES: tuple[type[Node], ...] = (Score, Optimize, Rank, Response, MatchCreatives)
+ONCE_NODES: tuple[type[Node], ...] = (Score, Optimize, Rank, Group, Response, MatchCreatives)
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ import numpy as np
 
 from kaireon_core.column import Mask, any_in
 from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.cells import matching
 from kaireon_core.decisioning.flow import MatchCreatives
 from kaireon_core.decisioning.reasons import LegendBuilder
 from kaireon_core.decisioning.request import Routing
@@ -46,12 +47,11 @@ class _Matcher:
         return found
 
     def _fits_placement(self, routing: Routing) -> Mask:
-        mode, wanted = self.node.config.placement_match_mode, routing.placement
-        if mode == "none" or wanted is None:
+        mode, wanted = self.node.config.placement_match_mode, routing.placement_names
+        if mode == "none" or not wanted:
             return np.ones(len(self.candidates), np.bool_)
         placements = self.candidates.catalogue.placements
-        by_key = [wanted in (placement.key, placement.id) for placement in placements]
-        fits = by_key if any(by_key) else [placement.body.get("slotType") == wanted for placement in placements]
+        fits = map(any, zip(*(matching(placements, name) for name in wanted), strict=True))
         return np.array([*fits, mode == "any"], np.bool_)[self.candidates.placement]
 
     def bare(self, matching: Mask) -> Mask:

@@ -20,7 +20,8 @@ from kaireon_core.catalog.document import Document
 from kaireon_core.column import Floats
 from kaireon_core.decisioning.calendar import DAY_MS
 from kaireon_core.decisioning.candidates import Candidates, Indices
-from kaireon_core.decisioning.flow import Optimize, OptimizeConfig, ScoreConfig
+from kaireon_core.decisioning.flow import Optimize, ScoreConfig
+from kaireon_core.decisioning.flow_parts import OptimizeConfig
 from kaireon_core.decisioning.history_needs import HistoryNeeds
 from kaireon_core.decisioning.objectives import Objective
 from kaireon_core.decisioning.prie import Prie, compile_prie

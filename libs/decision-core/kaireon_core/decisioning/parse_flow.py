@@ -24,10 +24,10 @@ from kaireon_core.decisioning.flow import (
     FilterConfig,
     Flow,
     FormulaProperty,
+    Group,
     Inventory,
     Node,
     Optimize,
-    OptimizeConfig,
     PrieWeights,
     Qualify,
     Rank,
@@ -38,6 +38,7 @@ from kaireon_core.decisioning.flow import (
     SetPropertiesConfig,
     branches_of,
 )
+from kaireon_core.decisioning.flow_parts import OptimizeConfig
 from kaireon_core.decisioning.objectives import Objective
 from kaireon_core.formula.syntax import FormulaError, parse
 from kaireon_core.problems import InvalidValue, Problem, convert
@@ -97,10 +98,8 @@ def _config_problems(node: AnyNode, path: str) -> list[Problem]:
             return formula_problems(formula, f"{path}.formula")
         case Score(config=config):
             return [*_weight_problems(config.formula, f"{path}.formula"), *_contest_problems(config, path)]
-        case Rank(config=RankConfig(epsilon=float(), temperature=float())):
-            return [Problem(path=f"{path}.temperature", message="send either epsilon or temperature, not both")]
-        case Optimize(config=config):
-            return [*weights_problems(config.weights, f"{path}.weights"), *_one_of_weights(config, path)]
+        case Rank() | Group() | Optimize():
+            return [*_ranking_problems(node, path)]
         case SetProperties(config=SetPropertiesConfig(properties=properties)):
             return [
                 problem
@@ -129,6 +128,23 @@ def weights_problems(weights: Mapping[str, float] | None, path: str) -> Iterator
             yield Problem(path=f"{path}.{name}", message=f"is no objective; the objectives are: {known}")
     if not any(weights.values()):
         yield Problem(path=path, message="at least one weight must be above 0")
+
+
+def _ranking_problems(node: Rank | Group | Optimize, path: str) -> Iterator[Problem]:
+    match node:
+        case Rank(config=RankConfig(epsilon=float(), temperature=float())):
+            yield Problem(path=f"{path}.temperature", message="send either epsilon or temperature, not both")
+        case Group(config=config):
+            names = [one.placement_id for one in config.placements]
+            for place, name in enumerate(names):
+                if name in names[:place]:
+                    here = f"{path}.placements[{place}].placementId"
+                    yield Problem(path=here, message="this placement stands here twice")
+        case Optimize(config=config):
+            yield from weights_problems(config.weights, f"{path}.weights")
+            yield from _one_of_weights(config, path)
+        case _:
+            pass
 
 
 def _one_of_weights(config: OptimizeConfig, path: str) -> Iterator[Problem]:
@@ -203,9 +219,19 @@ def _completeness_problems(flow: Flow, path: str) -> list[Problem]:
         problems += [
             Problem(path=f"{path}.nodes[{index}]", message=f"a flow has at most one {name} node") for index in found[1:]
         ]
+    problems += _drawn_problems(flow, path)
     for here, node in flow.walk(path):
         problems += _idle_problems(node, f"{here}.config")
     return problems
+
+
+def _drawn_problems(flow: Flow, path: str) -> Iterator[Problem]:
+    """Yield the rank node that draws what the group node would choose for the greatest total."""
+    is_optimal = any(isinstance(node, Group) and node.config.method == "optimal" for node in flow.nodes)
+    for index, node in enumerate(flow.nodes):
+        if is_optimal and isinstance(node, Rank) and node.config.method == "explore":
+            message = "what is drawn cannot be allocated for the greatest total: use a greedy group"
+            yield Problem(path=f"{path}.nodes[{index}].config.method", message=message)
 
 
 def _idle_problems(node: AnyNode, path: str) -> list[Problem]:
@@ -235,6 +261,7 @@ _NEEDED: tuple[tuple[type[Node], str, Callable[[Any], bool]], ...] = (
         "epsilon",
         lambda config: config.method == "explore" and config.epsilon is None and config.temperature is None,
     ),
+    (Group, "placements", lambda config: not config.placements),
     (Optimize, "profileKey", lambda config: config.profile_key is None and config.weights is None),
     (SetProperties, "properties", lambda config: not config.properties),
 )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.cells import Cells
 from kaireon_core.decisioning.flow import Rank, RankConfig
 from kaireon_core.decisioning.reasons import LegendBuilder
 from kaireon_core.decisioning.state import State
@@ -28,6 +29,13 @@ class Ranked:
 
     customer: Indices
     candidate: Indices
+    # The placement of the answer that each row is for; None where the answer is one list.
+    cell: Indices | None = None
+
+    def only(self, kept: NDArray[np.bool_] | Indices) -> Ranked:
+        """Return these rows, by a mask or by their places."""
+        cell = None if self.cell is None else self.cell[kept]
+        return Ranked(self.customer[kept], self.candidate[kept], cell)
 
 
 # From the category group of each row, best first, to the keys that order them anew, the weightiest last.
@@ -41,11 +49,49 @@ class Ranker:
     candidates: Candidates
     by_tie: Indices
     other_creative: int
+    unplaced: int
     max_candidates: int | None
     arrange: Arrange | None
 
-    def rank(self, state: State) -> Ranked:
-        """Return the ranking; candidates beaten by another creative of their offer are dropped."""
+    def rank(self, state: State, cells: Cells | None = None) -> Ranked:
+        """Return the ranking; candidates beaten by another creative of their offer are dropped.
+
+        With several placements an offer is ranked once for each that it fits.
+        """
+        ranked = self._by_score(state)
+        offers = len(self.candidates.catalogue.offers)
+        if cells is not None:
+            return self._for_cells(ranked, state, cells)
+        is_best = _is_first(
+            ranked.customer * offers + self.candidates.offer[ranked.candidate], state.table.customers * offers
+        )
+        state.reasons[ranked.customer[~is_best], ranked.candidate[~is_best]] = self.other_creative
+        best = ranked.only(is_best)
+        return self._arranged(best, state, best.customer)
+
+    def _for_cells(self, ranked: Ranked, state: State, cells: Cells) -> Ranked:
+        """Return the ranking over placements; what is best for none of them is dropped."""
+        count, offers = len(cells.cells), len(self.candidates.catalogue.offers)
+        fits = np.array([cell.fits for cell in cells.cells], np.bool_).reshape(count, len(self.candidates))
+        if state.bare is not None:
+            fits = fits | state.bare
+        cell, row = np.nonzero(fits[:, ranked.candidate])
+        placed = Ranked(ranked.customer[row], ranked.candidate[row], cell)
+        owner = placed.customer * count + cell
+        is_best = _is_first(
+            owner * offers + self.candidates.offer[placed.candidate], state.table.customers * count * offers
+        )
+        state.reasons[ranked.customer, ranked.candidate] = self.unplaced
+        state.reasons[placed.customer, placed.candidate] = self.other_creative
+        state.reasons[placed.customer[is_best], placed.candidate[is_best]] = 0
+        # Each placement on its own, one behind the other, or all in one list by rank.
+        keys = (row, cell, placed.customer) if cells.in_turn else (cell, row, placed.customer)
+        order = np.lexsort(tuple(one[is_best] for one in keys))
+        best = placed.only(is_best).only(order)
+        return self._arranged(best, state, owner[is_best][order] if cells.in_turn else best.customer)
+
+    def _by_score(self, state: State) -> Ranked:
+        """Return the candidates by score and order of ties."""
         # From the start in the order of ties, so that stable sorts by score and by customer keep it.
         customer, place = np.nonzero(state.alive.take(self.by_tie, axis=1))
         candidate = self.by_tie[place]
@@ -56,30 +102,28 @@ class Ranker:
         # Numbers of up to 16 bits are sorted in linear time.
         numbers = customer.astype(np.min_scalar_type(state.table.customers))
         order = by_score[np.argsort(numbers[by_score], kind="stable")]
-        customer, candidate = customer[order], candidate[order]
-        offers = len(self.candidates.catalogue.offers)
-        is_best = _is_first(customer * offers + self.candidates.offer[candidate], state.table.customers * offers)
-        state.reasons[customer[~is_best], candidate[~is_best]] = self.other_creative
-        return self._arranged(Ranked(customer[is_best], candidate[is_best]), state)
+        return Ranked(customer[order], candidate[order])
 
-    def _arranged(self, ranked: Ranked, state: State) -> Ranked:
-        """Return the ranking in the order of the method; mandatory offers stand before all others, by score."""
+    def _arranged(self, ranked: Ranked, state: State, owner: Indices) -> Ranked:
+        """Return the ranking in the order of the method; mandatory offers stand before all others, by score.
+
+        `owner` numbers what is ranked on its own: a customer, or a customer's placement.
+        """
         rows = np.arange(len(ranked.candidate))
         keys: tuple[Indices, ...] = (rows,)
         if self.arrange is not None:
-            # A category's number is at most the number of offers, so the groups of two customers never meet.
+            # A category's number is at most the number of offers, so the groups of two owners never meet.
             offers = len(self.candidates.catalogue.offers)
-            group = ranked.customer * (offers + 1) + self.candidates.category[ranked.candidate]
+            group = owner * (offers + 1) + self.candidates.category[ranked.candidate]
             if state.mandatory is not None:
-                beyond = state.table.customers * (offers + 1)
+                beyond = (int(owner.max(initial=0)) + 1) * (offers + 1)
                 group = np.where(state.mandatory[ranked.candidate], beyond + rows, group)
             keys = self.arrange(group)
         if state.mandatory is not None:
             keys = (*keys, (~state.mandatory[ranked.candidate]).astype(np.int64))
         elif self.arrange is None:
             return ranked
-        order = np.lexsort((*keys, ranked.customer))
-        return Ranked(ranked.customer[order], ranked.candidate[order])
+        return ranked.only(np.lexsort((*keys, owner)))
 
 
 def compile_rank(node: Rank | None, candidates: Candidates, legend: LegendBuilder) -> Ranker:
@@ -89,6 +133,7 @@ def compile_rank(node: Rank | None, candidates: Candidates, legend: LegendBuilde
         candidates=candidates,
         by_tie=np.argsort(candidates.tie_rank),
         other_creative=legend.add("other_creative", "another creative of the same offer ranks higher"),
+        unplaced=legend.add("placement", "it fits none of the answer's placements"),
         max_candidates=config.max_candidates,
         arrange=_ARRANGE[config.method](config),
     )

@@ -5,12 +5,25 @@ from __future__ import annotations
 import msgspec
 
 
+class PlacementAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several placements: a key, an id or a slot type, and how many offers; None: what the placement holds."""
+
+    name: str
+    slots: int | None = None
+
+
 class Routing(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the answer will be shown: a channel by type or id, a placement by key or slot type; all optional."""
+    """Where the answer will be shown: a channel by type or id, placements by key or slot type; all optional."""
 
     channel: str | None = None
     channel_id: str | None = None
     placement: str | None = None
+    placements: tuple[PlacementAsk, ...] = ()
+
+    @property
+    def placement_names(self) -> tuple[str, ...]:
+        """The placements that are asked for."""
+        return tuple(one.name for one in self.placements) or ((self.placement,) if self.placement is not None else ())
 
     @property
     def names_channel(self) -> bool:
@@ -29,3 +42,5 @@ class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
     routing: Routing = Routing()
     excluded_offers: frozenset[str] = frozenset()
     excluded_creatives: frozenset[str] = frozenset()
+    # With several placements: each offer in one of them only.
+    deduplicate: bool = False

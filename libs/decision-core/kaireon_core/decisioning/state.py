@@ -67,8 +67,6 @@ class State:
     is_score_replaced: bool = False
     # Inside a branch, (B, C): the candidates that it is for.
     within: Mask | None = None
-    # With which probability each pick was put at its rank, one array per customer; None where nothing was drawn.
-    probabilities: list[Floats] | None = None
     # The guardrails, and for whom each does not hold, (B,).
     guardrails: list[tuple[Document, Mask]] = field(default_factory=list[tuple[Document, Mask]])
     shared_limits: list[SharedLimit] = field(default_factory=list[SharedLimit])

@@ -181,6 +181,7 @@ def _flows(documents: Iterable[Document], versions: dict[str, Row]) -> Iterable[
             flow=flow,
             published_at=_iso(row["published_at"]),
             is_default=bool(document.body.get("isDefault")),
+            coupling_override=document.body.get("couplingOverride"),
         )
 
 

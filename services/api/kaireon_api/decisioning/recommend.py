@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kaireon_api.operation import WRITE_ERRORS, Call, Operation, Reply, Role
+from kaireon_application.catalog.refusal import refuse
 from kaireon_application.decisioning.record_decision import IdempotencyDraft
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
 from kaireon_application.errors import IdempotencyMismatch, IdempotencyTaken, InvalidInput
@@ -19,6 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def _recommend(call: Call[RecommendRequest]) -> Reply:
+    refuse(InvalidInput, call.body.problems())
     engine, request, tenant_id = call.services.engine, call.body, str(call.tenant_id)
     key = call.headers.get("idempotency-key")
     if key is None:

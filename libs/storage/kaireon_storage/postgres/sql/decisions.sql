@@ -58,15 +58,16 @@ WITH change AS (
         coalesce(given.offer_id, '00000000-0000-0000-0000-000000000000'),
         coalesce(given.creative_id, '00000000-0000-0000-0000-000000000000'),
         coalesce(given.channel_id, '00000000-0000-0000-0000-000000000000'),
-        period.type, CASE period.type WHEN 'daily' THEN given.day ELSE 'alltime' END, 1,
+        period.type, CASE period.type WHEN 'daily' THEN given.day ELSE 'alltime' END, given.impressions,
         winner.decided_at, 'impression', 'outbound'
     FROM unnest(
-        :s_number::bigint[], :s_day::text[], :s_offer_id::uuid[], :s_creative_id::uuid[], :s_channel_id::uuid[]
-    ) AS given (number, day, offer_id, creative_id, channel_id)
+        :s_number::bigint[], :s_day::text[], :s_offer_id::uuid[], :s_creative_id::uuid[], :s_channel_id::uuid[],
+        :s_impressions::integer[]
+    ) AS given (number, day, offer_id, creative_id, channel_id, impressions)
     JOIN winner USING (number)
     CROSS JOIN (VALUES ('daily'), ('alltime')) AS period (type)
     ON CONFLICT (tenant_id, customer_id, period_type, period_key, offer_id, creative_id, channel_id) DO UPDATE
-        SET impressions = summary.impressions + 1,
+        SET impressions = summary.impressions + excluded.impressions,
             last_contact_at = greatest(summary.last_contact_at, excluded.last_contact_at),
             last_outcome_key = excluded.last_outcome_key,
             direction = excluded.direction
