@@ -109,6 +109,11 @@ class Column:
         """Where there is a value."""
         return self.kinds != _NULL
 
+    @property
+    def is_number(self) -> Mask:
+        """Where there is a number; a boolean is none."""
+        return self.kinds == _NUMBER
+
     @staticmethod
     def from_values(values: Sequence[object]) -> Column:
         """Return the column of these values."""

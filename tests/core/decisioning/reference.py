@@ -232,13 +232,19 @@ class _Decision(PlacingReference):
             return True
         return holds(value, config["operator"], config.get("value"))
 
-    def _known_propensity(self, model: str | None, one: Candidate) -> float | None:
-        scores = self._resolve("attributes.propensityScores", one)
+    def _given(self, attribute: str, one: Candidate) -> float | None:
+        scores = self._resolve(attribute, one)
         given = cast("Thing", scores if isinstance(scores, dict) else {})
         for name in (one.offer["id"], key_of(one.offer), one.offer.get("categoryId")):
             score = given.get(name or "")
             if type(score) in (int, float):
                 return score
+        return None
+
+    def _known_propensity(self, model: str | None, one: Candidate) -> float | None:
+        score = self._given("attributes.propensityScores", one)
+        if score is not None:
+            return score
         card = self.case.get("models", {}).get(model)
         return None if card is None else self._card_score(card, one)
 
@@ -283,7 +289,16 @@ class _Decision(PlacingReference):
             "impactWeight": one.offer.get("businessValue", 50) / 100,
             "emphasisWeight": one.priority / 100,
         }
-        return math.prod(factor ** weights[name] for name, factor in factors.items())
+        prie = math.prod(factor ** weights[name] for name, factor in factors.items())
+        worth = self._resolve("customer.clvScore", one)
+        worth = min(100, max(0, worth)) / 100 if type(worth) in (int, float) else 0
+        uplift = self._given("attributes.upliftScores", one)
+        lift = 1 + min(1.0, max(-1.0, uplift or 0))
+        return (
+            prie
+            * factors["impactWeight"] ** (weights.get("clvWeight", 0) * worth)
+            * lift ** weights.get("upliftWeight", 0)
+        )
 
     def _optimize(self, config: Thing) -> None:
         alive = self._alive()

@@ -20,7 +20,8 @@ def weights_of(config: Thing, one: Candidate, catalogue: dict[str, list[Thing]])
         profile = next((each for each in catalogue.get("ranking_profiles", []) if is_named(each, [name])), None)
         weights = _mapped(profile["weights"]) if profile else {}
         if any(weights.values()):
-            return {name: weight / sum(weights.values()) for name, weight in weights.items()}
+            terms = {f"{term}Weight": profile["weights"].get(term, 0) for term in ("uplift", "clv")} if profile else {}
+            return {**{name: weight / sum(weights.values()) for name, weight in weights.items()}, **terms}
     return {**_DEFAULTS, **config.get("formula", {})}
 
 

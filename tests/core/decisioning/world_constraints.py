@@ -34,6 +34,13 @@ def constrain(chance: random.Random, case: Case) -> None:
                 offer |= {"mandatory": True, "mandatoryExpiresAt": _expiry(chance, case)}
     if chance.randrange(4) == 0:
         case["catalogue"]["guardrails"] = [_guardrail(chance, f"g{number}") for number in range(chance.choice([1, 2]))]
+    for customer in case["customers"]:
+        given: list[Thing] = [{}, {"clvScore": chance.choice([0, 40, 100, 250, -1, True, "50", None])}]
+        customer["customer"].update(chance.choice(given))
+        uplift = {
+            chance.choice([*names, "cat0", "gone"]): chance.choice([0.5, -0.25, 1, -1, 3, None]) for _ in range(3)
+        }
+        customer["attributes"].update(chance.choice([{}, {"upliftScores": uplift}]))
     for policy in case["catalogue"]["contact_policies"]:
         if chance.randrange(4) == 0:
             policy["config"]["bypassable"] = chance.choice([False, True])

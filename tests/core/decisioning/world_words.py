@@ -78,9 +78,15 @@ WEIGHTS: list[Thing] = [
     {"propensityWeight": 1, "relevanceWeight": 0, "impactWeight": 0, "emphasisWeight": 0},
     {"propensityWeight": 0, "relevanceWeight": 1, "impactWeight": 0, "emphasisWeight": 0},
     {"propensityWeight": 0.25, "relevanceWeight": 0.25, "impactWeight": 0.25, "emphasisWeight": 0.25},
+    {"upliftWeight": 1.5, "clvWeight": 0.5},
+    {"clvWeight": 2},
 ]
 PROFILES: list[Thing] = [
-    {"id": "rp0", "key": "krp0", "weights": {"propensity": 0.5, "conversion": 0.5, "impact": 0.25, "clv": 1}},
+    {
+        "id": "rp0",
+        "key": "krp0",
+        "weights": {"propensity": 0.5, "conversion": 0.5, "impact": 0.25, "clv": 1, "uplift": 0.5},
+    },
     {"id": "rp1", "key": "krp1", "weights": {"recency": 1, "fairness": 0.5, "margin": 0.5}},
     {"id": "rp2", "key": "krp2", "weights": {"fatigue": 0.5, "revenue": 1}},
     {"id": "rp3", "key": "krp3", "weights": {"relevance": 0.1, "emphasis": 0.3}},

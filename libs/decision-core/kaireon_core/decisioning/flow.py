@@ -13,6 +13,7 @@ from kaireon_core.column import Operator
 from kaireon_core.decisioning.flow_parts import GroupConfig, Key, OptimizeConfig, Weight
 from kaireon_core.formula.syntax import MAX_LENGTH
 
+TermWeight: TypeAlias = Annotated[float, Meta(ge=0, le=2)]
 FormulaText: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_LENGTH)]
 FILTER_OPERATORS = tuple(operator for operator in Operator if operator not in (Operator.EXISTS, Operator.NOT_EXISTS))
 
@@ -181,12 +182,14 @@ class ExtensionPoint(Node, frozen=True, kw_only=True, tag="extension_point"):
 
 
 class PrieWeights(Config, frozen=True, kw_only=True):
-    """The exponents of propensity, relevance, impact and emphasis; they sum to 1."""
+    """The exponents of propensity, relevance, impact and emphasis, which sum to 1, and those of the optional terms."""
 
     propensity_weight: Weight = 0.4
     relevance_weight: Weight = 0.2
     impact_weight: Weight = 0.3
     emphasis_weight: Weight = 0.1
+    uplift_weight: TermWeight = 0.0
+    clv_weight: TermWeight = 0.0
 
 
 class StrategyOverride(Config, frozen=True, kw_only=True):

@@ -40,7 +40,11 @@ def prie_weights(profile: Mapping[str, float]) -> PrieWeights | None:
     """Return a profile's weights as exponents of the priority formula, None when it weighs none of its factors.
 
     P = propensity + conversion, R = relevance + recency, I = impact + margin, E = emphasis + fairness, over their sum.
+    `uplift` and `clv` are the weights of the optional terms, as they are.
     """
     sums = {name: sum(float(profile.get(one, 0.0)) for one in pair) for name, pair in _FACTORS.items()}
     total = sum(sums.values())
-    return PrieWeights(**{name: one / total for name, one in sums.items()}) if total > 0 else None
+    if total <= 0:
+        return None
+    terms = {f"{name}_weight": float(profile.get(name, 0.0)) for name in (Objective.UPLIFT, Objective.CLV)}
+    return PrieWeights(**{name: one / total for name, one in sums.items()}, **terms)

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-import msgspec
-
 from kaireon_core.column import compile_test
 from kaireon_core.decisioning.flow import (
     BRANCH_NODES,
@@ -112,7 +110,7 @@ def _config_problems(node: AnyNode, path: str) -> list[Problem]:
 
 
 def _weight_problems(weights: PrieWeights, path: str) -> list[Problem]:
-    total = sum(msgspec.structs.astuple(weights))
+    total = weights.propensity_weight + weights.relevance_weight + weights.impact_weight + weights.emphasis_weight
     if abs(total - 1) <= _WEIGHT_TOLERANCE:
         return []
     return [Problem(path=path, message=f"the weights must sum to 1, not to {total:g}")]

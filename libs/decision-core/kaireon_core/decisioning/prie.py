@@ -23,6 +23,7 @@ from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.contacts import NEVER
 from kaireon_core.decisioning.flow import ScoreConfig
 from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
+from kaireon_core.decisioning.lift import Lift, compile_lift
 from kaireon_core.decisioning.match_creatives import fits_channel
 from kaireon_core.decisioning.state import State
 from kaireon_core.decisioning.strategy import Exponents, exponents_of
@@ -46,6 +47,7 @@ class Prie:
     bare_constant: Floats
     tag_places: dict[str, int]
     tags: NDArray[np.int64]
+    lift: Lift
 
     @property
     def needs_contact_totals(self) -> bool:
@@ -71,7 +73,7 @@ class Prie:
         score = np.clip(propensity, 0.0, 1.0) ** weights.propensity * constant
         if self.needs_contact_totals:
             score = score * self.relevance(state) ** weights.relevance
-        return score
+        return self.lift.times(score, state, weights)
 
     def relevance(self, state: State) -> Floats:
         """Return R, shape (B, C)."""
@@ -115,6 +117,7 @@ def compile_prie(config: ScoreConfig, candidates: Candidates) -> Prie:
         bare_constant=impact**bare.impact * emphasis**bare.emphasis,
         tag_places=places,
         tags=tags,
+        lift=compile_lift(candidates, impact),
     )
 
 

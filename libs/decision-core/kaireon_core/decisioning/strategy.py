@@ -16,12 +16,14 @@ from kaireon_core.decisioning.objectives import prie_weights
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exponents:
-    """The weights of P, R, I and E: for each of C candidates, (C,), or for all, (1,)."""
+    """The weights of P, R, I, E and the optional terms: for each of C candidates, (C,), or for all, (1,)."""
 
     propensity: Floats
     relevance: Floats
     impact: Floats
     emphasis: Floats
+    uplift: Floats
+    clv: Floats
 
     def where(self, mask: Mask, others: Exponents) -> Exponents:
         """Return these where `mask` holds, and the others elsewhere."""
@@ -30,6 +32,8 @@ class Exponents:
             relevance=np.where(mask, self.relevance, others.relevance),
             impact=np.where(mask, self.impact, others.impact),
             emphasis=np.where(mask, self.emphasis, others.emphasis),
+            uplift=np.where(mask, self.uplift, others.uplift),
+            clv=np.where(mask, self.clv, others.clv),
         )
 
     @staticmethod
@@ -40,6 +44,8 @@ class Exponents:
             relevance=np.array([weights.relevance_weight]),
             impact=np.array([weights.impact_weight]),
             emphasis=np.array([weights.emphasis_weight]),
+            uplift=np.array([weights.uplift_weight]),
+            clv=np.array([weights.clv_weight]),
         )
 
 
