@@ -11,6 +11,7 @@ from tests.core.decisioning.plain_values import Candidate, Thing, instant, key_o
 from tests.core.decisioning.reference_policies import PolicyReference
 
 _DAILY_MANDATORY = 5
+_OFFER_CAPS = (("daily", "maxPerDay"), ("weekly", "maxPerWeek"), ("monthly", "maxPerMonth"))
 
 
 class ConstraintReference(PolicyReference):
@@ -40,6 +41,8 @@ class ConstraintReference(PolicyReference):
             for name, is_reached in self._reached(one.offer):
                 if is_reached:
                     self._drop(one, name)
+        for name, window in _OFFER_CAPS:
+            self.limits += [({"ruleType": "offer_cap"}, self._beyond_own(name, window))]
         for cap in self._caps():
             bound = [one for one in self.candidates if self._covers(cap, "offer", vars(one))]
             left = cap["maxVolume"] - self._counted("shown", cap["id"])
@@ -61,12 +64,24 @@ class ConstraintReference(PolicyReference):
             ("lifetime_budget", "lifetimeCapCents" in limits and ever >= limits["lifetimeCapCents"]),
             ("stock", "stock" in limits and self._counted("taken", offer["id"]) >= limits["stock"]),
         ]
-        for name, window in (("daily", "maxPerDay"), ("weekly", "maxPerWeek"), ("monthly", "maxPerMonth")):
+        for name, window in _OFFER_CAPS:
             if name in limits:
                 ((most, test),) = self._windows({window: limits[name]})
                 seen = [contact for contact in mine if test(datetime.fromisoformat(contact["at"]))]
                 reached.append(("offer_cap", len(seen) >= most))
         return reached
+
+    def _beyond_own(self, name: str, window: str) -> Callable[[list[Candidate], Candidate], bool]:
+        def is_beyond(picks: list[Candidate], one: Candidate) -> bool:
+            limits = self._limits_of(one.offer)
+            if name not in limits:
+                return False
+            ((most, test),) = self._windows({window: limits[name]})
+            mine = [contact for contact in self.contacts if contact["offer"] == one.offer["id"]]
+            seen = [contact for contact in mine if test(datetime.fromisoformat(contact["at"]))]
+            return len(seen) + sum(pick.offer is one.offer for pick in [*picks, one]) > most
+
+        return is_beyond
 
     def _day(self, text: str) -> date:
         if len(text) == len("2026-01-01"):

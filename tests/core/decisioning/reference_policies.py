@@ -200,8 +200,10 @@ class PolicyReference:
                 return one in bound and one.offer in group and bool(others)
 
             return [is_second]
-        if policy["ruleType"] not in _CAPS or config.get("perOffer", False):
+        if policy["ruleType"] not in _CAPS:
             return []
+        if config.get("perOffer", False):
+            return [self._again(policy, bound, maximum, test) for maximum, test in self._windows(config)]
         counted = [one for one in self.candidates if self._counts(policy, vars(one))]
         contacts = [contact for contact in self.contacts if self._counts(policy, self._where(contact))]
 
@@ -209,6 +211,17 @@ class PolicyReference:
             return lambda picks, one: one in bound and sum(pick in counted for pick in [*picks, one]) > left
 
         return [beyond(maximum - len(_inside(contacts, test))) for maximum, test in self._windows(config)]
+
+    def _again(self, policy: Thing, bound: list[Candidate], maximum: int, test: Callable[[datetime], bool]) -> Breaks:
+        """An offer that stands in the answer already, in another placement, counts for itself."""
+        counted = [one for one in self.candidates if self._counts(policy, vars(one))]
+
+        def is_beyond(picks: list[Candidate], one: Candidate) -> bool:
+            seen = len(_inside(self._contacts_of(policy, one.offer), test))
+            mine = [pick for pick in [*picks, one] if pick.offer is one.offer and pick in counted]
+            return one in bound and seen + len(mine) > maximum
+
+        return is_beyond
 
     def _contacts_of(self, policy: Thing, offer: Thing) -> list[Thing]:
         """Return the contacts that count for a policy: inside its scope, with `perOffer` those of this offer only."""

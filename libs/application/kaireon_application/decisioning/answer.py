@@ -61,8 +61,8 @@ def _stages_ms(decided: DecidedCustomer) -> StagesMs:
         load=decided.load_ms,
         enrichment=decided.enrichment_ms,
         qualification=sum(spent.get(stage, 0.0) for stage in _NARROWING),
-        contact_policy=spent.get("contact_policy", 0.0),
+        contact_policy=sum(spent.get(stage, 0.0) for stage in ("contact_policy", "mandatory", "constraints")),
         scoring=spent.get("score", 0.0) + spent.get("score_override", 0.0),
-        ranking=spent.get("rank", 0.0),
+        ranking=spent.get("guardrails", 0.0) + spent.get("rank", 0.0),
         optimisation=spent.get("optimize", 0.0),
     )

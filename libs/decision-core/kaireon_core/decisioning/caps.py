@@ -31,7 +31,7 @@ class _Window:
 
 
 def compile_cap(config: dict[str, Any], scope: PolicyScope, _candidates: Candidates, add_reason: AddReason) -> Policy:
-    """Return the policy; unless it counts each offer for itself, it holds while the answer is filled too."""
+    """Return the policy; it holds while the answer is filled too."""
     windows = _windows(config, add_reason)
 
     def apply(state: State) -> None:
@@ -39,12 +39,14 @@ def compile_cap(config: dict[str, Any], scope: PolicyScope, _candidates: Candida
         counting = scope.counting.candidates(state)
         for window in windows:
             counts = _counts(state, scope, window)
-            is_reached = counts >= window.maximum
-            if any_in(is_reached):
-                state.drop(binding & is_reached, window.code)
-            if not scope.per_offer:
-                remaining = (window.maximum - counts)[:, 0]
-                limit = SharedLimit(binding=binding, counting=counting, remaining=remaining, code=window.code)
+            remaining = window.maximum - counts
+            reached = (remaining <= 0)[:, state.candidates.offer] if scope.per_offer else remaining <= 0
+            if any_in(reached):
+                state.drop(binding & reached, window.code)
+            if scope.per_offer:
+                state.limit_each_offer(binding, counting, remaining, window.code)
+            else:
+                limit = SharedLimit(binding=binding, counting=counting, remaining=remaining[:, 0], code=window.code)
                 state.shared_limits.append(limit)
 
     looks_back = [window.rolling_ms or LONGEST_MONTH_MS for window in windows if window.rolling_ms or window.period]
@@ -53,7 +55,7 @@ def compile_cap(config: dict[str, Any], scope: PolicyScope, _candidates: Candida
         apply=apply,
         window_ms=max(looks_back, default=0),
         needs_totals=any(window.period is None and window.rolling_ms is None for window in windows),
-        shared_codes=() if scope.per_offer else [window.code for window in windows],
+        shared_codes=[window.code for window in windows],
     )
 
 
@@ -76,17 +78,16 @@ def _windows(config: dict[str, Any], add_reason: AddReason) -> list[_Window]:
 
 
 def _counts(state: State, scope: PolicyScope, window: _Window) -> Counts:
-    """Return the contacts in the window: per customer (B, 1), or per customer and candidate's offer (B, C)."""
+    """Return the contacts in the window: per customer (B, 1), or per customer and offer (B, O)."""
     is_total = window.period is None and window.rolling_ms is None
     rows = state.contacts.totals if is_total else state.contacts.recent
+    customers, offers = state.table.customers, len(state.candidates.catalogue.offers)
     if not rows.at_ms.size:
-        return np.zeros((state.table.customers, 1), np.int64)
+        return np.zeros((customers, offers if scope.per_offer else 1), np.int64)
     counted = scope.counted(state, rows)
     if not is_total:
         counted &= rows.at_ms >= window.since_ms(state)
-    customers = state.table.customers
     if scope.per_offer:
-        offers = len(state.candidates.catalogue.offers)
-        return rows.count_by_offer(customers, offers, counted)[:, state.candidates.offer]
+        return rows.count_by_offer(customers, offers, counted)
     weights = rows.count[counted]
     return np.bincount(rows.customer[counted], weights, customers).astype(np.int64)[:, None]

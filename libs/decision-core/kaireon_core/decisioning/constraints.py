@@ -25,6 +25,8 @@ from kaireon_core.decisioning.state import SharedLimit, Stage, State
 Floats: TypeAlias = NDArray[np.float64]
 Apply: TypeAlias = Callable[[State], None]
 _UNLIMITED = np.inf
+# More than any answer takes.
+_PLENTY = 1_000_000
 # The windows of an offer's own caps, and of system-wide ones.
 PERIODS = {"daily": Period.DAY, "weekly": Period.WEEK, "monthly": Period.MONTH}
 
@@ -115,8 +117,11 @@ def _offer_caps(candidates: Candidates, legend: LegendBuilder) -> Iterator[_Cons
                 counted = rows.at_ms >= state.period_start_ms(period)
                 seen = rows.count_by_offer(state.table.customers, len(most), counted)
                 state.drop((seen >= most)[:, candidates.offer], code)
+                everything = np.ones((1, len(candidates)), np.bool_)
+                left = np.where(np.isfinite(most), most - seen, _PLENTY).astype(np.int64)
+                state.limit_each_offer(everything, everything, left, code)
 
-            yield _Constraint(apply=drop, contact_window_ms=LONGEST_MONTH_MS, needs_counters=False)
+            yield _Constraint(apply=drop, contact_window_ms=LONGEST_MONTH_MS, needs_counters=False, shared_codes=[code])
 
 
 def _system_caps(candidates: Candidates, legend: LegendBuilder) -> Iterator[_Constraint]:

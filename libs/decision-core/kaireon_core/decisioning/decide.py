@@ -81,12 +81,12 @@ class Decisions:
 
 def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ticks | None = None) -> Decisions:
     """Return the decisions. The same arguments give the same bytes; `ticks` (ms) only measures the stages."""
-    state = begin(flow, request, facts)
+    state, cells = begin(flow, request, facts), flow.placing.cells(request)
+    state.repeats = 1 if cells is None or cells.is_unique else len(cells.cells)
     watch = _Watch(ticks)
     for stage in (*flow.stages, *flow.scoring):
         stage.apply(state)
         watch.lap(stage.name)
-    cells = flow.placing.cells(request)
     ranked = flow.ranker.rank(state, cells)
     for mask in flow.post_rank:
         ranked = mask.keep(state, ranked)

@@ -65,6 +65,8 @@ class State:
     score: Floats | None = None
     # Whether a formula stands for the score: it does not follow from propensity and fit any more.
     is_score_replaced: bool = False
+    # How often an offer may stand in one answer: once in each of its placements, unless it is unique.
+    repeats: int = 1
     # Inside a branch, (B, C): the candidates that it is for.
     within: Mask | None = None
     # The guardrails, and for whom each does not hold, (B,).
@@ -81,6 +83,16 @@ class State:
         if any_in(dropped):
             self.reasons[dropped] = code
             self.alive &= ~dropped
+
+    def limit_each_offer(self, binding: Mask, counting: Mask, remaining: NDArray[np.int64], code: int) -> None:
+        """Have each offer share its own limit with itself, `remaining` (B, O), where an answer may repeat offers."""
+        if self.repeats == 1:
+            return
+        for offer in np.flatnonzero((remaining < self.repeats).any(axis=0)).tolist():
+            mine = (self.candidates.offer == offer)[None, :]
+            self.shared_limits.append(
+                SharedLimit(binding=binding & mine, counting=counting & mine, remaining=remaining[:, offer], code=code)
+            )
 
     def keep_bare(self, bare: Mask) -> None:
         """Let these candidates, (C,), stand for their offer alone; none of their creative's fields is read any more."""
