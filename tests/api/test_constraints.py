@@ -168,6 +168,6 @@ async def test_a_wrong_cap_is_refused(shop: Shop) -> None:
     for change_, status, path in wrong:
         answer = await shop.api.admin.post("/api/v1/frequency-caps", json={**CAP, **change_})
         assert (answer.status_code, answer.json()["error"]["details"][0]["path"]) == (status, path), answer.text
-    other = await shop.api.admin.post("/api/v1/frequency-caps", json={**CAP, "period": "weekly"})
+    other = await shop.api.admin.post("/api/v1/volume-constraints", json={**CAP, "period": "weekly"})
     assert other.status_code == 201
     assert (await shop.api.viewer.post("/api/v1/frequency-caps", json=CAP)).status_code == 403

@@ -23,7 +23,6 @@ from kaireon_application.decisioning.tenant_counts import counters_of, current_p
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
 from kaireon_application.experimentation.variant import (
     AS_PUBLISHED,
-    ASSIGNED_MS,
     CONTROL,
     Variant,
     assign,
@@ -284,10 +283,8 @@ class DecideTogether:
 
 def _assigned(decided: DecidedCustomer) -> dict[str, tuple[str, int]]:
     """Return the assignment that a decision has made, by experiment."""
-    variant = decided.variant
-    if not variant.is_new or variant.experiment_key is None or variant.name is None:
-        return {}
-    return {variant.experiment_key: (variant.name, decided.request.now_ms + ASSIGNED_MS)}
+    made = decided.assignment
+    return {} if made is None else {made.experiment_key: (made.variant, made.expires_at_ms)}
 
 
 def _ticks() -> float:

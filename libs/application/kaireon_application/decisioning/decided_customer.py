@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from kaireon_application.decisioning.changes import AssignmentRow
 from kaireon_application.decisioning.facts import CustomerRecord
 from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.items import Standing
 from kaireon_application.decisioning.snapshot import LiveFlow
 from kaireon_application.decisioning.wire import CoupledChannel, DecisionItem
-from kaireon_application.experimentation.variant import AS_PUBLISHED, Variant
+from kaireon_application.experimentation.variant import AS_PUBLISHED, ASSIGNED_MS, Variant
 from kaireon_application.platform.identity import new_ids
 from kaireon_core.column import row_of
 from kaireon_core.decisioning.decide import Decisions, Facts
@@ -80,6 +81,15 @@ class DecidedCustomer:
     def is_degraded(self) -> bool:
         """Whether a model could not score for this customer."""
         return bool(self.decisions.degraded[self.index])
+
+    @property
+    def assignment(self) -> AssignmentRow | None:
+        """What is to be stored of the customer's variant, None where it is stored already or there is none."""
+        variant = self.variant
+        if not variant.is_new or variant.experiment_key is None or variant.name is None:
+            return None
+        expires_at_ms = self.request.now_ms + ASSIGNED_MS
+        return AssignmentRow(experiment_key=variant.experiment_key, variant=variant.name, expires_at_ms=expires_at_ms)
 
     @property
     def warnings(self) -> list[str]:

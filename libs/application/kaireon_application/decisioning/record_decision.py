@@ -12,7 +12,6 @@ import msgspec
 from kaireon_application.customers.suppression import suppressions_after
 from kaireon_application.customers.tallies import reserved_tallies
 from kaireon_application.decisioning.changes import (
-    AssignmentRow,
     DecisionChange,
     EventRow,
     IdempotencyRow,
@@ -25,7 +24,6 @@ from kaireon_application.decisioning.facts import ContactRow
 from kaireon_application.decisioning.record_trace import trace_of
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.wire import DecisionItem, Recommendation
-from kaireon_application.experimentation.variant import ASSIGNED_MS
 from kaireon_application.platform.event_schemas import DECISION_MADE, INTERACTION_RECORDED
 from kaireon_application.platform.identity import new_ids
 
@@ -70,24 +68,13 @@ def build_change(
         trace=trace_of(snapshot, live, decided),
         suppressions=suppressions_after(impressions, snapshot),
         tallies=reserved_tallies(impressions, snapshot),
-        assignment=_assignment(decided),
+        assignment=decided.assignment,
         idempotency=None
         if idempotency is None
         else IdempotencyRow(key=idempotency.key, body_hash=idempotency.body_hash, answer=_encode(answer)),
     )
     contacts: list[ContactRow] = [(row.offer_id, row.creative_id, row.channel_id, now_ms, 1) for row in impressions]
     return change, contacts
-
-
-def _assignment(decided: DecidedCustomer) -> AssignmentRow | None:
-    variant = decided.variant
-    if not variant.is_new or variant.experiment_key is None or variant.name is None:
-        return None
-    return AssignmentRow(
-        experiment_key=variant.experiment_key,
-        variant=variant.name,
-        expires_at_ms=decided.request.now_ms + ASSIGNED_MS,
-    )
 
 
 def _recommended(items: Sequence[DecisionItem]) -> RecommendedItems:

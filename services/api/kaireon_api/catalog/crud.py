@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +32,14 @@ def operations(kind: EntityKind) -> tuple[Operation, ...]:
         get_operation(kind),
         update_operation(kind),
         delete_operation(kind),
+    )
+
+
+def under_older_name(operations: Iterable[Operation], path: str, older: str) -> tuple[Operation, ...]:
+    """Return the same operations under the path's older name."""
+    return tuple(
+        replace(operation, path=operation.path.replace(path, older), summary=f"{operation.summary} (older name)")
+        for operation in operations
     )
 
 
