@@ -33,17 +33,20 @@ async def two_models(shop: Shop) -> None:
     await scorecard(shop, "high", 80)
 
 
+async def has_heard(shop: Shop, version: int) -> bool:
+    """Return whether an instance knows this version of the flow; one that knows no flow at all would make its own."""
+    body = {"customerId": "somebody else", "decisionFlowKey": "contest", "debug": True}
+    answer = await shop.api.viewer.post("/api/v1/recommend", json=body)
+    return answer.status_code == 200 and answer.json()["meta"]["flowVersion"] == version
+
+
 async def test_each_customer_is_decided_for_by_the_model_of_their_bucket(
     shop: Shop, second: Shop, eventually: Eventually
 ) -> None:
     await two_models(shop)
     await shop.flow("contest", contest())
 
-    async def has_heard() -> bool:
-        body = {"customerId": "somebody else", "decisionFlowKey": "contest"}
-        return (await second.api.viewer.post("/api/v1/recommend", json=body)).status_code == 200
-
-    await eventually(5, has_heard)
+    await eventually(5, lambda: has_heard(second, version=1))
     for place, customer in enumerate(CUSTOMERS):
         decision = await (shop, second)[place % 2].recommend(customer)
         model = "low" if bucket_of("contest", customer) < 70 else "high"
@@ -53,9 +56,6 @@ async def test_each_customer_is_decided_for_by_the_model_of_their_bucket(
 
 
 async def test_an_assignment_holds_when_the_split_changes(shop: Shop, second: Shop, eventually: Eventually) -> None:
-    async def has_heard() -> bool:
-        return (await second.recommend("somebody else", debug=True))["meta"]["flowVersion"] == 2
-
     await two_models(shop)
     flow = await shop.flow("contest", contest())
     before = {one: (await shop.recommend(one))["experimentAssignment"]["variant"] for one in CUSTOMERS[:20]}
@@ -66,7 +66,7 @@ async def test_an_assignment_holds_when_the_split_changes(shop: Shop, second: Sh
     await shop.api.editor.post("/api/v1/decision-flows/contest/publish", json={})
 
     after = {one: (await shop.recommend(one))["experimentAssignment"]["variant"] for one in CUSTOMERS}
-    await eventually(5, has_heard)
+    await eventually(5, lambda: has_heard(second, version=2))
     elsewhere = {one: (await second.recommend(one))["experimentAssignment"]["variant"] for one in CUSTOMERS}
 
     assert set(before.values()) == {"low", "high"}
