@@ -231,6 +231,31 @@ async def test_what_is_short_lived_goes(tables: Tables, database_url: str) -> No
     assert dict(tables.run("SELECT status, count(*) FROM outbox_events GROUP BY status")) == {"sent": 3, "pending": 4}
 
 
+async def test_what_is_counted_and_assigned_goes_when_its_time_is_over(tables: Tables, database_url: str) -> None:
+    tenant_id = tables.add_tenant()
+    for age in ("-1 hour", "1 hour"):
+        tables.run(
+            "INSERT INTO variant_assignments (tenant_id, customer_id, experiment_key, variant, assigned_at, expires_at)"
+            " VALUES (%s, %s, 'e', 'm', now(), now() - %s::interval)",
+            tenant_id,
+            age,
+            age,
+        )
+    for age in ("61 days", "63 days"):
+        for period in ("ever", "M2026-01-01"):
+            tables.run(
+                "INSERT INTO tallies (tenant_id, kind, subject_id, period, amount, updated_at)"
+                " VALUES (%s, 'cap', gen_random_uuid(), %s, 1, now() - %s::interval)",
+                tenant_id,
+                period,
+                age,
+            )
+    _, line = await run_job(database_url)
+    assert (line["variantAssignments"], line["tallies"]) == (1, 1)
+    assert tables.run("SELECT customer_id FROM variant_assignments") == [("-1 hour",)]
+    assert dict(tables.run("SELECT period, count(*) FROM tallies GROUP BY period")) == {"ever": 2, "M2026-01-01": 1}
+
+
 async def test_months_to_come_get_partitions_even_where_rows_came_too_early(tables: Tables, database_url: str) -> None:
     tenant_id = tables.add_tenant(retentionDays=3650)
     now = datetime.now(UTC)

@@ -77,6 +77,8 @@ class PostgresRetention:
         old = {"before": short_lived_before, "chunk": _CHUNK}
         return {
             "suppressions": await self._chunks(self._system, self._sql.delete_suppressions, ended),
+            "variantAssignments": await self._chunks(self._system, self._sql.delete_assignments, ended),
+            "tallies": await self._chunks(self._system, self._sql.delete_tallies, ended),
             "idempotencyKeys": await self._chunks(self._system, self._sql.delete_idempotency_keys, old),
             "sentEvents": await self._chunks(self._system, self._sql.delete_sent_events, old),
         }

@@ -69,6 +69,20 @@ WHERE run.tenant_id = :tenant_id AND run.created_at < :before
 DELETE FROM suppressions
 WHERE ctid = ANY(ARRAY(SELECT ctid FROM suppressions WHERE expires_at < :before LIMIT :chunk));
 
+-- name: delete_assignments!
+-- One chunk of the variants of all tenants whose time is over.
+DELETE FROM variant_assignments
+WHERE ctid = ANY(ARRAY(SELECT ctid FROM variant_assignments WHERE expires_at < :before LIMIT :chunk))
+    AND expires_at < :before;
+
+-- name: delete_tallies!
+-- One chunk of what all tenants counted in days, weeks and months that are over: no period is longer than 31 days.
+DELETE FROM tallies
+WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM tallies
+    WHERE period <> 'ever' AND updated_at < :before::timestamptz - interval '62 days' LIMIT :chunk))
+    AND updated_at < :before::timestamptz - interval '62 days';
+
 -- name: delete_idempotency_keys!
 -- One chunk of the idempotency keys of all tenants from before then.
 DELETE FROM idempotency_keys
