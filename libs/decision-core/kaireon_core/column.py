@@ -274,7 +274,9 @@ def _regex(operand: object) -> Test:
     try:
         pattern = re2.compile(operand, _quiet())
     except re2.error as error:  # pyright: ignore[reportUnknownVariableType] - re2 has no types
-        message = f"is not a regular expression that RE2 accepts: {error}"
+        told = cast("object", error.args[0])
+        reason = told.decode(errors="replace") if isinstance(told, bytes) else told
+        message = f"is not a regular expression that RE2 accepts: {reason}"
         raise ValueError(message) from error
     return _each(Kind.TEXT, lambda value: pattern.search(value) is not None)
 
