@@ -8,6 +8,7 @@ import httpx
 
 if TYPE_CHECKING:
     from tests.api.conftest import Clients
+    from tests.api.shop import Shop
 
 Body = dict[str, Any]
 
@@ -136,3 +137,16 @@ async def test_a_taken_name_is_a_conflict(api: Clients) -> None:
     await api.admin.post(PATH, json=body())
 
     assert (await api.admin.post(PATH, json=body())).status_code == 409
+
+
+async def test_a_rule_of_a_type_that_is_not_known_here_does_not_pass_and_is_counted(shop: Shop) -> None:
+    empty: Body = {"requiredSegments": []}
+    await shop.create("qualification-rules", key="later", name="later", ruleType="segment_required", config=empty)
+    await shop.run(
+        "UPDATE entities SET body = jsonb_set(body, '{ruleType}', '\"of_a_later_release\"')"
+        " WHERE tenant_id = %(tenant_id)s AND key = 'later'"
+    )
+
+    assert (await shop.recommend(channel="email"))["decisions"] == []
+    metrics = (await shop.api.anonymous.get("/api/metrics")).text
+    assert 'kaireon_qualification_unknown_rule_total{ruleType="of_a_later_release"} 1.0' in metrics

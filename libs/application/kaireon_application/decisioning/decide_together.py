@@ -40,6 +40,7 @@ from kaireon_runtime.catalogue import (
     MANDATORY_CAP_HITS,
     OFFERS_EVALUATED,
     SCORING_FALLBACK,
+    UNKNOWN_RULES,
 )
 from kaireon_runtime.metrics import Metrics
 
@@ -183,12 +184,18 @@ class DecideTogether:
                 SCORING_FALLBACK, live.compiled.model_key or "", amount=len(live.compiled.candidates) * degraded
             )
 
-    def _count_guardrails(self, decisions: Decisions) -> None:
+    def _count_held(self, live: LiveFlow, decisions: Decisions, customers: int) -> None:
+        """Count what held offers back beside the rules: the mandatory cap, guardrails, rules of unknown types."""
+        if decisions.mandatory is not None:
+            held_back = np.isin(decisions.reasons, live.compiled.mandatory_codes)
+            self.metrics.add(MANDATORY_CAP_HITS, amount=int(np.count_nonzero(held_back)))
         for guardrail, failing in decisions.guardrails:
             failed = int(np.count_nonzero(failing))
             result = "warned" if guardrail.body.get("severity") == "soft" else "blocked"
             self.metrics.add(GUARDRAIL_EVALUATIONS, result, amount=failed)
             self.metrics.add(GUARDRAIL_EVALUATIONS, "passed", amount=len(failing) - failed)
+        for type_ in live.compiled.unknown_rules:
+            self.metrics.add(UNKNOWN_RULES, type_, amount=customers)
 
     def _observe_latency(self, drafted: Drafted, won: Sequence[bool]) -> None:
         """Observe how long each caller has waited; those asked share their flow and channel."""
@@ -238,10 +245,7 @@ class DecideTogether:
         seeds = [seed_of(decision_id) for decision_id, _ in ids]
         facts = Facts(customers=customers, segments=segments, contacts=contacts, seeds=seeds, counters=loaded.counters)
         decisions = decide(live.compiled, request, facts, _ticks if asked[0].request.debug else None)
-        if decisions.mandatory is not None:
-            held_back = np.isin(decisions.reasons, live.compiled.mandatory_codes)
-            self.metrics.add(MANDATORY_CAP_HITS, amount=int(np.count_nonzero(held_back)))
-        self._count_guardrails(decisions)
+        self._count_held(live, decisions, len(asked))
         finished = time.perf_counter()
         return [
             DecidedCustomer(

@@ -52,7 +52,7 @@ from kaireon_core.decisioning.mandatory import MANDATORY_SCORE, Mandatory, compi
 from kaireon_core.decisioning.match_creatives import compile_match_creatives
 from kaireon_core.decisioning.optimize import compile_optimize
 from kaireon_core.decisioning.output import Output, compile_output
-from kaireon_core.decisioning.qualify import compile_qualify
+from kaireon_core.decisioning.qualify import EVALUATED_RULE_TYPES, compile_qualify
 from kaireon_core.decisioning.rank import Ranker, compile_rank
 from kaireon_core.decisioning.reasons import LegendBuilder, Reason, StageSpan
 from kaireon_core.decisioning.score import compile_score
@@ -113,6 +113,12 @@ class CompiledFlow:
     mandatory: Mandatory | None
     zone: ZoneInfo
     max_offers: int
+
+    @cached_property
+    def unknown_rules(self) -> list[str]:
+        """The types of the rules that this version does not evaluate: they do not pass."""
+        types = (str(rule.body["ruleType"]) for rule in self.candidates.catalogue.qualification_rules)
+        return [type_ for type_ in types if type_ not in EVALUATED_RULE_TYPES]
 
     @cached_property
     def mandatory_codes(self) -> list[int]:
