@@ -80,3 +80,28 @@ async def test_a_version_that_would_break_a_caller_is_refused(shop: Shop) -> Non
     assert problem["path"] == "$.draftConfig.nodes"
     assert "the flow 'caller' calls this one" in problem["message"]
     assert await decided(shop, "caller") == ["gold"]
+
+
+async def test_a_flow_hooked_in_means_what_is_published_now(shop: Shop) -> None:
+    narrow = {"type": "extension_point", "phase": 2, "config": {"hook": "pre_score", "flowKey": "rules"}}
+    await shop.flow("rules", only("gold"))
+    await shop.flow("hooked", MATCH, narrow)
+    before = await decided(shop, "hooked")
+
+    assert (await publish(shop, "rules", only("silver"))).status_code == 200
+    after = await decided(shop, "hooked")
+    refused = [
+        await publish(shop, "rules", {"type": "score"}),
+        await publish(shop, "hooked", {**narrow, "config": {**narrow["config"], "hook": "post_rank"}}),
+        await shop.api.editor.put(
+            "/api/v1/decision-flows/hooked",
+            json={"draftConfig": flow_config({**narrow, "config": {**narrow["config"], "formula": "true"}})},
+        ),
+    ]
+
+    assert (before, after) == (["gold"], ["silver"])
+    assert [answer.status_code for answer in refused] == [400, 400, 400]
+    words = [answer.json()["error"]["details"][0]["message"] for answer in refused]
+    assert "has no node for the hook pre_score" in words[0]
+    assert words[1] == "the flow 'rules' has no node for the hook post_rank: an extension point with this hook"
+    assert words[2] == "send either formula or flowKey, not both"

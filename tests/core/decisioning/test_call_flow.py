@@ -107,6 +107,55 @@ def test_a_branch_holds_no_call_of_what_may_not_stand_in_it() -> None:
     assert found == [("$.nodes[1].config.else[0].config.flowKey", message)]
 
 
+def hook(name: str, key: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"id": name, "type": "extension_point", "config": {"hook": name, "flowKey": key, **more}}
+
+
+SCORE = {"id": "s", "type": "score"}
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes", "expected"),
+    [
+        ("pre_score", [FILTER, SCORE, hook("post_rank", formula="true")], ["i", "f", "pre_score/f", "s"]),
+        ("pre_score", [hook("pre_score", formula="true")], ["i", "f", "pre_score/pre_score", "s"]),
+        ("score_override", [FILTER, SCORE], ["i", "f", "score_override/s"]),
+        ("score_override", [hook("score_override", formula="1")], ["i", "f", "score_override/score_override", "s"]),
+        ("post_rank", [hook("post_rank", formula="true"), MATCH], ["i", "f", "post_rank/post_rank", "s"]),
+        ("score_override", [SCORE, hook("score_override", "deep")], ["i", "f", "score_override/score_override/s"]),
+        ("score_override", [call("deep", phase=2)], ["i", "f", "score_override/c/s"]),
+    ],
+)
+def test_a_hook_takes_what_does_the_same(name: str, nodes: list[dict[str, Any]], expected: list[str]) -> None:
+    inlined = inline_calls(flow(hook(name, "a"), FILTER, SCORE), {"a": flow(*nodes), "deep": flow(SCORE, FILTER)})
+    assert [node.id for node in inlined.ordered()] == expected
+
+
+_NOTHING_TO_HOOK = {
+    "pre_score": ([SCORE], "one that narrows the candidates"),
+    "score_override": ([FILTER, hook("score_override")], "a score node or an extension point with this hook"),
+    "post_rank": ([FILTER, SCORE], "an extension point with this hook"),
+}
+
+
+@pytest.mark.parametrize("name", _NOTHING_TO_HOOK)
+def test_a_hook_refuses_a_flow_that_does_nothing_there(name: str) -> None:
+    nodes, wanted = _NOTHING_TO_HOOK[name]
+    message = f"the flow 'a' has no node for the hook {name}: {wanted}"
+    assert problems(flow(hook(name, "a")), {"a": flow(*nodes)}) == [(_PATH, message)]
+
+
+def test_hooks_are_calls_where_names_and_circles_are_checked() -> None:
+    assert problems(flow(hook("pre_score", "a")), {}) == [(_PATH, "there is no published flow 'a'")]
+    circle = problems(flow(call("a")), {"a": flow(hook("post_rank", "me"))})
+    assert circle == [(_PATH, "flows may not call each other in a circle: me -> a -> me")]
+
+
+def test_an_extension_point_takes_a_formula_or_a_flow() -> None:
+    with pytest.raises(InvalidValue, match="send either formula or flowKey, not both"):
+        flow(hook("pre_score", "a", formula="true"))
+
+
 def test_a_new_version_must_suit_its_callers() -> None:
     live = {"a": flow(call("b")), "b": flow(call("c")), "c": flow(FILTER), "other": flow(MATCH)}
     live["a"] = flow(call("b"), MATCH)

@@ -13,7 +13,8 @@ import pytest
 
 from kaireon_core.column import Operator
 from kaireon_core.decisioning.contact_policy import EVALUATED_POLICY_TYPES
-from kaireon_core.decisioning.flow import AnyNode, Hook, InventoryConfig, MatchCreativesConfig, Node, ScoreConfig
+from kaireon_core.decisioning.flow import AnyNode, InventoryConfig, MatchCreativesConfig, Node, ScoreConfig
+from kaireon_core.decisioning.flow_parts import Hook
 from kaireon_core.decisioning.qualify import EVALUATED_RULE_TYPES
 from kaireon_core.formula.syntax import FUNCTIONS
 from tests.core.decisioning.test_documents import all_reasons

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from kaireon_core.decisioning.contact_policy import EVALUATED_POLICY_TYPES
-from kaireon_core.decisioning.flow import FILTER_OPERATORS, AnyNode, Hook, Node
+from kaireon_core.decisioning.flow import FILTER_OPERATORS, AnyNode, Node
+from kaireon_core.decisioning.flow_parts import Hook
 from kaireon_core.decisioning.qualify import EVALUATED_RULE_TYPES
 from tests.core.decisioning.cases import Case, compile_case
 

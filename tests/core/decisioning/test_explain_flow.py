@@ -65,8 +65,9 @@ def test_every_type_of_node_has_words() -> None:
             "applies the qualification rules 'r': hard ones drop candidates, soft ones lower their score",
         ),
         ("contact_policy", {}, "applies all active contact policies: what they block is dropped"),
-        ("extension_point", {"hook": "post_rank"}, "does nothing: no formula is hooked in (post_rank)"),
+        ("extension_point", {"hook": "post_rank"}, "does nothing: nothing is hooked in (post_rank)"),
         ("extension_point", {"hook": "score_override", "formula": "score * 2"}, "replaces the score by score * 2"),
+        ("extension_point", {"hook": "score_override", "flowKey": "other"}, "scores as the flow 'other' does"),
         ("score", {}, "scores by priority/100 x weight/100 x fit"),
         (
             "score",

@@ -1,4 +1,4 @@
-"""Random calls: some of a flow's nodes move into other flows, and calls stand where they were."""
+"""Random calls: some of a flow's nodes move into other flows, and calls or hooks stand where they were."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RULES = {"nodes": [{"id": "i", "type": "inventory"}, {"id": "q", "type": "qualif
 def with_calls(chance: random.Random, flow: Thing) -> tuple[Thing, Thing]:
     """Return the flow and the flows that it calls, by key."""
     if chance.randrange(4):
-        return flow, {"rules": RULES}
+        return _with_hooks(chance, flow, {"rules": RULES})
     kept, moved, deeper = list[Thing](), list[Thing](), list[Thing]()
     for node in flow["nodes"]:
         stays = node["type"] in ("inventory", "response")
@@ -24,7 +24,26 @@ def with_calls(chance: random.Random, flow: Thing) -> tuple[Thing, Thing]:
     for nodes in (rest, moved):
         chance.shuffle(nodes)
     flows = {"rules": RULES, "sub": {"nodes": [first, *moved]}, "deep": {"nodes": [first, *deeper]}}
-    return {**flow, "nodes": [first, *rest]}, flows
+    return _with_hooks(chance, {**flow, "nodes": [first, *rest]}, flows)
+
+
+def _with_hooks(chance: random.Random, flow: Thing, flows: Thing) -> tuple[Thing, Thing]:
+    """Hook some formulas in through flows of their own, which may score, too, and narrow before the score."""
+    nodes, flows = list[Thing](), dict(flows)
+    for node in flow["nodes"]:
+        if node["type"] != "extension_point" or chance.randrange(2):
+            nodes.append(node)
+            continue
+        hook = node["config"]["hook"]
+        scores = [{"id": "s", "type": "score"}] if not chance.randrange(2) else []
+        ignored = [{"id": "x", "type": "qualify"}, {"id": "k", "type": "rank"}]
+        inside = [*RULES["nodes"][:2], node, *scores] if hook == "pre_score" else [*ignored, node, *scores]
+        flows[f"hooked_{node['id']}"] = {"nodes": [RULES["nodes"][0], *(one for one in inside if one["id"] != "i")]}
+        nodes.append({**node, "config": {"hook": hook, "flowKey": f"hooked_{node['id']}"}})
+    if not chance.randrange(8):
+        config = {"hook": "pre_score", "flowKey": "rules"}
+        nodes.append({"id": "rules-hook", "type": "extension_point", "config": config, "phase": chance.choice([1, 2])})
+    return {**flow, "nodes": nodes}, flows
 
 
 def _calls(chance: random.Random, key: str) -> list[Thing]:

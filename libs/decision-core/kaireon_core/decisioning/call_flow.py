@@ -1,13 +1,15 @@
-"""The call_flow node: another flow's nodes in its place, put there before anything is compiled.
+"""The nodes that name another flow: its nodes in their place, put there before anything is compiled.
 
 A call stands for those nodes of the called flow that belong to its own phase, in the order in which they run there, but
-for its inventory and response. Their ids stand behind the call's: `<call>/<node>`.
+for its inventory and response. An extension point with a flow stands for those that do what its hook does; where they
+include a score node, that one takes the place of the caller's. Ids stand behind the caller's: `<call>/<node>`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -19,12 +21,13 @@ from kaireon_core.decisioning.flow import (
     Conditional,
     ExtensionPoint,
     Flow,
-    Hook,
     Inventory,
     Response,
+    Score,
     branches_of,
     in_run_order,
 )
+from kaireon_core.decisioning.flow_parts import ExtensionPointConfig, Hook
 from kaireon_core.problems import InvalidValue, Problem
 
 # Flows that call flows grow fast: this bounds what one decision runs.
@@ -32,6 +35,11 @@ MAX_NODES = 1000
 MAX_DEPTH = 8
 MAX_ID_LENGTH = 255
 _HOOK_PHASES = {Hook.PRE_SCORE: 1, Hook.SCORE_OVERRIDE: 2, Hook.POST_RANK: 2}
+_HOOK_NODES = {
+    Hook.PRE_SCORE: "one that narrows the candidates",
+    Hook.SCORE_OVERRIDE: "a score node or an extension point with this hook",
+    Hook.POST_RANK: "an extension point with this hook",
+}
 
 
 def inline_calls(flow: Flow, live: Mapping[str, Flow], key: str = "", path: str = "$") -> Flow:
@@ -40,10 +48,10 @@ def inline_calls(flow: Flow, live: Mapping[str, Flow], key: str = "", path: str 
     Raises `InvalidValue` with the JSON path of every call of a flow that is not there, of one that leads back to this
     flow (`key`) or to itself, and of one whose nodes may not stand there.
     """
-    calls = [(here, node) for here, node in flow.walk(path) if isinstance(node, CallFlow)]
+    calls = [(here, called) for here, node in flow.walk(path) if (called := _called_key(node)) is not None]
     if not calls:
         return flow
-    problems = [problem for here, node in calls for problem in _name_problems(node, live, key, here)]
+    problems = [problem for here, called in calls for problem in _name_problems(called, live, key, here)]
     if problems:
         raise InvalidValue(tuple(problems))
     inliner = _Inliner(live)
@@ -51,7 +59,7 @@ def inline_calls(flow: Flow, live: Mapping[str, Flow], key: str = "", path: str 
     problems = [*inliner.problems, *_repeated(nodes)]
     if problems:
         raise InvalidValue(tuple(problems))
-    return replace(flow, nodes=[node for _, node in nodes])
+    return replace(flow, nodes=[one.node for one in nodes])
 
 
 def caller_problems(key: str, flow: Flow, live: Mapping[str, Flow]) -> Iterator[tuple[str, str]]:
@@ -76,19 +84,30 @@ def _reached(flow: Flow, live: Mapping[str, Flow]) -> set[str]:
 
 def called_by(flow: Flow) -> list[str]:
     """Return the keys of the flows that a flow calls itself."""
-    return [node.config.flow_key for _, node in flow.walk() if isinstance(node, CallFlow) and node.config.flow_key]
+    return [called for _, node in flow.walk() if (called := _called_key(node))]
+
+
+def _called_key(node: AnyNode) -> str | None:
+    """Return the key of the flow that a node calls: None if it calls none, empty if a call names none yet."""
+    match node:
+        case CallFlow(config=config):
+            return config.flow_key or ""
+        case ExtensionPoint(config=config):
+            return config.flow_key
+        case _:
+            return None
 
 
 def phase_of(node: AnyNode) -> int:
-    """Return the phase for which a call takes a node; an extension point without one goes by its hook."""
-    if node.phase is None and isinstance(node, ExtensionPoint):
+    """Return the phase for which a call takes a node; of an extension point it may be its hook's."""
+    if isinstance(node, ExtensionPoint) and (node.phase is None or node.config.flow_key is not None):
         return _HOOK_PHASES[node.config.hook]
     return node.phase or node.phases[0]
 
 
-def _name_problems(node: CallFlow, live: Mapping[str, Flow], key: str, path: str) -> Iterator[Problem]:
+def _name_problems(called: str, live: Mapping[str, Flow], key: str, path: str) -> Iterator[Problem]:
     """Yield why the flow that a call names cannot be called: the first thing found on the way down."""
-    here, names = f"{path}.config.flowKey", dict.fromkeys([node.config.flow_key] if node.config.flow_key else [])
+    here, names = f"{path}.config.flowKey", dict.fromkeys([called] if called else [])
     callers = dict[str, str]()
     for _ in range(MAX_DEPTH):
         for name in names:
@@ -114,8 +133,12 @@ def _trail(name: str, callers: Mapping[str, str], key: str) -> list[str]:
     return [key, *trail]
 
 
-# A node, and where the flow that is inlined says that it stands.
-_Placed = tuple[str, AnyNode]
+class _Placed(NamedTuple):
+    """A node, where the flow that is inlined says that it stands, and whether a hook has put it there."""
+
+    path: str
+    node: AnyNode
+    is_hooked: bool = False
 
 
 @dataclass(slots=True)
@@ -128,28 +151,35 @@ class _Inliner:
 
     def nodes(self, placed: Sequence[_Placed]) -> list[_Placed]:
         """Return the nodes in the order in which they run, each with its phase and without a position."""
-        return [
-            (path, replace(one, phase=node.phase or node.phases[0], position=None))
-            for path, node in placed
-            for path, one in self._in_place_of(node, path, node.phase or node.phases[0])
+        found = [
+            one._replace(node=replace(one.node, phase=_phase_here(node), position=None))
+            for path, node, _ in _hooked_last(placed)
+            for one in self._in_place_of(node, path, _phase_here(node))
         ]
+        return _with_hooked_score(found)
 
     def _in_place_of(self, node: AnyNode, path: str, phase: int) -> list[_Placed]:
-        """Return what stands for a node: itself, unless it is a call or has branches."""
-        if isinstance(node, CallFlow):
-            called = f"{path}.config.flowKey"
-            return [(called, one) for one in self._called(node, phase, called)]
+        """Return what stands for a node: itself, unless it calls or has branches."""
         if isinstance(node, Conditional):
-            return [(path, self._branched(node, path))]
-        return [(path, node)]
+            return [_Placed(path, self._branched(node, path))]
+        return self._at(node, phase, path if _called_key(node) is None else f"{path}.config.flowKey")
+
+    def _hooked(self, node: ExtensionPoint, path: str) -> list[AnyNode]:
+        """Return the nodes that a flow does at a hook; one that does nothing there is a problem."""
+        hook = node.config.hook
+        found = [one for one in self._called(node, _HOOK_PHASES[hook], path) if _is_of_hook(one, hook)]
+        if not found:
+            message = f"the flow '{node.config.flow_key}' has no node for the hook {hook}: {_HOOK_NODES[hook]}"
+            self.problems.append(Problem(path=path, message=message))
+        return found
 
     def _branched(self, node: Conditional, path: str) -> Conditional:
         then, otherwise = (
             [
-                replace(one, position=None)
-                for here, inner in _with_paths(branch, f"{path}.config.{name}")
-                for here, one in self._in_place_of(inner, here, 1)
-                if self._may_stand_in_branch(one, here)
+                replace(one.node, position=None)
+                for here, inner, _ in _with_paths(branch, f"{path}.config.{name}")
+                for one in self._in_place_of(inner, here, 1)
+                if self._may_stand_in_branch(one.node, one.path)
             ]
             for name, branch in branches_of(node)
         )
@@ -163,42 +193,86 @@ class _Inliner:
         )
         return False
 
-    def _called(self, call: CallFlow, phase: int, path: str) -> list[AnyNode]:
+    def _called(self, call: CallFlow | ExtensionPoint, phase: int, path: str) -> list[AnyNode]:
         """Return the nodes that a call stands for; problems in it are problems of the call."""
-        flow = self.live.get(call.config.flow_key or "", Flow())
-        found = list[AnyNode]()
-        for node in flow.ordered():
-            if phase_of(node) != phase or isinstance(node, (Inventory, Response)):
+        flow, found = self.live.get(_called_key(call) or "", Flow()), list[_Placed]()
+        for _, node, _ in _hooked_last([_Placed(path, node) for node in flow.ordered()]):
+            if not _belongs(node, call, phase):
                 continue
             self.count += 1
             if self.count > MAX_NODES:
                 if self.count == MAX_NODES + 1:
                     self.problems.append(Problem(path=path, message=f"calls lead to more than {MAX_NODES} nodes"))
-                return found
-            inner = self._called(node, phase, path) if isinstance(node, CallFlow) else [self._at(node, path)]
-            found += [_named_behind(call.id, one) for one in inner]
-        return found
+                break
+            found += [one._replace(node=_named_behind(call.id, one.node)) for one in self._at(node, phase, path)]
+        return [one.node for one in _with_hooked_score(found)]
 
-    def _at(self, node: AnyNode, path: str) -> AnyNode:
-        """Return a node of a called flow with the calls in its branches replaced."""
-        if not isinstance(node, Conditional):
-            return node
-        then, otherwise = (
-            [
-                inner
-                for one in in_run_order(branch)
-                for inner in (self._called(one, 1, path) if isinstance(one, CallFlow) else [self._at(one, path)])
-                if self._may_stand_in_branch(inner, path)
-            ]
-            for _, branch in branches_of(node)
-        )
-        return replace(node, config=replace(node.config, then=then, else_=otherwise))
+    def _at(self, node: AnyNode, phase: int, path: str) -> list[_Placed]:
+        """Return what stands for a node of a called flow, all in the place of the outermost call."""
+        match node:
+            case CallFlow():
+                return [_Placed(path, one) for one in self._called(node, phase, path)]
+            case ExtensionPoint(config=ExtensionPointConfig(flow_key=str())):
+                return [_Placed(path, one, is_hooked=True) for one in self._hooked(node, path)]
+            case Conditional():
+                then, otherwise = (
+                    [
+                        inner.node
+                        for one in in_run_order(branch)
+                        for inner in self._at(one, 1, path)
+                        if self._may_stand_in_branch(inner.node, path)
+                    ]
+                    for _, branch in branches_of(node)
+                )
+                return [_Placed(path, replace(node, config=replace(node.config, then=then, else_=otherwise)))]
+            case _:
+                return [_Placed(path, node)]
+
+
+def _phase_here(node: AnyNode) -> int:
+    """Return the phase in which what stands for a node runs: that of its hook for a flow that is hooked in."""
+    if isinstance(node, ExtensionPoint) and node.config.flow_key is not None:
+        return _HOOK_PHASES[node.config.hook]
+    return node.phase or node.phases[0]
+
+
+def _belongs(node: AnyNode, call: CallFlow | ExtensionPoint, phase: int) -> bool:
+    """Return whether a call in this phase takes a node; a hook takes all extension points with it."""
+    if isinstance(node, ExtensionPoint) and isinstance(call, ExtensionPoint):
+        return node.config.hook is call.config.hook
+    return phase_of(node) == phase and not isinstance(node, (Inventory, Response))
+
+
+def _is_of_hook(node: AnyNode, hook: Hook) -> bool:
+    """Return whether a node does what a hook does: every one that narrows, or one that scores, or masks the ranking."""
+    if isinstance(node, ExtensionPoint):
+        return node.config.hook is hook and node.config.formula is not None
+    return hook is Hook.PRE_SCORE or (hook is Hook.SCORE_OVERRIDE and isinstance(node, Score))
+
+
+def _hooked_last(placed: Sequence[_Placed]) -> list[_Placed]:
+    """Return nodes with the flows that are hooked in before the score behind all else: they narrow last."""
+    return sorted(placed, key=lambda one: _is_hooked_before_score(one.node))
+
+
+def _is_hooked_before_score(node: AnyNode) -> bool:
+    match node:
+        case ExtensionPoint(config=ExtensionPointConfig(hook=Hook.PRE_SCORE, flow_key=str())):
+            return True
+        case _:
+            return False
+
+
+def _with_hooked_score(placed: Sequence[_Placed]) -> list[_Placed]:
+    """Return the nodes without the score node of the flow itself where a hook has put another one."""
+    is_replaced = any(one.is_hooked and isinstance(one.node, Score) for one in placed)
+    return [one for one in placed if one.is_hooked or not (is_replaced and isinstance(one.node, Score))]
 
 
 def _with_paths(nodes: Sequence[AnyNode], path: str) -> list[_Placed]:
     """Return nodes in run order, each with its JSON path as it is written."""
     places = {id(node): f"{path}[{index}]" for index, node in enumerate(nodes)}
-    return [(places[id(node)], node) for node in in_run_order(nodes)]
+    return [_Placed(places[id(node)], node) for node in in_run_order(nodes)]
 
 
 def _named_behind(call: str, node: AnyNode) -> AnyNode:
@@ -213,7 +287,7 @@ def _named_behind(call: str, node: AnyNode) -> AnyNode:
 def _repeated(nodes: Sequence[_Placed]) -> Iterator[Problem]:
     """Yield the nodes that a flow has once, but this one would have twice."""
     for type_ in ONCE_NODES:
-        found = [path for path, node in nodes if isinstance(node, type_)]
+        found = [one.path for one in nodes if isinstance(one.node, type_)]
         # What was written as a node of its own stands; a call that brings another one is at fault.
         faulty = [path for path in found if path.endswith(".flowKey")] or found
         name = type_.__struct_config__.tag

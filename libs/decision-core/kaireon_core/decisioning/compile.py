@@ -32,7 +32,6 @@ from kaireon_core.decisioning.flow import (
     Filter,
     Flow,
     Group,
-    Hook,
     Inventory,
     MatchCreatives,
     Node,
@@ -44,6 +43,7 @@ from kaireon_core.decisioning.flow import (
     branches_of,
     in_run_order,
 )
+from kaireon_core.decisioning.flow_parts import Hook
 from kaireon_core.decisioning.formulas import FlowFormula
 from kaireon_core.decisioning.guardrails import active_guardrails, compile_guardrails
 from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds

@@ -14,7 +14,7 @@ from kaireon_core.catalog.document import Document
 from kaireon_core.column import Floats, Mask
 from kaireon_core.decisioning.compile import CompiledFlow
 from kaireon_core.decisioning.decide import Facts, begin, decide
-from kaireon_core.decisioning.flow import Hook
+from kaireon_core.decisioning.flow_parts import Hook
 from kaireon_core.decisioning.rank import Indices
 from kaireon_core.decisioning.reasons import KEPT, Reason, Reasons
 from kaireon_core.decisioning.request import DecisionRequest

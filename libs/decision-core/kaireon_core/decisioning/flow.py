@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, Union
 
 import msgspec
 from msgspec import Meta
 
 from kaireon_core.column import Operator
-from kaireon_core.decisioning.flow_parts import GroupConfig, Key, OptimizeConfig, Weight
-from kaireon_core.formula.syntax import MAX_LENGTH
+from kaireon_core.decisioning.flow_parts import (
+    ExtensionPointConfig,
+    FormulaText,
+    GroupConfig,
+    Key,
+    OptimizeConfig,
+    Weight,
+)
 
 TermWeight: TypeAlias = Annotated[float, Meta(ge=0, le=2)]
-FormulaText: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_LENGTH)]
 FILTER_OPERATORS = tuple(operator for operator in Operator if operator not in (Operator.EXISTS, Operator.NOT_EXISTS))
 
 
@@ -159,23 +163,8 @@ class CallFlow(Node, frozen=True, kw_only=True, tag="call_flow"):
     config: CallFlowConfig = CallFlowConfig()
 
 
-class Hook(StrEnum):
-    """What a formula in an extension point does: it keeps candidates before the score, replaces it, or keeps after."""
-
-    PRE_SCORE = "pre_score"
-    SCORE_OVERRIDE = "score_override"
-    POST_RANK = "post_rank"
-
-
-class ExtensionPointConfig(Config, frozen=True, kw_only=True):
-    """A place where a formula may be hooked in; nothing is configured by default."""
-
-    hook: Hook
-    formula: FormulaText | None = None
-
-
 class ExtensionPoint(Node, frozen=True, kw_only=True, tag="extension_point"):
-    """Lets a formula mask candidates or replace their score; without one it does nothing."""
+    """Lets a formula or a flow mask candidates or replace their score; without one it does nothing."""
 
     phases: ClassVar[tuple[int, ...]] = (1, 2, 3)
     config: ExtensionPointConfig

@@ -98,9 +98,15 @@ def _call_flow(config: Config) -> str:
 
 
 def _extension_point(config: Config) -> str:
-    formula = config["formula"]
+    formula, flow = config["formula"], config.get("flowKey")
+    if flow is not None:
+        return {
+            "pre_score": f"narrows the candidates as the flow '{flow}' does, before they are scored",
+            "score_override": f"scores as the flow '{flow}' does",
+            "post_rank": f"keeps the ranked candidates that the flow '{flow}' keeps there; the next move up",
+        }.get(config["hook"], f"runs the flow '{flow}' ({config['hook']})")
     if formula is None:
-        return f"does nothing: no formula is hooked in ({config['hook']})"
+        return f"does nothing: nothing is hooked in ({config['hook']})"
     return {
         "pre_score": f"keeps the candidates for which {formula} is true, before they are scored",
         "score_override": f"replaces the score by {formula}",
@@ -232,7 +238,7 @@ NODE_WORDS: dict[str, Words] = {
     "contact_policy": (_contact_policy, frozenset({"mode", "policyIds"})),
     "conditional": (_conditional, frozenset({"condition", "then", "else"})),
     "call_flow": (_call_flow, frozenset({"flowKey"})),
-    "extension_point": (_extension_point, frozenset({"hook", "formula"})),
+    "extension_point": (_extension_point, frozenset({"hook", "formula", "flowKey"})),
     "score": (_score, _ABOUT_SCORE),
     "optimize": (_optimize, frozenset({"profileKey", "weights", "method", "floor"})),
     "rank": (_rank, _ABOUT_RANK),

@@ -17,7 +17,6 @@ from kaireon_core.decisioning.flow import (
     ContactPolicyNode,
     Enrich,
     ExtensionPoint,
-    ExtensionPointConfig,
     Filter,
     FilterConfig,
     Flow,
@@ -36,7 +35,7 @@ from kaireon_core.decisioning.flow import (
     SetPropertiesConfig,
     branches_of,
 )
-from kaireon_core.decisioning.flow_parts import OptimizeConfig
+from kaireon_core.decisioning.flow_parts import ExtensionPointConfig, OptimizeConfig
 from kaireon_core.decisioning.objectives import Objective
 from kaireon_core.formula.syntax import FormulaError, parse
 from kaireon_core.problems import InvalidValue, Problem, convert
@@ -92,6 +91,8 @@ def _config_problems(node: AnyNode, path: str) -> list[Problem]:
             return _condition_problems(config, path)
         case Conditional(config=config):
             return [*_condition_problems(config.condition, f"{path}.condition"), *_branch_problems(node, path)]
+        case ExtensionPoint(config=ExtensionPointConfig(formula=str(), flow_key=str())):
+            return [Problem(path=f"{path}.flowKey", message="send either formula or flowKey, not both")]
         case ExtensionPoint(config=ExtensionPointConfig(formula=str(formula))):
             return formula_problems(formula, f"{path}.formula")
         case Score(config=config):
