@@ -18,6 +18,10 @@ def call(key: str, phase: int = 1) -> dict[str, Any]:
     return {"type": "call_flow", "phase": phase, "config": {"flowKey": key}}
 
 
+def hooked(hook: str, key: str, **more: Any) -> dict[str, Any]:
+    return {"type": "extension_point", "phase": 2, "config": {"hook": hook, "flowKey": key, **more}}
+
+
 def only(key: str) -> dict[str, Any]:
     return {"type": "filter", "config": {"conditions": [{"field": "offer.key", "operator": "eq", "value": key}]}}
 
@@ -83,19 +87,18 @@ async def test_a_version_that_would_break_a_caller_is_refused(shop: Shop) -> Non
 
 
 async def test_a_flow_hooked_in_means_what_is_published_now(shop: Shop) -> None:
-    narrow = {"type": "extension_point", "phase": 2, "config": {"hook": "pre_score", "flowKey": "rules"}}
     await shop.flow("rules", only("gold"))
-    await shop.flow("hooked", MATCH, narrow)
+    await shop.flow("hooked", MATCH, hooked("pre_score", "rules"))
     before = await decided(shop, "hooked")
 
     assert (await publish(shop, "rules", only("silver"))).status_code == 200
     after = await decided(shop, "hooked")
     refused = [
         await publish(shop, "rules", {"type": "score"}),
-        await publish(shop, "hooked", {**narrow, "config": {**narrow["config"], "hook": "post_rank"}}),
+        await publish(shop, "hooked", hooked("post_rank", "rules")),
         await shop.api.editor.put(
             "/api/v1/decision-flows/hooked",
-            json={"draftConfig": flow_config({**narrow, "config": {**narrow["config"], "formula": "true"}})},
+            json={"draftConfig": flow_config(hooked("pre_score", "rules", formula="true"))},
         ),
     ]
 
