@@ -115,6 +115,35 @@ async def test_customers_are_split_as_recommend_would_split_them(shop: Shop) -> 
     assert len({one["decisions"][0]["score"] for one in given["results"]}) == 2
 
 
+async def test_a_segment_stands_for_its_first_members(shop: Shop) -> None:
+    fields = [
+        {"name": "customer_id", "dataType": "varchar", "isPrimaryKey": True},
+        {"name": "age", "dataType": "integer"},
+    ]
+    await shop.create("schemas", name="people", key="people", fields=fields)
+    people = [{"customer_id": f"p{age:04}", "age": age} for age in range(1100)]
+    for part in (people[:600], people[600:]):
+        assert (await shop.api.editor.post("/api/v1/schemas/people/data", json={"rows": part})).status_code == 201
+    for name, least in (("grown", 18), ("nobody", 5000)):
+        filters = [{"field": "age", "operator": "gte", "value": least}]
+        await shop.create("segments", name=name, baseSchemaId="people", filters=filters, status="active")
+
+    async def of(segment: str, **body: Any) -> httpx.Response:
+        body = {"flow": SCORED, "segmentId": segment, **body}
+        return await shop.api.editor.post("/api/v1/simulate", json=body)
+
+    some, all_, none, unknown = [
+        await of(*asked, **more)
+        for *asked, more in (("grown", {"sampleSize": 3}), ("grown", {}), ("nobody", {}), ("gone", {}))
+    ]
+    members = [f"p{age:04}" for age in range(18, 1100)]
+    assert [one["customerId"] for one in some.json()["results"]] == members[:3]
+    assert [one["customerId"] for one in all_.json()["results"]] == members[:1000]
+    assert all_.json()["reachableCustomers"] == 1000
+    assert (none.status_code, none.json()["results"], none.json()["averageScore"]) == (200, [], None)
+    assert unknown.status_code == 404, unknown.text
+
+
 GOLD = {"field": "offer.key", "operator": "eq", "value": "gold"}
 SCORED = flow_config({"type": "score"})
 BY_MODEL = {"type": "score", "config": {"method": "propensity", "modelKey": "none"}}
@@ -130,6 +159,8 @@ BY_MODEL = {"type": "score", "config": {"method": "propensity", "modelKey": "non
         ({"flow": flow_config({"type": "call_flow", "phase": 1, "config": {"flowKey": "x"}})}, "$.flow.nodes[1]"),
         ({"flow": SCORED, "decisionFlowKey": "ranked"}, "$.flow"),
         ({"flow": SCORED, "segmentId": "s"}, "$.segmentId"),
+        ({"flow": SCORED, "segmentId": "s", "customers": [], "sampleSize": 0}, "$.sampleSize"),
+        ({"flow": SCORED, "segmentId": "s", "customers": [], "sampleSize": 1001}, "$.sampleSize"),
         ({"flow": SCORED, "sampleSize": 10}, "$.sampleSize"),
         ({"flow": SCORED, "customers": []}, "$.customers"),
         ({"flow": SCORED, "customers": [{"customerId": str(n)} for n in range(1001)]}, "$.customers"),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import numpy as np
 
 from kaireon_application.catalog.entities import EntityReader
 from kaireon_application.decisioning.choose_flow import choose_flow
+from kaireon_application.decisioning.decide_list import MAX_CUSTOMERS, DecideCustomer
 from kaireon_application.decisioning.decide_together import Asked, DecideTogether
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.explain_trace import narrowed
@@ -46,16 +48,23 @@ _GIVEN = "given-flow"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulate:
-    """The use case. `reading` opens a transaction that reads the tenant's things."""
+    """The use case. `reading` opens a transaction that reads the tenant's things; `members` are those of a segment."""
 
     snapshots: Snapshots
     decide: DecideTogether
     reading: Callable[[UUID], AbstractAsyncContextManager[EntityReader]]
+    members: Callable[[UUID, str], AsyncGenerator[list[str]]]
 
     async def __call__(self, tenant_id: UUID, request: SimulateRequest) -> Simulation:
-        """Return the simulation. Raises `NotFound` for an unknown flow, `InvalidInput` for one that cannot run."""
+        """Return the simulation.
+
+        Raises `NotFound` for an unknown flow or segment, `InvalidInput` for a flow that cannot run, `Conflict` for a
+        segment that does not fit its schema any more.
+        """
         snapshot = await self.snapshots.current(str(tenant_id))
         live = await self._live(tenant_id, snapshot, request)
+        if request.segment_id is not None:
+            request = msgspec.structs.replace(request, customers=await self._sample(tenant_id, request))
         requests, results = request.requests(), list[SimulatedCustomer]()
         for start in range(0, len(requests), _AT_ONCE):
             asked = [_asked(snapshot, live, one) for one in requests[start : start + _AT_ONCE]]
@@ -72,6 +81,16 @@ class Simulate:
         if chosen is None:
             raise NotFound("no decision flow is active: publish one, or send a flow")
         return snapshot.live(chosen)
+
+    async def _sample(self, tenant_id: UUID, request: SimulateRequest) -> list[DecideCustomer]:
+        """Return the first members of the segment, as many as were asked for."""
+        size, ids = request.sample_size or MAX_CUSTOMERS, list[str]()
+        async with aclosing(self.members(tenant_id, request.segment_id or "")) as batches:
+            async for batch in batches:
+                ids += batch
+                if len(ids) >= size:
+                    break
+        return [DecideCustomer(customer_id=id_) for id_ in ids[:size]]
 
     async def _given(self, tenant_id: UUID, snapshot: TenantSnapshot, config: dict[str, Any]) -> PublishedFlow:
         """Return a flow document as if it were published. Raises `InvalidInput` as publishing it would."""

@@ -13,12 +13,11 @@ from kaireon_application.decisioning.wire import DecisionItem, RecommendRequest,
 from kaireon_core.decisioning.request import Routing
 from kaireon_core.problems import Problem
 
-_NO_SEGMENT = "customers are named one by one here: leave this out and send customers"
-
 
 class SimulateRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Asks what would be decided: by a published flow, or by a `flow` document as a draft would hold it.
 
+    For `customers`, or the first `sample_size` members of a stored segment, in the order of its schema's primary key.
     `blueprintKey` and `channelFilter` are older names of `decisionFlowKey` and `channel`.
     """
 
@@ -32,7 +31,7 @@ class SimulateRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel",
     placement: ShortText | None = None
     limit: Annotated[int, Meta(ge=1, le=50)] = 5
     segment_id: ShortText | None = None
-    sample_size: int | None = None
+    sample_size: Annotated[int, Meta(ge=1, le=MAX_CUSTOMERS)] | None = None
 
     @property
     def flow_key(self) -> str | None:
@@ -50,9 +49,12 @@ class SimulateRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel",
         """Yield what the types leave open."""
         if self.flow is not None and self.flow_key is not None:
             yield Problem(path="$.flow", message="send either flow or decisionFlowKey")
-        for path, given in (("$.segmentId", self.segment_id), ("$.sampleSize", self.sample_size)):
-            if given is not None:
-                yield Problem(path=path, message=_NO_SEGMENT)
+        if self.segment_id is not None:
+            if self.customers:
+                yield Problem(path="$.segmentId", message="send either customers or segmentId")
+            return
+        if self.sample_size is not None:
+            yield Problem(path="$.sampleSize", message="is for a segment only: send segmentId, or leave it out")
         if not 0 < len(self.customers) <= MAX_CUSTOMERS:
             yield Problem(path="$.customers", message=f"must have 1 to {MAX_CUSTOMERS} customers")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from kaireon_api.operation import WRITE_ERRORS, Call, Operation, Reply, Role
 from kaireon_application.catalog.refusal import refuse
+from kaireon_application.customers.segment_members import segment_members
 from kaireon_application.decisioning.simulate import Simulate
 from kaireon_application.decisioning.simulation import SimulateRequest, Simulation
 from kaireon_application.errors import InvalidInput
@@ -13,9 +16,12 @@ _BODY_LIMIT = 10 * 1024 * 1024
 
 async def _simulate(call: Call[SimulateRequest]) -> Reply:
     refuse(InvalidInput, call.body.problems())
-    engine = call.services.engine
+    engine, entities = call.services.engine, call.services.entities
     simulate = Simulate(
-        snapshots=engine.snapshots, decide=engine.recommend.decide, reading=call.services.entities.reading
+        snapshots=engine.snapshots,
+        decide=engine.recommend.decide,
+        reading=entities.reading,
+        members=partial(segment_members, entities, call.services.schema_rows),
     )
     return Reply(content=await simulate(call.tenant_id, call.body))
 
@@ -26,7 +32,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/v1/simulate",
         role=Role.EDITOR,
         handler=_simulate,
-        summary="Decide for up to 1,000 customers with a published or a given flow, and record nothing",
+        summary="Decide for up to 1,000 customers, listed or of a segment, and record nothing",
         body=SimulateRequest,
         body_limit=_BODY_LIMIT,
         example={
