@@ -32,6 +32,8 @@ def _config(type_: str) -> type[msgspec.Struct]:
     return next(field.type for field in msgspec.structs.fields(_NODES[type_]) if field.name == "config")
 
 
+MODEL_INPUTS = ("customer", "attributes", "context", "request", "offer", "creative", "channel", "placement")
+
 # What there is, by the heading of its table.
 KINDS: dict[str, list[str]] = {
     "Nodes": sorted(_NODES),
@@ -45,6 +47,7 @@ KINDS: dict[str, list[str]] = {
     "Hooks": [hook.value for hook in Hook],
     "Operators": [operator.value for operator in Operator],
     "Formula functions": sorted(FUNCTIONS),
+    "Model inputs": ["X", *(f"{name}.X" for name in MODEL_INPUTS)],
     "Reasons": sorted(f"{stage} {type_}" for stage, type_ in all_reasons()),
 }
 _FIELDS = {
@@ -82,6 +85,9 @@ def shows(kind: str, name: str, case: Any) -> bool:
     """Return whether a golden case is about this."""
     if kind == "Formula functions":
         return any(f"{name}(" in one.get("formula", "") for one in _walk(case))
+    if kind == "Model inputs":
+        read = [str(one["field"]) for one in _walk(case.get("models")) if "field" in one]
+        return any("." not in field if name == "X" else field.startswith(name.removesuffix("X")) for field in read)
     if kind == "Reasons":
         told = [reason for one in case["expectations"] for reason in one["dropped"].values()]
         return any(reason == name or reason.startswith(f"{name} ") for reason in told)
