@@ -84,6 +84,7 @@ async def test_debug_shows_the_funnel_and_the_times(shop: Shop) -> None:
     assert all(before["out"] == after["in"] for before, after in zip(meta["funnel"], meta["funnel"][1:], strict=False))
     assert meta["funnel"][-1]["out"] == 3
     assert meta["stagesMs"].keys() == STAGES
+    assert min(meta["stagesMs"][stage] for stage in STAGES - {"enrichment", "optimisation"}) > 0
     assert (meta["flowVersion"], bool(meta["snapshotVersion"])) == (1, True)
     assert plain.keys() == {"decisionFlowKey", "decisionFlowId"}
 

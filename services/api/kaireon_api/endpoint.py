@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -53,12 +54,15 @@ class Endpoint:
 
     async def _decoded(self, request: Request) -> Call[Any]:
         raw = await self._read(request)
+        started = time.perf_counter()
         query = decode_query(request.query_string) if request.query_string else {}
         path = request.path
         if request.is_alias:
             id, raw = resolve_alias(query, raw)
             path = {"id": id}
         declared = self.operation.query
+        body = self._body(raw)
+        params = decode_parameters(query, declared) if declared is not None else None
         return Call(
             services=request.services,
             principal=request.principal,
@@ -67,8 +71,9 @@ class Endpoint:
             query=query,
             headers=request.headers,
             client=request.client,
-            body=self._body(raw),
-            params=decode_parameters(query, declared) if declared is not None else None,
+            body=body,
+            params=params,
+            decode_ms=(time.perf_counter() - started) * 1000,
         )
 
     async def _read(self, request: Request) -> bytes:

@@ -54,6 +54,8 @@ class Call(msgspec.Struct, Generic[Body], frozen=True, kw_only=True):
     """The query string decoded as `Operation.query`; None when the operation declares none."""
     client: str = ""
     """The address that the request came from."""
+    decode_ms: float = 0.0
+    """How long it took to decode the request and check its types."""
 
     @property
     def tenant_id(self) -> UUID:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
@@ -15,25 +17,32 @@ from kaireon_application.decisioning.wire import (
     StagesMs,
 )
 
+_encode = msgspec.json.Encoder().encode
 _NARROWING = ("inventory", "filter", "match_creatives", "qualify", "conditional", "pre_score")
 
 
 def build_answer(
-    snapshot: TenantSnapshot, live: LiveFlow, request: RecommendRequest, decided: DecidedCustomer
+    snapshot: TenantSnapshot, live: LiveFlow, request: RecommendRequest, decided: DecidedCustomer, validation_ms: float
 ) -> Recommendation:
-    """Return the answer of /recommend."""
+    """Return the answer of /recommend; with `debug` with the time of each stage, that of checking the request too."""
+    started = time.perf_counter()
     items = decided.items(live)
-    return Recommendation(
+    answer = Recommendation(
         recommendation_id=decided.recommendation_id,
         customer_id=decided.customer_id,
         count=len(items),
         decisions=items,
         experiment_assignment=assignment_of(decided.variant.experiment_key, decided.variant.name),
-        meta=_debug_meta(snapshot, live, decided) if request.debug else live.meta,
+        meta=live.meta,
         control_group=True if decided.variant.is_control else msgspec.UNSET,
         degraded_scoring=True if decided.is_degraded else msgspec.UNSET,
         channel_coupling=decided.coupling(live) or msgspec.UNSET,
     )
+    if not request.debug:
+        return answer
+    _encode(answer)
+    stages = _stages_ms(decided, validation_ms, (time.perf_counter() - started) * 1000)
+    return msgspec.structs.replace(answer, meta=_debug_meta(snapshot, live, decided, stages))
 
 
 def assignment_of(experiment_key: str | None, variant: str | None) -> ExperimentAssignment | None:
@@ -43,21 +52,22 @@ def assignment_of(experiment_key: str | None, variant: str | None) -> Experiment
     return ExperimentAssignment(experiment_key=experiment_key, variant=variant)
 
 
-def _debug_meta(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> DecisionMeta:
+def _debug_meta(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer, stages: StagesMs) -> DecisionMeta:
     counts = decided.decisions.funnel(live.compiled, decided.index)
     return msgspec.structs.replace(
         live.meta,
         funnel=[FunnelStage(stage=count.stage, in_=count.in_, out=count.out) for count in counts],
-        stages_ms=_stages_ms(decided),
+        stages_ms=stages,
         snapshot_version=snapshot.version,
         flow_version=live.published.version,
         guardrail_warnings=decided.warnings,
     )
 
 
-def _stages_ms(decided: DecidedCustomer) -> StagesMs:
+def _stages_ms(decided: DecidedCustomer, validation_ms: float, serialisation_ms: float) -> StagesMs:
     spent = decided.decisions.stages_ms
     return StagesMs(
+        validation=validation_ms,
         load=decided.load_ms,
         enrichment=decided.enrichment_ms,
         qualification=sum(spent.get(stage, 0.0) for stage in _NARROWING),
@@ -65,4 +75,5 @@ def _stages_ms(decided: DecidedCustomer) -> StagesMs:
         scoring=spent.get("score", 0.0) + spent.get("score_override", 0.0),
         ranking=spent.get("guardrails", 0.0) + spent.get("rank", 0.0),
         optimisation=spent.get("optimize", 0.0),
+        serialisation=serialisation_ms,
     )

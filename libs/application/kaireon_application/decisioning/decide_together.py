@@ -49,7 +49,10 @@ CommitDecisions = Callable[[Sequence[DecisionChange]], Awaitable[Sequence[bool]]
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A planned request: which flow decides, and for whom; `is_fresh` when cached facts turned out to be stale."""
+    """A planned request: which flow decides, and for whom; `is_fresh` when cached facts turned out to be stale.
+
+    `validation_ms` is how long it took to check the request.
+    """
 
     snapshot: TenantSnapshot
     live: LiveFlow
@@ -58,6 +61,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     started: float
     idempotency: IdempotencyDraft | None = None
     is_fresh: bool = False
+    validation_ms: float = 0.0
 
     @property
     def tenant_id(self) -> str:
@@ -139,7 +143,7 @@ class DecideTogether:
         decided = await self.decide(asked)
         forms = [one.form(each) for one, each in zip(asked, decided, strict=True)]
         answers = [
-            build_answer(one.snapshot, form, one.request, each)
+            build_answer(one.snapshot, form, one.request, each, one.validation_ms)
             for one, form, each in zip(asked, forms, decided, strict=True)
         ]
         written = [

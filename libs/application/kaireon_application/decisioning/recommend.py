@@ -38,15 +38,22 @@ class Recommend:
     metrics: Metrics
 
     async def __call__(
-        self, tenant_id: str, request: RecommendRequest, *, caller: str, idempotency: IdempotencyDraft | None = None
+        self,
+        tenant_id: str,
+        request: RecommendRequest,
+        *,
+        caller: str,
+        idempotency: IdempotencyDraft | None = None,
+        validation_ms: float = 0.0,
     ) -> Recommendation:
         """Return the recommendation, once everything about it is durable.
 
-        `caller` identifies an anonymous customer without session (address and user agent).
+        `caller` identifies an anonymous customer without session (address and user agent); `validation_ms` is how long
+        it took to check the request.
         """
         asked = await self._plan(tenant_id, request, _customer_id(request, caller))
-        if idempotency is not None:
-            asked = replace(asked, idempotency=idempotency)
+        if idempotency is not None or request.debug:
+            asked = replace(asked, idempotency=idempotency, validation_ms=validation_ms)
         answer = await self.together(asked)
         if answer is None:
             answer = await self._insist(replace(asked, is_fresh=True))

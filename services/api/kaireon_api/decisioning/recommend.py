@@ -24,7 +24,9 @@ async def _recommend(call: Call[RecommendRequest]) -> Reply:
     engine, request, tenant_id = call.services.engine, call.body, str(call.tenant_id)
     key = call.headers.get("idempotency-key")
     if key is None:
-        return Reply(content=await engine.recommend(tenant_id, request, caller=call.caller))
+        return Reply(
+            content=await engine.recommend(tenant_id, request, caller=call.caller, validation_ms=call.decode_ms)
+        )
     return await _recommend_once(call, tenant_id, key)
 
 
@@ -38,7 +40,9 @@ async def _recommend_once(call: Call[RecommendRequest], tenant_id: str, key: str
     if replayed is not None:
         return replayed
     try:
-        answer = await engine.recommend(tenant_id, call.body, caller=call.caller, idempotency=draft)
+        answer = await engine.recommend(
+            tenant_id, call.body, caller=call.caller, idempotency=draft, validation_ms=call.decode_ms
+        )
     except IdempotencyTaken:
         replayed = await _replay(call, tenant_id, draft)
         assert replayed is not None, key  # noqa: S101 - the commit has just found the key
