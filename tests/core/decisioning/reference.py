@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import cast
 
 from tests.core.decisioning.cases import Case, Outcome
 from tests.core.decisioning.plain_values import (
@@ -18,7 +17,6 @@ from tests.core.decisioning.plain_values import (
     holds,
     instant,
     is_named,
-    key_of,
     readable_instant,
     status_of,
 )
@@ -232,15 +230,6 @@ class _Decision(PlacingReference):
             return True
         return holds(value, config["operator"], config.get("value"))
 
-    def _given(self, attribute: str, one: Candidate) -> float | None:
-        scores = self._resolve(attribute, one)
-        given = cast("Thing", scores if isinstance(scores, dict) else {})
-        for name in (one.offer["id"], key_of(one.offer), one.offer.get("categoryId")):
-            score = given.get(name or "")
-            if type(score) in (int, float):
-                return score
-        return None
-
     def _known_propensity(self, model: str | None, one: Candidate) -> float | None:
         score = self._given("attributes.propensityScores", one)
         if score is not None:
@@ -290,14 +279,10 @@ class _Decision(PlacingReference):
             "emphasisWeight": one.priority / 100,
         }
         prie = math.prod(factor ** weights[name] for name, factor in factors.items())
-        worth = self._resolve("customer.clvScore", one)
-        worth = min(100, max(0, worth)) / 100 if type(worth) in (int, float) else 0
-        uplift = self._given("attributes.upliftScores", one)
-        lift = 1 + min(1.0, max(-1.0, uplift or 0))
         return (
             prie
-            * factors["impactWeight"] ** (weights.get("clvWeight", 0) * worth)
-            * lift ** weights.get("upliftWeight", 0)
+            * factors["impactWeight"] ** (weights.get("clvWeight", 0) * self._worth(one))
+            * (1 + self._uplift(one)) ** weights.get("upliftWeight", 0)
         )
 
     def _optimize(self, config: Thing) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import cast
 
-from tests.core.decisioning.plain_values import Candidate, Thing, is_named
+from tests.core.decisioning.plain_values import Candidate, Thing, is_named, key_of
 from tests.core.decisioning.reference_formulas import FormulaReference
 
 
@@ -26,10 +27,26 @@ class ObjectiveReference(FormulaReference):
             "engagement": self._engagement(one),
             "fatigue": 1 / (1 + len(mine)),
             "fairness": 1 - len(kin) / max(len(self.contacts), 1),
-            "clv": 0,
-            "uplift": 0,
+            "clv": (one.offer.get("businessValue", 50) / 100) ** self._worth(one),
+            "uplift": self._uplift(one),
         }
         return values[name]
+
+    def _given(self, attribute: str, one: Candidate) -> float | None:
+        scores = self._resolve(attribute, one)
+        given = cast("Thing", scores if isinstance(scores, dict) else {})
+        for name in (one.offer["id"], key_of(one.offer), one.offer.get("categoryId")):
+            score = given.get(name or "")
+            if type(score) in (int, float):
+                return score
+        return None
+
+    def _worth(self, one: Candidate) -> float:
+        worth = self._resolve("customer.clvScore", one)
+        return min(100, max(0, worth)) / 100 if type(worth) in (int, float) else 0.0
+
+    def _uplift(self, one: Candidate) -> float:
+        return min(1.0, max(-1.0, self._given("attributes.upliftScores", one) or 0.0))
 
     def _is_kin(self, row: Thing, one: Candidate) -> bool:
         offer = self._find("offers", row.get("offer"))

@@ -22,7 +22,11 @@ _NARROWING = ("inventory", "filter", "match_creatives", "qualify", "conditional"
 
 
 def build_answer(
-    snapshot: TenantSnapshot, live: LiveFlow, request: RecommendRequest, decided: DecidedCustomer, validation_ms: float
+    snapshot: TenantSnapshot,
+    live: LiveFlow,
+    request: RecommendRequest,
+    decided: DecidedCustomer,
+    validation_ms: float = 0.0,
 ) -> Recommendation:
     """Return the answer of /recommend; with `debug` with the time of each stage, that of checking the request too."""
     started = time.perf_counter()

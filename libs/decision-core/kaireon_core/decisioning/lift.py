@@ -36,22 +36,27 @@ class Lift:
     def times(self, score: Floats, state: State, weights: Exponents) -> Floats:
         """Return the score with the terms that these weights ask for, (B, C)."""
         if any_in(weights.clv > 0):
-            score = score * _power(self.impact, weights.clv * self._worth(state)[:, None])
+            score = score * self.clv(state, weights.clv)
         if any_in(weights.uplift > 0):
-            score = score * _power(1.0 + self._uplift(state), weights.uplift)
+            score = score * _power(1.0 + self.uplift(state), weights.uplift)
         return score
+
+    def clv(self, state: State, weight: Floats | float = 1.0) -> Floats:
+        """Return I^(weight * clvScore/100), (B, C)."""
+        return _power(self.impact, weight * self._worth(state)[:, None])
+
+    def uplift(self, state: State) -> Floats:
+        """Return the difference that contact makes for each candidate, -1 to 1, (B, C)."""
+        uplift = np.zeros((state.table.customers, len(self.candidates.catalogue.offers) + 1))
+        for customer, offers, score in given_scores(state, _UPLIFT, self.names):
+            uplift[customer, offers] = min(max(score, -1.0), 1.0)
+        return uplift[:, self.candidates.offer]
 
     def _worth(self, state: State) -> Floats:
         """Return clvScore/100 of each customer, 0 where it is not known."""
         column, _ = state.table.column(_CLV)
         known = np.where(column.is_number, np.nan_to_num(column.numbers), 0.0)
         return np.clip(known, 0.0, _MOST_CLV) / _MOST_CLV
-
-    def _uplift(self, state: State) -> Floats:
-        uplift = np.zeros((state.table.customers, len(self.candidates.catalogue.offers) + 1))
-        for customer, offers, score in given_scores(state, _UPLIFT, self.names):
-            uplift[customer, offers] = min(max(score, -1.0), 1.0)
-        return uplift[:, self.candidates.offer]
 
 
 def _power(base: Floats, exponent: Floats) -> Floats:

@@ -182,9 +182,8 @@ _OBJECTIVES: dict[Objective, Callable[[_Values, State], Floats]] = {
     Objective.IMPACT: lambda values, _state: values.field("businessValue", _DEFAULT_BUSINESS_VALUE),
     Objective.EMPHASIS: lambda values, _state: values.candidates.priority[None, :],
     Objective.DIVERSITY: _Values.diversity,
-    # Nothing is known of these yet.
-    Objective.CLV: lambda _values, _state: np.zeros((1, 1)),
-    Objective.UPLIFT: lambda _values, _state: np.zeros((1, 1)),
+    Objective.CLV: lambda values, state: values.prie.lift.clv(state),
+    Objective.UPLIFT: lambda values, state: values.prie.lift.uplift(state),
     Objective.REVENUE: lambda values, _state: values.field("revenueValue", 0.0),
     Objective.MARGIN: lambda values, _state: values.field("margin", 0.0),
     Objective.ENGAGEMENT: _Values.engagement,
