@@ -59,11 +59,12 @@ def _of_hook(nodes: list[Thing], hook: str, flows: Thing) -> list[Thing]:
             return _hook_of(node) == hook
         return _phase(node) == _HOOK_PHASES[hook] and node["type"] not in ("inventory", "response")
 
-    taken = {"pre_score": None, "score_override": ("score",), "post_rank": ()}[hook]
+    narrowing = ("filter", "enrich", "qualify", "contact_policy", "conditional")
+    taken = {"pre_score": narrowing, "score_override": ("score",), "post_rank": ()}[hook]
     return [
         {**node, "hooked": True, "phase": _HOOK_PHASES[hook]}
         for node in without_calls([node for node in in_order(nodes) if belongs(node)], flows)
-        if _hook_of(node) == hook or (_hook_of(node) is None and (taken is None or node["type"] in taken))
+        if _hook_of(node) == hook or (_hook_of(node) is None and node["type"] in taken)
     ]
 
 

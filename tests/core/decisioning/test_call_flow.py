@@ -117,6 +117,7 @@ SCORE = {"id": "s", "type": "score"}
 @pytest.mark.parametrize(
     ("name", "nodes", "expected"),
     [
+        ("pre_score", [MATCH, FILTER], ["i", "f", "pre_score/f", "s"]),
         ("pre_score", [FILTER, SCORE, hook("post_rank", formula="true")], ["i", "f", "pre_score/f", "s"]),
         ("pre_score", [hook("pre_score", formula="true")], ["i", "f", "pre_score/pre_score", "s"]),
         ("score_override", [FILTER, SCORE], ["i", "f", "score_override/s"]),
@@ -132,7 +133,7 @@ def test_a_hook_takes_what_does_the_same(name: str, nodes: list[dict[str, Any]],
 
 
 _NOTHING_TO_HOOK = {
-    "pre_score": ([SCORE], "one that narrows the candidates"),
+    "pre_score": ([SCORE, MATCH], "one that narrows the candidates"),
     "score_override": ([FILTER, hook("score_override")], "a score node or an extension point with this hook"),
     "post_rank": ([FILTER, SCORE], "an extension point with this hook"),
 }

@@ -8,6 +8,7 @@ from typing import Any
 Thing = dict[str, Any]
 # What a call in a branch may lead to: inventory and response are not run, the rest narrows.
 RULES = {"nodes": [{"id": "i", "type": "inventory"}, {"id": "q", "type": "qualify"}, {"id": "r", "type": "response"}]}
+MATCH = {"id": "m", "type": "match_creatives", "config": {"requireCreative": True}}
 
 
 def with_calls(chance: random.Random, flow: Thing) -> tuple[Thing, Thing]:
@@ -37,7 +38,7 @@ def _with_hooks(chance: random.Random, flow: Thing, flows: Thing) -> tuple[Thing
         hook = node["config"]["hook"]
         scores = [{"id": "s", "type": "score"}] if not chance.randrange(2) else []
         ignored = [{"id": "x", "type": "qualify"}, {"id": "k", "type": "rank"}]
-        inside = [*RULES["nodes"][:2], node, *scores] if hook == "pre_score" else [*ignored, node, *scores]
+        inside = [*RULES["nodes"][:2], MATCH, node, *scores] if hook == "pre_score" else [*ignored, node, *scores]
         flows[f"hooked_{node['id']}"] = {"nodes": [RULES["nodes"][0], *(one for one in inside if one["id"] != "i")]}
         nodes.append({**node, "config": {"hook": hook, "flowKey": f"hooked_{node['id']}"}})
     if not chance.randrange(8):

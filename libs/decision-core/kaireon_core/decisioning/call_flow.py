@@ -247,7 +247,7 @@ def _is_of_hook(node: AnyNode, hook: Hook) -> bool:
     """Return whether a node does what a hook does: every one that narrows, or one that scores, or masks the ranking."""
     if isinstance(node, ExtensionPoint):
         return node.config.hook is hook and node.config.formula is not None
-    return hook is Hook.PRE_SCORE or (hook is Hook.SCORE_OVERRIDE and isinstance(node, Score))
+    return isinstance(node, {Hook.PRE_SCORE: BRANCH_NODES, Hook.SCORE_OVERRIDE: Score, Hook.POST_RANK: ()}[hook])
 
 
 def _hooked_last(placed: Sequence[_Placed]) -> list[_Placed]:
