@@ -38,8 +38,9 @@ def _with_hooks(chance: random.Random, flow: Thing, flows: Thing) -> tuple[Thing
         hook = node["config"]["hook"]
         scores = [{"id": "s", "type": "score"}] if not chance.randrange(2) else []
         ignored = [{"id": "x", "type": "qualify"}, {"id": "k", "type": "rank"}]
-        inside = [*RULES["nodes"][:2], MATCH, node, *scores] if hook == "pre_score" else [*ignored, node, *scores]
-        flows[f"hooked_{node['id']}"] = {"nodes": [RULES["nodes"][0], *(one for one in inside if one["id"] != "i")]}
+        narrowing = [RULES["nodes"][1], MATCH]
+        inside = [*(narrowing if hook == "pre_score" else ignored), node, *scores]
+        flows[f"hooked_{node['id']}"] = {"nodes": [RULES["nodes"][0], *inside]}
         nodes.append({**node, "config": {"hook": hook, "flowKey": f"hooked_{node['id']}"}})
     if not chance.randrange(8):
         config = {"hook": "pre_score", "flowKey": "rules"}

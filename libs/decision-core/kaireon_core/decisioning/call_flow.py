@@ -100,9 +100,9 @@ def _called_key(node: AnyNode) -> str | None:
 
 def phase_of(node: AnyNode) -> int:
     """Return the phase for which a call takes a node; of an extension point it may be its hook's."""
-    if isinstance(node, ExtensionPoint) and (node.phase is None or node.config.flow_key is not None):
+    if isinstance(node, ExtensionPoint) and node.phase is None:
         return _HOOK_PHASES[node.config.hook]
-    return node.phase or node.phases[0]
+    return _phase_here(node)
 
 
 def _name_problems(called: str, live: Mapping[str, Flow], key: str, path: str) -> Iterator[Problem]:
