@@ -11,7 +11,7 @@ docs/reference/ranking-profiles.md gives each objective's x.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,12 @@ from kaireon_core.decisioning.reasons import LegendBuilder
 from kaireon_core.decisioning.state import Stage, State
 from kaireon_core.decisioning.strategy import named
 
-_DEFAULT_BUSINESS_VALUE = 50.0
+# The objectives that are a number of the offer, and what stands for a missing one.
+_FIELDS = {
+    Objective.IMPACT: ("businessValue", 50.0),
+    Objective.REVENUE: ("revenueValue", 0.0),
+    Objective.MARGIN: ("margin", 0.0),
+}
 _ENGAGEMENT_MS = 90 * DAY_MS
 _ASK_CONTACTS = {Objective.RELEVANCE, Objective.RECENCY, Objective.FATIGUE, Objective.FAIRNESS}
 
@@ -39,7 +44,7 @@ def compile_optimize(node: Optimize, candidates: Candidates, legend: LegendBuild
     """Return the stage; without weights (their profile is gone) every candidate keeps its score."""
     config = node.config
     weights = _weights(config, candidates.catalogue.ranking_profiles)
-    values = _Values.of(candidates)
+    values = _Values.of(candidates, weights)
     code = None
     if config.floor is not None:
         code = legend.add("floor", f"the composite score is below {config.floor:g}", detail={"floor": config.floor})
@@ -107,26 +112,27 @@ _COMPOSITES: dict[str, Callable[[Sequence[tuple[float, Floats]]], Floats]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Values:
-    """What each objective is for the candidates of a flow; `category` (offers + 1,) is 0 for none."""
+    """What each objective is for the candidates of a flow; `category` (offers + 1,) is 0 for none, `fields` (1, C)."""
 
     candidates: Candidates
     prie: Prie
     category: Indices
+    fields: Mapping[Objective, Floats]
 
     @staticmethod
-    def of(candidates: Candidates) -> _Values:
+    def of(candidates: Candidates, weights: Container[Objective]) -> _Values:
         category = np.zeros(len(candidates.catalogue.offers) + 1, np.int64)
         category[candidates.offer] = candidates.category
-        return _Values(candidates=candidates, prie=compile_prie(ScoreConfig(), candidates), category=category)
+        return _Values(
+            candidates=candidates,
+            prie=compile_prie(ScoreConfig(), candidates),
+            category=category,
+            fields={one: _field(candidates, *field) for one, field in _FIELDS.items() if one in weights},
+        )
 
     def of_objective(self, objective: Objective, state: State) -> Floats:
         """Return the values of an objective, in a shape that goes with (B, C)."""
-        return _OBJECTIVES[objective](self, state)
-
-    def field(self, name: str, default: float) -> Floats:
-        """Return a number of each candidate's offer."""
-        found = [offer.body.get(name) for offer in self.candidates.catalogue.offers]
-        return np.array([default if one is None else float(one) for one in found])[self.candidates.offer][None, :]
+        return self.fields[objective] if objective in self.fields else _OBJECTIVES[objective](self, state)
 
     def score(self, state: State) -> Floats:
         assert state.score is not None  # noqa: S101 - the score stage has run
@@ -171,6 +177,12 @@ class _Values:
         return 1 - counts[:, self.candidates.category] / np.maximum(everything, 1)
 
 
+def _field(candidates: Candidates, name: str, default: float) -> Floats:
+    """Return a number of each candidate's offer, (1, C)."""
+    found = [offer.body.get(name) for offer in candidates.catalogue.offers]
+    return np.array([default if one is None else float(one) for one in found])[candidates.offer][None, :]
+
+
 def _counts(row: Indices, column: Indices, weights: Indices | None, rows: int, columns: int) -> Floats:
     """Return how many, or how much weight, there is of each (row, column)."""
     return np.bincount(row * columns + column, weights, rows * columns).reshape(rows, columns).astype(np.float64)
@@ -179,13 +191,10 @@ def _counts(row: Indices, column: Indices, weights: Indices | None, rows: int, c
 _OBJECTIVES: dict[Objective, Callable[[_Values, State], Floats]] = {
     Objective.PROPENSITY: _Values.propensity,
     Objective.RELEVANCE: lambda values, state: values.prie.relevance(state),
-    Objective.IMPACT: lambda values, _state: values.field("businessValue", _DEFAULT_BUSINESS_VALUE),
     Objective.EMPHASIS: lambda values, _state: values.candidates.priority[None, :],
     Objective.DIVERSITY: _Values.diversity,
     Objective.CLV: lambda values, state: values.prie.lift.clv(state),
     Objective.UPLIFT: lambda values, state: values.prie.lift.uplift(state),
-    Objective.REVENUE: lambda values, _state: values.field("revenueValue", 0.0),
-    Objective.MARGIN: lambda values, _state: values.field("margin", 0.0),
     Objective.ENGAGEMENT: _Values.engagement,
     Objective.CONVERSION: _Values.score,
     Objective.RECENCY: lambda values, state: values.prie.recency(state),
