@@ -16,11 +16,12 @@ from kaireon_application.decisioning.answer import assignment_of
 from kaireon_application.decisioning.decided_customer import PUBLIC_PREFIX
 from kaireon_application.decisioning.drop_details import DropDetails
 from kaireon_application.decisioning.snapshot import CandidateEntry, Legend
-from kaireon_application.decisioning.trace import TraceContent, floats_of, reasons_of, scores_of
+from kaireon_application.decisioning.trace import TraceContent, fallbacks_of, floats_of, reasons_of, scores_of
 from kaireon_application.decisioning.wire import ExperimentAssignment, FunnelStage
 from kaireon_application.errors import NotFound
 from kaireon_application.experimentation.variant import CONTROL
 from kaireon_core.decisioning.reasons import KEPT, Reason, Reasons, StageCount, funnel, is_scored
+from kaireon_core.learning.fallback import FallbackReason, reason_of
 
 _PRIORITY_WEIGHTED = "priority_weighted"
 # What may not be shown again, or not any more; and what has lost against others.
@@ -93,7 +94,8 @@ class DroppedCandidate(CandidateEntry, frozen=True, kw_only=True, rename="camel"
 class ScoringResult(CandidateEntry, frozen=True, kw_only=True, rename="camel"):
     """A candidate that was scored; `rank` and `selection_probability` are null unless it was chosen.
 
-    `mandatory` says of a chosen one whether it had to be shown.
+    `mandatory` says of a chosen one whether it had to be shown, `fallback_reason` why the propensity stands in for the
+    model's own.
     """
 
     rank: int | None
@@ -105,6 +107,7 @@ class ScoringResult(CandidateEntry, frozen=True, kw_only=True, rename="camel"):
     model_type: str
     model_key: str | None
     shadow_scores: dict[str, Any]
+    fallback_reason: FallbackReason | None
     explanation: str
 
 
@@ -287,6 +290,7 @@ def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
     scores = scores_of(content, scored)
     propensities = None if content.propensities is None else floats_of(content.propensities, scored)
     fits = np.ones(len(scores)) if content.fits is None else floats_of(content.fits, scored)
+    fallbacks = fallbacks_of(content, scored)
     chosen: list[tuple[int, int | None]] = [(row, rank) for rank, row in enumerate(content.picks, 1)]
     others: list[int] = np.flatnonzero(scored & ~np.isin(np.arange(len(scored)), content.picks)).tolist()
     others.sort(key=lambda row: (-scores[row], row))
@@ -302,6 +306,7 @@ def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
             model_type=legend.model_type or _PRIORITY_WEIGHTED,
             model_key=legend.model_key,
             shadow_scores={},
+            fallback_reason=reason_of(int(fallbacks[row])),
             explanation=_explain(scores[row], propensities, fits, row),
         )
         for row, rank in (*chosen, *((row, None) for row in others))

@@ -52,6 +52,7 @@ def content_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustome
         placements=_placements(decided),
         coupling=msgspec.to_builtins(decided.coupling(live)),
         is_degraded=decided.is_degraded,
+        fallbacks=_fallbacks(decisions, index, scored) if decided.is_degraded else None,
         request=write_request(decided),
         facts={**write_facts(decided), **write_counters(live.compiled, decisions.counters)},
         duration_ms=decided.duration_ms,
@@ -70,6 +71,10 @@ def _placements(decided: DecidedCustomer) -> list[str | None] | None:
     if decided.decisions.placed is None:
         return None
     return [decided.placement_of(rank) for rank in range(1, len(decided.picks) + 1)]
+
+
+def _fallbacks(decisions: Decisions, customer: int, scored: Mask) -> bytes | None:
+    return None if decisions.fallbacks is None else decisions.fallbacks[customer, scored].tobytes()
 
 
 def _is_score_own(decisions: Decisions) -> bool:

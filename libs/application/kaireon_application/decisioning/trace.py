@@ -12,6 +12,7 @@ import zstandard
 
 from kaireon_core.column import Floats, Mask
 from kaireon_core.decisioning.reasons import Reasons
+from kaireon_core.learning.fallback import Fallbacks
 
 # A fast level: with the words of the legend a trace of 100 candidates shrinks to a third, and stays in its row.
 _LEVEL = -1
@@ -53,6 +54,8 @@ class TraceContent(msgspec.Struct, frozen=True, kw_only=True):
     # With several placements: where each pick goes, None where that is its creative's own, and emptied channels.
     placements: list[str | None] | None = None
     coupling: list[dict[str, Any]] = []
+    # int8 over the scored candidates: which scores stand in for their model's, and why; None where none does.
+    fallbacks: bytes | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -97,6 +100,14 @@ def scores_of(content: TraceContent, scored: Mask) -> Floats:
     assert content.propensities is not None  # noqa: S101 - scores are left out where they follow from these
     propensities = floats_of(content.propensities, scored)
     return propensities if content.fits is None else propensities * floats_of(content.fits, scored)
+
+
+def fallbacks_of(content: TraceContent, scored: Mask) -> Fallbacks:
+    """Return the codes of the stand-in scores over all candidates, shape (C,)."""
+    codes = np.zeros(len(scored), np.int8)
+    if content.fallbacks is not None:
+        codes[scored] = np.frombuffer(content.fallbacks, np.int8)
+    return codes
 
 
 def floats_of(column: bytes, scored: Mask) -> Floats:

@@ -10,8 +10,9 @@ import numpy as np
 from kaireon_core.column import Floats, Mask, any_in
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.flow import ScoreConfig
-from kaireon_core.decisioning.scorer import Scorer
+from kaireon_core.decisioning.scorer import Scorer, scorer_of
 from kaireon_core.decisioning.state import Stage, State
+from kaireon_core.learning.fallback import FallbackReason
 from kaireon_core.learning.model import Model
 
 
@@ -29,11 +30,12 @@ class _ChannelModel:
         if not rows.size:
             return
         if self.scorer is None:
-            state.degraded |= np.count_nonzero(mine, axis=1) > 0
+            state.fall_back(mine, FallbackReason.NOT_READY)
             propensity[mine] = default
             return
-        scored = np.broadcast_to(self.scorer.scores(state, rows), (len(alive), len(rows)))
-        propensity[:, rows] = np.where(mine[:, rows], scored, propensity[:, rows])
+        scored, asked = self.scorer.scores(state, rows), mine[:, rows]
+        propensity[:, rows] = np.where(asked, scored.values, propensity[:, rows])
+        state.note_fallbacks(rows, asked, scored.fallbacks)
 
 
 def with_channel_models(
@@ -69,7 +71,7 @@ def with_channel_models(
         predict,
         apply=apply,
         reads=[*predict.reads, *(name for scorer in scorers for name in scorer.reads)],
-        candidate_reads=[*predict.candidate_reads, *(name for scorer in scorers for name in scorer.model.fields)],
+        candidate_reads=[*predict.candidate_reads, *(name for scorer in scorers for name in scorer.candidate_reads)],
     )
 
 
@@ -81,5 +83,5 @@ def _parts(config: ScoreConfig, candidates: Candidates, models: Mapping[str, Mod
         covered = np.array([*channels, False], np.bool_)[candidates.channel] & ~taken
         taken |= covered
         model = models.get(override.model_key)
-        parts.append(_ChannelModel(covered=covered, scorer=Scorer.of(model, candidates) if model else None))
+        parts.append(_ChannelModel(covered=covered, scorer=scorer_of(model, candidates) if model else None))
     return parts

@@ -20,6 +20,7 @@ from kaireon_core.decisioning.rank import Indices
 from kaireon_core.decisioning.reasons import Reasons, StageCount, funnel, is_scored
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.decisioning.state import State, Ticks
+from kaireon_core.learning.fallback import Fallbacks
 from kaireon_core.table import CustomerFacts, Table
 
 
@@ -58,8 +59,8 @@ class Decisions:
     bare: Mask | None
     # Which candidates were mandatory, (C,).
     mandatory: Mask | None
-    # Whose candidates a model could not score, (B,).
-    degraded: Mask
+    # Why a candidate's propensity stands in for one of its model, (B, C); None where none does.
+    fallbacks: Fallbacks | None
     # With which probability each pick was put at its rank; None where nothing was drawn: all are 1.
     probabilities: list[Floats] | None
     # With several placements: where each pick goes, and which channels (places in the catalogue) were emptied.
@@ -73,6 +74,13 @@ class Decisions:
     is_score_replaced: bool
     properties: Properties | None
     stages_ms: dict[str, float]
+
+    @property
+    def degraded(self) -> Mask:
+        """For whom a model could not score every candidate, (B,)."""
+        if self.fallbacks is None:
+            return np.zeros(len(self.picks), np.bool_)
+        return np.any(self.fallbacks, axis=1)
 
     def funnel(self, flow: CompiledFlow, customer: int = 0) -> list[StageCount]:
         """Return how many candidates entered and left each stage for one customer."""
@@ -104,7 +112,7 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         fit=state.fit,
         bare=state.bare,
         mandatory=state.mandatory,
-        degraded=state.degraded,
+        fallbacks=state.fallbacks,
         probabilities=filled.probabilities,
         placed=None if filled.cells is None or cells is None else _placed(cells, filled.cells),
         emptied=emptied,
@@ -135,7 +143,6 @@ def begin(flow: CompiledFlow, request: DecisionRequest, facts: Facts) -> State:
         mandatory=flow.mandatory.at(request.now_ms) if flow.mandatory else None,
         alive=np.ones((customers, candidates), np.bool_),
         reasons=np.zeros((customers, candidates), np.int16),
-        degraded=np.zeros(customers, np.bool_),
     )
 
 

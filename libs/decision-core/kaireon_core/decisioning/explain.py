@@ -163,7 +163,6 @@ def _fresh(before: State) -> State:
         mandatory=before.mandatory,
         alive=np.ones_like(before.alive),
         reasons=np.zeros_like(before.reasons),
-        degraded=np.zeros_like(before.degraded),
         bare=before.bare,
     )
 

@@ -14,8 +14,9 @@ from kaireon_core.decisioning.evidence import DEFAULT_PROPENSITY, compile_eviden
 from kaireon_core.decisioning.flow import Score, ScoreConfig
 from kaireon_core.decisioning.maturity import with_maturity
 from kaireon_core.decisioning.prie import compile_prie
-from kaireon_core.decisioning.scorer import Scorer
+from kaireon_core.decisioning.scorer import scorer_of
 from kaireon_core.decisioning.state import Stage, State
+from kaireon_core.learning.fallback import FallbackReason
 from kaireon_core.learning.model import Model
 
 
@@ -79,18 +80,20 @@ def _by_evidence(config: ScoreConfig, candidates: Candidates) -> Stage:
 def _by_model(config: ScoreConfig, candidates: Candidates, model: Model | None) -> Stage:
     """Score = propensity * fit multiplier; `propensityFloor` raises the propensity and drops nobody."""
     floor = config.propensity_floor or 0.0
-    scorer = Scorer.of(model, candidates) if model else None
+    scorer = scorer_of(model, candidates) if model else None
 
     def apply(state: State) -> None:
         shape = (state.table.customers, len(candidates))
         propensity = np.full(shape, DEFAULT_PROPENSITY)
         alive = np.flatnonzero(state.alive.any(axis=0))
         if alive.size and scorer is None:
-            state.degraded |= state.alive.any(axis=1)
+            state.fall_back(state.alive, FallbackReason.NOT_READY)
         elif alive.size and scorer is not None:
             scored = scorer.scores(state, alive)
             # A candidate that is alive for another customer only is not this customer's: its score stays unasked.
-            propensity[:, alive] = np.where(state.alive.take(alive, axis=1), scored, DEFAULT_PROPENSITY)
+            asked = state.alive.take(alive, axis=1)
+            propensity[:, alive] = np.where(asked, scored.values, DEFAULT_PROPENSITY)
+            state.note_fallbacks(alive, asked, scored.fallbacks)
         if floor:
             propensity = np.maximum(propensity, floor)
         state.propensity = propensity
@@ -98,7 +101,7 @@ def _by_model(config: ScoreConfig, candidates: Candidates, model: Model | None) 
 
     if scorer is None:
         return Stage(name="score", apply=apply)
-    return Stage(name="score", apply=apply, reads=scorer.reads, candidate_reads=scorer.model.fields)
+    return Stage(name="score", apply=apply, reads=scorer.reads, candidate_reads=scorer.candidate_reads)
 
 
 def _times_fit(score: Floats, state: State) -> Floats:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from kaireon_core.catalog.document import Document
 from kaireon_core.column import Floats, Mask, any_in
 from kaireon_core.decisioning.calendar import Period, period_start_ms
-from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.candidates import Candidates, Indices
 from kaireon_core.decisioning.contacts import Contacts
 from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.coverage import Coverage, Segments
 from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.reasons import Reasons
 from kaireon_core.decisioning.request import DecisionRequest
+from kaireon_core.learning.fallback import FallbackReason, Fallbacks
 from kaireon_core.table import Table
 
 # Milliseconds per stage, and what measures them: the core has no clock of its own.
@@ -54,8 +55,8 @@ class State:
     counters: Counters
     alive: Mask
     reasons: Reasons
-    # Whose candidates a model could not score, (B,).
-    degraded: Mask
+    # Why a candidate's propensity stands in for one of its model, (B, C); None while all are the models' own.
+    fallbacks: Fallbacks | None = None
     # Which candidates are mandatory now, (C,); None when none is.
     mandatory: Mask | None = None
     # Offers kept although none of their creatives matched, (C,): they stand alone, without channel or placement.
@@ -83,6 +84,22 @@ class State:
         if any_in(dropped):
             self.reasons[dropped] = code
             self.alive &= ~dropped
+
+    def fall_back(self, where: Mask, reason: FallbackReason) -> None:
+        """Note that the candidates of `where`, (B, C), have a stand-in for their model's score."""
+        if any_in(where):
+            self._fallbacks()[where] = reason.code
+
+    def note_fallbacks(self, rows: Indices, asked: Mask, found: Fallbacks | None) -> None:
+        """Note the codes of the candidates at `rows`, (B, rows), where they were asked for."""
+        if found is not None:
+            codes = self._fallbacks()
+            codes[:, rows] = np.where(asked, found, codes[:, rows])
+
+    def _fallbacks(self) -> Fallbacks:
+        if self.fallbacks is None:
+            self.fallbacks = np.zeros(self.alive.shape, np.int8)
+        return self.fallbacks
 
     def limit_each_offer(self, binding: Mask, counting: Mask, remaining: NDArray[np.int64], code: int) -> None:
         """Have each offer share its own limit with itself, `remaining` (B, O), where an answer may repeat offers."""
