@@ -185,6 +185,7 @@ async def test_a_model_that_cannot_score_degrades_the_decision(shop: Shop) -> No
     }
     trace = await shop.get(f"decision-traces/{answer['recommendationId']}")
     assert trace["degradedScoring"] is True
+    assert {one["fallbackReason"] for one in trace["scoringResults"]} == {"not_ready"}
 
 
 SCORE = {"method": "propensity", "modelKey": "boosted"}
