@@ -138,7 +138,16 @@ async def test_bodies_of_score(api: Clients, body: dict[str, Any], status: int) 
     assert (await api.viewer.post(f"{MODELS}/m1/score", json=body)).status_code == status
 
 
-@pytest.mark.parametrize("model_type", ["gradient_boosted", "bayesian"])
+@pytest.mark.parametrize("model_type", ["bayesian", "logistic_regression"])
+async def test_what_has_learnt_nothing_gives_even_odds(api: Clients, model_type: str) -> None:
+    await create(api.editor, key="m1", modelType=model_type)
+    answer = (await api.viewer.post(f"{MODELS}/m1/score", json={"attributes": {"income": 1}})).json()
+    assert (answer["score"], answer["rawScore"], answer["baseValue"], answer["explanations"]) == (0.5, 0, 0, [])
+    many = await api.viewer.post(f"{MODELS}/m1/score", json={"rows": [{}, {"income": 1}]})
+    assert many.json() == {"scores": [0.5, 0.5], "modelVersion": 0}
+
+
+@pytest.mark.parametrize("model_type", ["gradient_boosted", "linear_regression"])
 async def test_a_model_that_cannot_score_yet_says_so(api: Clients, model_type: str) -> None:
     await create(api.editor, key="m1", modelType=model_type)
     answer = await api.viewer.post(f"{MODELS}/m1/score", json={"attributes": {}})

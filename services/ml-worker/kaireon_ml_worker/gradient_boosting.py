@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from kaireon_application.learning.training import TrainedModel
 from kaireon_core.column import Floats
-from kaireon_core.learning.definitions import GradientBoostedConfig
+from kaireon_core.learning.configs import GradientBoostedConfig
 from kaireon_core.learning.gradient_boosted import GradientBoostedState
 from kaireon_core.learning.measurement import accuracy, area_under_curve, log_loss
 from kaireon_core.learning.training_set import TrainingSet

@@ -13,7 +13,8 @@ from kaireon_application.errors import InvalidInput
 from kaireon_application.learning.refusals import refusal_error
 from kaireon_application.learning.training import TrainedModel, TrainingPlan, TrainingRows
 from kaireon_core.column import Column
-from kaireon_core.learning.definitions import GradientBoostedConfig, ModelType, parse_config
+from kaireon_core.learning.configs import GradientBoostedConfig, parse_config
+from kaireon_core.learning.definitions import ModelType
 from kaireon_core.learning.training_set import VALIDATION_SHARE, TrainingRefused, prepare_training_set
 from kaireon_ml_worker.gradient_boosting import OnRound, grow_trees
 

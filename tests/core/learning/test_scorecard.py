@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from kaireon_core.column import Column
 from kaireon_core.learning.compile import compile_model
-from kaireon_core.learning.definitions import ModelType, ScorecardConfig, parse_config
+from kaireon_core.learning.configs import ScorecardConfig, parse_config
+from kaireon_core.learning.definitions import ModelType
 from kaireon_core.learning.model import Model, RowTable
 from kaireon_core.learning.scorecard import Scorecard
 from kaireon_core.problems import InvalidValue

@@ -12,7 +12,8 @@ from msgspec import Meta
 from kaireon_application.catalog.entities import EntityReader
 from kaireon_application.catalog.fields import Key, Label, Name, OpenObject, Status, Text
 from kaireon_application.catalog.kind import Change, Document, EntityKind, Filter
-from kaireon_core.learning.definitions import ModelType, RollbackThresholds, parse_config
+from kaireon_core.learning.configs import parse_config
+from kaireon_core.learning.definitions import ModelType, RollbackThresholds
 from kaireon_core.learning.lifecycle import RegistryStatus
 from kaireon_core.problems import InvalidValue, Problem
 

@@ -10,7 +10,8 @@ import msgspec
 
 from kaireon_application.catalog.entities import Entity
 from kaireon_core.column import Column
-from kaireon_core.learning.definitions import ModelType, ScorecardConfig, TrainingConfig, parse_config
+from kaireon_core.learning.configs import ScorecardConfig, parse_config
+from kaireon_core.learning.definitions import ModelType, TrainingConfig
 from kaireon_core.learning.feature import FEATURE_KINDS, FeatureKind
 from kaireon_core.learning.training_set import DEFAULT_POSITIVES, Refusal, TrainingRefused
 

@@ -7,10 +7,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from kaireon_core.learning.definitions import ModelType, ScorecardConfig, parse_config
+from kaireon_core.learning.configs import ScorecardConfig, parse_config
+from kaireon_core.learning.definitions import ModelType
 from kaireon_core.learning.gradient_boosted import GradientBoosted, GradientBoostedState, Trees
 from kaireon_core.learning.model import Model
 from kaireon_core.learning.scorecard import Scorecard
+from kaireon_core.learning.untrained import Untrained
 
 # Makes an ensemble of its stored text; given by whoever has a library for trees.
 LoadTrees: TypeAlias = Callable[[str], Trees]
@@ -52,7 +54,17 @@ def _gradient_boosted(_config: Mapping[str, Any], state: State | None, load_tree
     return GradientBoosted.compile(version, load_trees(version.trees))
 
 
+def _untrained_until_known(config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+    if state:
+        message = "models of this type cannot score yet"
+        raise ModelNotReady(message)
+    del config
+    return Untrained()
+
+
 _COMPILERS: dict[ModelType, Callable[[Mapping[str, Any], State | None, LoadTrees], Model]] = {
     ModelType.SCORECARD: _scorecard,
+    ModelType.BAYESIAN: _untrained_until_known,
+    ModelType.LOGISTIC_REGRESSION: _untrained_until_known,
     ModelType.GRADIENT_BOOSTED: _gradient_boosted,
 }

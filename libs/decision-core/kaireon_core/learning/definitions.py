@@ -1,16 +1,14 @@
-"""What may be written down about a model: its types, and the config of each."""
+"""What may be written down about a model of any type; `configs` has the config of each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from kaireon_core.column import Operator, compile_test
-from kaireon_core.problems import InvalidValue, Problem, convert
+from kaireon_core.column import Operator
 
 
 class ModelType(StrEnum):
@@ -61,6 +59,7 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 PositiveFraction = Annotated[float, Meta(gt=0, le=1)]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Penalty = Annotated[float, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class RollbackThresholds(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -81,86 +80,3 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     positive_value: str | bool | float | None = None
     time_field: Name | None = None
     rollback_thresholds: RollbackThresholds | None = None
-
-
-class ScorecardRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Points for a customer or candidate whose `field` compares to `value` as `operator` says."""
-
-    field: Name
-    operator: RuleOperator
-    value: Any
-    points: float
-    id: Name = ""
-    description: str | None = None
-
-
-class ScorecardConfig(TrainingConfig, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A scorecard: where it starts, how it is normalised, and its rules."""
-
-    name: str | None = None
-    base_score: float = 50.0
-    min_score: float = 0.0
-    max_score: float = 100.0
-    normalization: Normalization = Normalization.SIGMOID
-    rules: tuple[ScorecardRule, ...] = ()
-
-
-class GradientBoostedConfig(TrainingConfig, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """How trees are grown; names and meanings are LightGBM's, in camel case."""
-
-    name: str | None = None
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
-    num_iterations: Annotated[int, Meta(ge=1, le=10_000)] = 300
-    learning_rate: PositiveFraction = 0.05
-    num_leaves: Annotated[int, Meta(ge=2, le=4096)] = 31
-    max_depth: Annotated[int, Meta(ge=-1, le=64)] = -1
-    min_data_in_leaf: Count = 20
-    feature_fraction: PositiveFraction = 1.0
-    bagging_fraction: PositiveFraction = 1.0
-    lambda_l1: Penalty = 0.0
-    lambda_l2: Penalty = 0.0
-    early_stopping_rounds: Annotated[int, Meta(ge=0, le=10_000)] = 30
-
-
-Config = ScorecardConfig | GradientBoostedConfig | dict[str, Any]
-
-_CONFIG_TYPES: dict[ModelType, Any] = {
-    ModelType.SCORECARD: ScorecardConfig,
-    ModelType.GRADIENT_BOOSTED: GradientBoostedConfig,
-}
-
-
-def parse_config(model_type: ModelType, config: Mapping[str, Any], path: str = "$.config") -> Config:
-    """Return the config of a model as its type wants it. Raises `InvalidValue` with every problem."""
-    parsed: Config = convert(dict(config), _CONFIG_TYPES.get(model_type, dict[str, Any]), path)
-    if not isinstance(parsed, ScorecardConfig):
-        return parsed
-    problems = _scorecard_problems(parsed, path)
-    if problems:
-        raise InvalidValue(problems)
-    return _with_rule_ids(parsed)
-
-
-def _scorecard_problems(config: ScorecardConfig, path: str) -> tuple[Problem, ...]:
-    problems: list[Problem] = []
-    if config.max_score <= config.min_score:
-        problems.append(Problem(path=f"{path}.maxScore", message="must be greater than minScore"))
-    seen: set[str] = set()
-    for index, rule in enumerate(config.rules):
-        if rule.id and rule.id in seen:
-            problems.append(Problem(path=f"{path}.rules[{index}].id", message=f"'{rule.id}' is used twice"))
-        seen.add(rule.id)
-        try:
-            compile_test(rule.operator.comparison, rule.value)
-        except ValueError as error:
-            problems.append(Problem(path=f"{path}.rules[{index}].value", message=str(error)))
-    return tuple(problems)
-
-
-def _with_rule_ids(config: ScorecardConfig) -> ScorecardConfig:
-    """Return the config with ids for the rules that came without one."""
-    rules = (
-        rule if rule.id else msgspec.structs.replace(rule, id=f"rule_{number}")
-        for number, rule in enumerate(config.rules, 1)
-    )
-    return msgspec.structs.replace(config, rules=tuple(rules))

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import expit
 
 from kaireon_core.column import Floats, Test, compile_test
-from kaireon_core.learning.definitions import Normalization, ScorecardConfig, ScorecardRule
+from kaireon_core.learning.configs import ScorecardConfig, ScorecardRule
+from kaireon_core.learning.definitions import Normalization
 from kaireon_core.learning.model import Contribution, Explanation, Fields, Scores
 from kaireon_core.table import Axis
 
