@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from kaireon_application.governance.actor import SYSTEM
 from kaireon_cli.bootstrap import is_locked_index, locked_index, uv_environment
 from kaireon_cli.run.demo_tenant import ensure_demo_tenant
 from kaireon_cli.run.log_pipe import LogPipe
@@ -135,7 +136,7 @@ async def test_the_demo_tenants_keys_are_kept_and_replaced_when_they_do_not_hold
     assert await ensure_demo_tenant(database_url, TEST_PEPPER, tmp_path) == first
     keys = PostgresApiKeys(database)
     viewer = next(key for key in (await keys.page(first.tenant_id, limit=10, after=None)).keys if key.role == "viewer")
-    await keys.revoke(first.tenant_id, viewer.id, None)
+    await keys.revoke(first.tenant_id, viewer.id, None, SYSTEM)
     second = await ensure_demo_tenant(database_url, TEST_PEPPER, tmp_path)
     assert second.api_keys["admin"] == first.api_keys["admin"]
     assert second.api_keys["viewer"] != first.api_keys["viewer"]

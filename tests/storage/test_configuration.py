@@ -73,7 +73,7 @@ async def test_a_flow_is_read_in_its_newest_published_version_while_it_is_active
     assert (await configuration.load(str(tenant.tenant_id))).flows == ()
 
     for _ in range(2):
-        await publish_flow(flows, tenant.tenant_id, "mine", None, None)
+        await publish_flow(flows, caller(tenant), "mine", None, None)
     (published,) = (await configuration.load(str(tenant.tenant_id))).flows
 
     assert (published.id, published.version, published.is_default) == (str(flow.id), 2, True)

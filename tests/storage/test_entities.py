@@ -10,6 +10,7 @@ import pytest
 
 from kaireon_application.catalog.entities import EntityDraft, ListOrder, ListPosition, ListQuery
 from kaireon_application.errors import Conflict
+from kaireon_application.governance.actor import SYSTEM
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_testkit.platform.tenant import Tenant, create_tenant
 
@@ -40,7 +41,7 @@ async def test_every_writing_transaction_raises_the_config_version_once(
     other = await create_tenant(database, "globex")
     others = await config_version(database, other.tenant_id)
 
-    async with entities.writing(tenant.tenant_id) as writer:
+    async with entities.writing(tenant.tenant_id, SYSTEM) as writer:
         stored = await writer.insert("offer", [draft("gold"), draft("iron")])
         await writer.update(stored[0])
         await writer.delete("offer", [stored[1].id])
@@ -55,7 +56,7 @@ async def test_a_failed_transaction_leaves_rows_and_config_version_alone(
     before = await config_version(database, tenant.tenant_id)
 
     async def write() -> None:
-        async with entities.writing(tenant.tenant_id) as writer:
+        async with entities.writing(tenant.tenant_id, SYSTEM) as writer:
             await writer.insert("offer", [draft("iron")])
             await writer.insert("offer", [draft("gold"), draft("gold")])
 
@@ -68,11 +69,11 @@ async def test_a_failed_transaction_leaves_rows_and_config_version_alone(
 
 
 async def test_an_update_over_a_version_that_is_gone_is_a_conflict(entities: PostgresEntities, tenant: Tenant) -> None:
-    async with entities.writing(tenant.tenant_id) as writer:
+    async with entities.writing(tenant.tenant_id, SYSTEM) as writer:
         read = (await writer.insert("offer", [draft()]))[0]
         assert (await writer.update(read)).row_version == 2
 
-    async with entities.writing(tenant.tenant_id) as writer:
+    async with entities.writing(tenant.tenant_id, SYSTEM) as writer:
         with pytest.raises(Conflict):
             await writer.update(read)
 
@@ -81,7 +82,7 @@ async def test_things_are_found_by_id_and_key_in_their_kind_and_tenant_only(
     database: Database, entities: PostgresEntities, tenant: Tenant
 ) -> None:
     other = await create_tenant(database, "globex")
-    async with entities.writing(tenant.tenant_id) as writer:
+    async with entities.writing(tenant.tenant_id, SYSTEM) as writer:
         gold = (await writer.insert("offer", [draft()]))[0]
     id_text = str(gold.id)
 
@@ -94,7 +95,7 @@ async def test_things_are_found_by_id_and_key_in_their_kind_and_tenant_only(
         assert await reader.find("channel", [id_text, "gold"]) == {}
     async with entities.reading(other.tenant_id) as reader:
         assert await reader.find("offer", [id_text, "gold"]) == {}
-    async with entities.writing(other.tenant_id) as writer:
+    async with entities.writing(other.tenant_id, SYSTEM) as writer:
         await writer.delete("offer", [gold.id])
         assert await writer.children("offer", "categoryId", [gold.id]) == []
         with pytest.raises(Conflict):
@@ -122,7 +123,7 @@ async def test_each_order_pages_without_gaps(
         draft("d", status="draft", ordinal=2, priority=70 - 1),
     ]
     for row in rows:
-        async with entities.writing(tenant.tenant_id) as writer:
+        async with entities.writing(tenant.tenant_id, SYSTEM) as writer:
             await writer.insert("offer", [row])
     seen: list[str] = []
     after: ListPosition | None = None
@@ -139,14 +140,14 @@ async def test_each_order_pages_without_gaps(
 
 
 async def test_taken_keys_are_the_stem_and_its_numbers(entities: PostgresEntities, tenant: Tenant) -> None:
-    async with entities.writing(tenant.tenant_id) as writer:
+    async with entities.writing(tenant.tenant_id, SYSTEM) as writer:
         await writer.insert("offer", [draft(key) for key in ("gold", "gold-2", "gold_3", "golden", "old-7")])
 
         assert await writer.taken_keys("offer", ["gold", "old-7"]) == {"gold", "gold-2", "gold_3", "old-7"}
 
 
 async def test_instants_are_aware_and_deletion_is_soft(entities: PostgresEntities, tenant: Tenant) -> None:
-    async with entities.writing(tenant.tenant_id) as writer:
+    async with entities.writing(tenant.tenant_id, SYSTEM) as writer:
         stored = (await writer.insert("offer", [draft()]))[0]
         await writer.delete("offer", [stored.id])
         page = await writer.page("offer", ListQuery(limit=5, include_deleted=True))

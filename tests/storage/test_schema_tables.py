@@ -13,6 +13,7 @@ from kaireon_application.customers.schema import NewSchema, SchemaField
 from kaireon_application.customers.schema_table import SchemaTable, table_of
 from kaireon_application.customers.write_schema import create_schema
 from kaireon_application.errors import InvalidInput
+from kaireon_application.governance.actor import SYSTEM
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ async def test_a_stream_yields_chosen_columns_in_batches_in_order(
 async def test_a_table_that_is_gone_has_no_rows(
     rows: PostgresSchemaRows, tenant: Tenant, table: SchemaTable, database: Database
 ) -> None:
-    async with PostgresSchemas(database).writing(tenant.tenant_id) as writer:
+    async with PostgresSchemas(database).writing(tenant.tenant_id, SYSTEM) as writer:
         await writer.drop_table(table)
 
     assert await rows.lookup(tenant.tenant_id, table, "customer_id", [1]) == {}

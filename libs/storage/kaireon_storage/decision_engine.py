@@ -12,6 +12,7 @@ from kaireon_application.decisioning.ensure_base_flow import ensure_base_flow
 from kaireon_application.decisioning.facts import FactLoader
 from kaireon_application.decisioning.plan_decision import PlanDecision
 from kaireon_application.decisioning.snapshots import Snapshots
+from kaireon_application.governance.actor import SYSTEM
 from kaireon_storage.postgres.configuration import PostgresConfiguration
 from kaireon_storage.postgres.decisions import PostgresDecisions
 from kaireon_storage.postgres.facts import PostgresFacts
@@ -55,7 +56,9 @@ def build_decision_engine(
     facts = FactLoader(cache=cache, store=PostgresFacts(database), metrics=metrics)
     return DecisionEngine(
         snapshots=snapshots,
-        plan=PlanDecision(snapshots=snapshots, ensure_flow=lambda tenant_id: ensure_base_flow(flows, UUID(tenant_id))),
+        plan=PlanDecision(
+            snapshots=snapshots, ensure_flow=lambda tenant_id: ensure_base_flow(flows, UUID(tenant_id), SYSTEM)
+        ),
         facts=facts,
         decide=DecideTogether(facts=facts, now_ms=now_ms, metrics=metrics),
         decisions=PostgresDecisions(database),

@@ -132,6 +132,7 @@ def _known(credential: Credential, read_at: float) -> _Known:
             tenant_id=credential.tenant_id,
             tenant_key=credential.tenant_key,
             key_id=credential.key_id,
+            key_name=credential.key_name,
             role=Role(credential.role.value),
         ),
         tenant_names=frozenset((credential.tenant_key, str(credential.tenant_id))),

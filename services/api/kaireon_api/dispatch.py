@@ -32,7 +32,7 @@ from kaireon_runtime.logs import HTTP, logger
 
 _BUSINESS = "/api/v1/"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_NOBODY = Principal(tenant_id=UUID(int=0), tenant_key="", key_id=UUID(int=0), role=Role.NONE)
+_NOBODY = Principal(tenant_id=UUID(int=0), tenant_key="", key_id=UUID(int=0), key_name="", role=Role.NONE)
 _UNMATCHED = "unmatched"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

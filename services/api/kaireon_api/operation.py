@@ -10,6 +10,8 @@ from uuid import UUID
 
 import msgspec
 
+from kaireon_application.governance.actor import Actor
+
 if TYPE_CHECKING:
     from kaireon_api.services import Services
 
@@ -37,6 +39,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: UUID
     tenant_key: str
     key_id: UUID
+    key_name: str
     role: Role
 
 
@@ -61,6 +64,17 @@ class Call(msgspec.Struct, Generic[Body], frozen=True, kw_only=True):
     def tenant_id(self) -> UUID:
         """The caller's tenant."""
         return self.principal.tenant_id
+
+    @property
+    def actor(self) -> Actor:
+        """The caller as the audit log names them."""
+        principal = self.principal
+        return Actor(
+            user_id=str(principal.key_id),
+            user_name=principal.key_name,
+            role=principal.role.value,
+            request_id=self.request_id,
+        )
 
     @property
     def caller(self) -> str:

@@ -13,7 +13,7 @@ from kaireon_application.errors import Conflict
 
 async def delete_entity(entities: Entities, kind: EntityKind, caller: Caller, reference: str) -> None:
     """Soft-delete a thing and its cascades. Raises `NotFound`, or `Conflict` when it is locked."""
-    async with entities.writing(caller.tenant_id) as writer:
+    async with entities.writing(caller.tenant_id, caller.actor) as writer:
         entity = await require(writer, kind.name, reference)
         reason = kind.locked(entity) or kind.kept(entity)
         if reason:

@@ -11,6 +11,9 @@ from uuid import UUID
 
 import msgspec
 
+from kaireon_application.governance.actor import Actor
+from kaireon_application.governance.audit_log import AuditAction
+
 
 class Entity(msgspec.Struct, frozen=True, kw_only=True):
     """One stored thing; `body` holds the fields that have no column, in camelCase, as on the wire."""
@@ -116,14 +119,17 @@ class EntityWriter(EntityReader, Protocol):
     """Reads and writes one tenant's things inside one transaction, which raises its `config_version`.
 
     The writers of one tenant go one after another, so that what a writer has read stays true until it commits.
+    Whatever is written is noted in the audit log, in the same transaction.
     """
 
     async def insert(self, kind: str, drafts: Sequence[EntityDraft]) -> list[Entity]:
         """Store new things and return them in order. Raises `Conflict` when a key or a unique name is taken."""
         ...
 
-    async def update(self, entity: Entity) -> Entity:
+    async def update(self, entity: Entity, action: AuditAction = AuditAction.UPDATE) -> Entity:
         """Store key, name, status and body over the row that has this `row_version`, and return it raised by one.
+
+        The audit log calls it `action`.
 
         Raises `Conflict` when the row has changed meanwhile, or a key or a unique name is taken.
         """
@@ -131,6 +137,10 @@ class EntityWriter(EntityReader, Protocol):
 
     async def delete(self, kind: str, ids: Collection[UUID]) -> None:
         """Soft-delete these things."""
+        ...
+
+    async def note(self, action: AuditAction, entity: Entity, changes: dict[str, Any]) -> None:
+        """Note in the audit log what was done with a thing besides writing it."""
         ...
 
     async def forget_tallies(self, id: UUID, kinds: Collection[str]) -> None:
@@ -145,6 +155,6 @@ class Entities(Protocol):
         """Open a transaction that reads."""
         ...
 
-    def writing(self, tenant_id: UUID) -> AbstractAsyncContextManager[EntityWriter]:
-        """Open a transaction that writes; leaving it normally commits, an exception rolls everything back."""
+    def writing(self, tenant_id: UUID, actor: Actor) -> AbstractAsyncContextManager[EntityWriter]:
+        """Open a transaction in which this actor writes; leaving it normally commits, an exception undoes all of it."""
         ...

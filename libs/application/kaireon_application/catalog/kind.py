@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from kaireon_application.catalog.entities import Entity, EntityReader, EntityWriter, ListOrder, Tallies
+from kaireon_application.governance.actor import SYSTEM, Actor
 from kaireon_core.problems import Problem
 
 # All fields of a thing in wire form: camelCase names, JSON values.
@@ -23,6 +24,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: UUID
     is_admin: bool
     at: datetime
+    actor: Actor = SYSTEM
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +105,10 @@ def _anyone(_change: Change) -> None:
     return None
 
 
+def _in_full(document: Document) -> Document:
+    return document
+
+
 def _unlocked(_entity: Entity) -> str | None:
     return None
 
@@ -147,6 +153,8 @@ class EntityKind:
     settle: Callable[[EntityWriter, Change], Awaitable[Document]] = _as_it_is
     # Lays what has been counted since over documents, as they are answered.
     counted: Callable[[list[Document], Tallies], list[Document]] | None = None
+    # A thing's fields as anybody may see them, wherever they are shown: in answers, lists and the audit log.
+    shown: Callable[[Document], Document] = _in_full
     locked: Callable[[Entity], str | None] = _unlocked
     kept: Callable[[Entity], str | None] = _unlocked
 

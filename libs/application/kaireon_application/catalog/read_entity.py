@@ -51,22 +51,24 @@ async def require(reader: EntityReader, kind: str, reference: str) -> Entity:
 
 async def views(reader: EntityReader, tenant_id: UUID, kind: EntityKind, entities: Sequence[Entity]) -> list[Document]:
     """Return things as they are answered, each with its inline parts and what has been counted."""
-    documents = [view(tenant_id, entity) for entity in entities]
+    documents = [view(tenant_id, kind, entity) for entity in entities]
     if kind.inline and entities:
         inline = kind.inline
         parts = await reader.children(inline.kind.name, inline.parent_field, [entity.id for entity in entities])
         for document in documents:
             document[inline.field] = [
-                view(tenant_id, part) for part in parts if part.body[inline.parent_field] == str(document["id"])
+                view(tenant_id, inline.kind, part)
+                for part in parts
+                if part.body[inline.parent_field] == str(document["id"])
             ]
     if kind.counted and entities:
         return kind.counted(documents, await reader.tallies([entity.id for entity in entities]))
     return documents
 
 
-def view(tenant_id: UUID, entity: Entity) -> Document:
+def view(tenant_id: UUID, kind: EntityKind, entity: Entity) -> Document:
     """Return a thing as it is answered, without inline parts."""
-    return {
+    document = {
         "id": entity.id,
         "tenantId": tenant_id,
         "key": entity.key,
@@ -78,3 +80,4 @@ def view(tenant_id: UUID, entity: Entity) -> Document:
         "updatedAt": entity.updated_at,
         "deletedAt": entity.deleted_at,
     }
+    return kind.shown(document)

@@ -24,7 +24,7 @@ _COLUMNS = ("key", "name", "status")
 async def create_entity(entities: Entities, kind: EntityKind, caller: Caller, form: msgspec.Struct) -> Entity:
     """Store a new thing. Raises `InvalidInput`, `NotFound` for a reference, `Conflict` for a taken key or name."""
     changes = validated(kind, [new_change(caller, form)])
-    async with entities.writing(caller.tenant_id) as writer:
+    async with entities.writing(caller.tenant_id, caller.actor) as writer:
         return (await store_new(writer, kind, changes))[0]
 
 
@@ -33,7 +33,7 @@ async def create_entities(
 ) -> list[Entity]:
     """Store many new things or none; `path` is where they stand in the request. Raises as `create_entity`."""
     changes = validated(kind, [new_change(caller, form, f"{path}[{i}]") for i, form in enumerate(forms)])
-    async with entities.writing(caller.tenant_id) as writer:
+    async with entities.writing(caller.tenant_id, caller.actor) as writer:
         return await store_new(writer, kind, changes)
 
 
@@ -41,7 +41,7 @@ async def update_entity(
     entities: Entities, kind: EntityKind, caller: Caller, reference: str, form: msgspec.Struct
 ) -> Entity:
     """Change the fields that the form sets. Raises as `create_entity`, and `Conflict` for a stale row version."""
-    async with entities.writing(caller.tenant_id) as writer:
+    async with entities.writing(caller.tenant_id, caller.actor) as writer:
         return await store_change(writer, kind, caller, reference, form)
 
 

@@ -16,6 +16,7 @@ from kaireon_application.catalog.read_entity import require
 from kaireon_application.catalog.write_entity import new_change, store_change, store_new, validated
 from kaireon_application.customers.schema import SCHEMA
 from kaireon_application.customers.schema_table import Column, SchemaTable, table_of
+from kaireon_application.governance.actor import Actor
 
 
 class SchemaWriter(EntityWriter, Protocol):
@@ -37,15 +38,15 @@ class SchemaWriter(EntityWriter, Protocol):
 class Schemas(Protocol):
     """Opens transactions over entities and tables. Raises `Unavailable` while the storage cannot be reached."""
 
-    def writing(self, tenant_id: UUID) -> AbstractAsyncContextManager[SchemaWriter]:
-        """Open a transaction that writes; an exception rolls everything back, tables included."""
+    def writing(self, tenant_id: UUID, actor: Actor) -> AbstractAsyncContextManager[SchemaWriter]:
+        """Open a transaction in which this actor writes; an exception rolls everything back, tables included."""
         ...
 
 
 async def create_schema(schemas: Schemas, caller: Caller, form: msgspec.Struct) -> Entity:
     """Store a schema and create its table. Raises as `create_entity`."""
     changes = validated(SCHEMA, [new_change(caller, form)])
-    async with schemas.writing(caller.tenant_id) as writer:
+    async with schemas.writing(caller.tenant_id, caller.actor) as writer:
         schema = (await store_new(writer, SCHEMA, changes))[0]
         await writer.create_table(table_of(schema.body))
         return schema
@@ -53,7 +54,7 @@ async def create_schema(schemas: Schemas, caller: Caller, form: msgspec.Struct) 
 
 async def update_schema(schemas: Schemas, caller: Caller, reference: str, form: msgspec.Struct) -> Entity:
     """Change a schema's description or add fields. Raises as `update_entity`."""
-    async with schemas.writing(caller.tenant_id) as writer:
+    async with schemas.writing(caller.tenant_id, caller.actor) as writer:
         before = table_of((await require(writer, SCHEMA.name, reference)).body)
         schema = await store_change(writer, SCHEMA, caller, reference, form)
         table = table_of(schema.body)
@@ -63,7 +64,7 @@ async def update_schema(schemas: Schemas, caller: Caller, reference: str, form: 
 
 async def delete_schema(schemas: Schemas, caller: Caller, reference: str) -> None:
     """Soft-delete a schema and drop its table with all rows. Raises `NotFound`."""
-    async with schemas.writing(caller.tenant_id) as writer:
+    async with schemas.writing(caller.tenant_id, caller.actor) as writer:
         schema = await require(writer, SCHEMA.name, reference)
         await store_deletion(writer, SCHEMA, [schema.id])
         await writer.drop_table(table_of(schema.body))

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from kaireon_application.catalog.entities import Entity, EntityDraft
 from kaireon_application.decisioning.decision_flow import DECISION_FLOW, is_first_flow
 from kaireon_application.decisioning.publish_flow import FlowVersions, publish_draft
+from kaireon_application.governance.actor import Actor
 
 BASE_FLOW_KEY = "base-nba-flow"
 
@@ -34,9 +35,9 @@ def base_flow_config() -> dict[str, Any]:
     return {"version": 2, "nodes": nodes, "flowConfig": {}}
 
 
-async def ensure_base_flow(flows: FlowVersions, tenant_id: UUID) -> tuple[Entity, bool]:
+async def ensure_base_flow(flows: FlowVersions, tenant_id: UUID, actor: Actor) -> tuple[Entity, bool]:
     """Return the base flow, and whether it had to be created and published now."""
-    async with flows.writing(tenant_id) as writer:
+    async with flows.writing(tenant_id, actor) as writer:
         found = (await writer.find(DECISION_FLOW.name, [BASE_FLOW_KEY])).get(BASE_FLOW_KEY)
         if found is not None and found.body.get("publishedVersions"):
             return found, False

@@ -74,7 +74,7 @@ async def put_flow_route(entities: Entities, caller: Caller, form: NewFlowRoute)
     Raises `InvalidInput`, `NotFound` for a reference, `Conflict` for a taken key.
     """
     changes = validated(FLOW_ROUTE, [new_change(caller, form)])
-    async with entities.writing(caller.tenant_id) as writer:
+    async with entities.writing(caller.tenant_id, caller.actor) as writer:
         (change,) = await resolve_references(writer, FLOW_ROUTE, changes)
         found = await _route_of_place(writer, change.document)
         if found is None:

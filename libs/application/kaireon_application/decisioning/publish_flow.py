@@ -11,10 +11,13 @@ from uuid import UUID
 import msgspec
 
 from kaireon_application.catalog.entities import Entity, EntityWriter
+from kaireon_application.catalog.kind import Caller
 from kaireon_application.catalog.read_entity import require
 from kaireon_application.decisioning.decision_flow import DECISION_FLOW
 from kaireon_application.decisioning.flow_references import reference_problems
 from kaireon_application.errors import Conflict, InvalidInput
+from kaireon_application.governance.actor import Actor
+from kaireon_application.governance.audit_log import AuditAction
 from kaireon_core.decisioning.call_flow import caller_problems, inline_calls
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
@@ -54,8 +57,8 @@ class FlowWriter(EntityWriter, Protocol):
 class FlowVersions(Protocol):
     """The published versions of flows. Every method raises `Unavailable` while the storage is away."""
 
-    def writing(self, tenant_id: UUID) -> AbstractAsyncContextManager[FlowWriter]:
-        """Open a transaction that writes and raises the tenant's `config_version`."""
+    def writing(self, tenant_id: UUID, actor: Actor) -> AbstractAsyncContextManager[FlowWriter]:
+        """Open a transaction in which this actor writes, and which raises the tenant's `config_version`."""
         ...
 
     async def list(self, tenant_id: UUID, flow_id: UUID) -> list[PublishedVersion]:
@@ -64,10 +67,10 @@ class FlowVersions(Protocol):
 
 
 async def publish_flow(
-    flows: FlowVersions, tenant_id: UUID, reference: str, notes: str | None, row_version: int | None
+    flows: FlowVersions, caller: Caller, reference: str, notes: str | None, row_version: int | None
 ) -> tuple[Entity, PublishedVersion]:
     """Make the draft the next version. Raises `NotFound`, `Conflict` for a stale row version, `InvalidInput`."""
-    async with flows.writing(tenant_id) as writer:
+    async with flows.writing(caller.tenant_id, caller.actor) as writer:
         entity = await require(writer, DECISION_FLOW.name, reference)
         if row_version is not None and row_version != entity.row_version:
             raise Conflict("this flow has changed meanwhile; read it again and publish what you have seen")
@@ -91,7 +94,8 @@ async def publish_draft(writer: FlowWriter, entity: Entity, notes: str | None) -
         "publishedVersions": [*entity.body.get("publishedVersions", []), listed],
         "protected": True,
     }
-    return await writer.update(msgspec.structs.replace(entity, status="active", body=body)), version
+    published = msgspec.structs.replace(entity, status="active", body=body)
+    return await writer.update(published, AuditAction.PUBLISH), version
 
 
 async def call_problems(writer: FlowWriter, key: str, flow: Flow) -> list[Problem]:

@@ -12,6 +12,8 @@ import msgspec
 from kaireon_application.catalog.entities import Entities, Entity, EntityWriter, ListQuery
 from kaireon_application.catalog.read_entity import require
 from kaireon_application.errors import InvalidTransition, RollbackGuard
+from kaireon_application.governance.actor import Actor
+from kaireon_application.governance.audit_log import AuditAction
 from kaireon_application.learning.algorithm_model import KIND, Promotion
 from kaireon_core.learning.definitions import RollbackThresholds
 from kaireon_core.learning.lifecycle import TRANSITIONS, GuardResult, RegistryStatus, check_rollback_guard
@@ -44,13 +46,13 @@ class PromotionAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 async def promote_model(
-    entities: Entities, tenant_id: UUID, reference: str, request: PromotionRequest, at: datetime, by_key_id: str
+    entities: Entities, tenant_id: UUID, reference: str, request: PromotionRequest, at: datetime, actor: Actor
 ) -> PromotionAnswer:
     """Change a model's registry status; a new champion archives the family's old one in the same transaction.
 
     Raises `NotFound`, `InvalidTransition`, `RollbackGuard`.
     """
-    async with entities.writing(tenant_id) as writer:
+    async with entities.writing(tenant_id, actor) as writer:
         model = await require(writer, KIND, reference)
         previous = RegistryStatus(model.body["registryStatus"])
         _require_transition(previous, request.to_status)
@@ -58,26 +60,18 @@ async def promote_model(
         champions = await _champions(writer, family) if request.to_status is RegistryStatus.CHAMPION else []
         guard = _guard(model, champions, request)
         for champion in champions:
-            await writer.update(
-                _moved(
-                    champion,
-                    Promotion(
-                        at=at,
-                        previous_status=RegistryStatus.CHAMPION,
-                        new_status=RegistryStatus.ARCHIVED,
-                        by_key_id=by_key_id,
-                    ),
-                )
-            )
+            await _archive(writer, champion, at, actor)
         step = Promotion(
             at=at,
             previous_status=previous,
             new_status=request.to_status,
-            by_key_id=by_key_id,
+            by_key_id=actor.user_id,
             metrics_snapshot=request.metrics_snapshot,
             bypassed_breaches=list(guard.breaches),
         )
-        await writer.update(_moved(model, step, family))
+        moved = await writer.update(_moved(model, step, family), AuditAction.PROMOTE)
+        if guard.breaches:
+            await writer.note(AuditAction.ROLLBACK_GUARD_BYPASS, moved, {"breaches": list(guard.breaches)})
     return PromotionAnswer(
         model_id=model.id,
         previous_status=previous,
@@ -87,6 +81,17 @@ async def promote_model(
         rollback_guard_skipped=list(guard.skipped),
         rollback_guard_breaches=list(guard.breaches),
     )
+
+
+async def _archive(writer: EntityWriter, champion: Entity, at: datetime, actor: Actor) -> None:
+    """Make room for another champion."""
+    step = Promotion(
+        at=at,
+        previous_status=RegistryStatus.CHAMPION,
+        new_status=RegistryStatus.ARCHIVED,
+        by_key_id=actor.user_id,
+    )
+    await writer.update(_moved(champion, step), AuditAction.PROMOTE)
 
 
 def _require_transition(previous: RegistryStatus, wanted: RegistryStatus) -> None:

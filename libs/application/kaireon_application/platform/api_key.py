@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from kaireon_application.errors import Forbidden, InvalidInput, NotFound
+from kaireon_application.governance.actor import SYSTEM, Actor
 
 _PREFIX = "krn_"
 _SECRET_BYTES = 32
@@ -73,16 +74,16 @@ class ApiKeyPage(msgspec.Struct, frozen=True, kw_only=True):
 class ApiKeyStore(Protocol):
     """Keeps the keys of all tenants. Every method may raise `Unavailable`."""
 
-    async def add(self, tenant_id: UUID, key: ApiKey, key_hash: bytes) -> None:
-        """Store a new key."""
+    async def add(self, tenant_id: UUID, key: ApiKey, key_hash: bytes, actor: Actor) -> None:
+        """Store a new key, and note in the audit log who issued it."""
         ...
 
     async def page(self, tenant_id: UUID, *, limit: int, after: UUID | None) -> ApiKeyPage:
         """Return the keys that are not revoked, from the one after `after` on."""
         ...
 
-    async def revoke(self, tenant_id: UUID, key_id: UUID, reason: str | None) -> bool:
-        """Revoke a key; return False when this tenant has no such key that still holds."""
+    async def revoke(self, tenant_id: UUID, key_id: UUID, reason: str | None, actor: Actor) -> bool:
+        """Revoke a key and note who did; return False when this tenant has no such key that still holds."""
         ...
 
 
@@ -115,18 +116,19 @@ async def create_api_key(
     pepper: str,
     now: datetime,
     granted_by: KeyRole = KeyRole.ADMIN,
+    actor: Actor = SYSTEM,
 ) -> IssuedApiKey:
     """Issue and store a key. Raises `Forbidden` when it would be above the role of who asks for it."""
     if not granted_by.includes(request.role):
         raise Forbidden(f"A key of role {granted_by} cannot create one of role {request.role}")
     issued = issue_api_key(request, now=now)
-    await store.add(tenant_id, issued.record, hash_api_key(pepper, issued.text))
+    await store.add(tenant_id, issued.record, hash_api_key(pepper, issued.text), actor)
     return issued
 
 
-async def revoke_api_key(store: ApiKeyStore, tenant_id: UUID, key_id: str, reason: str | None) -> None:
+async def revoke_api_key(store: ApiKeyStore, tenant_id: UUID, key_id: str, reason: str | None, *, actor: Actor) -> None:
     """End a key: every process refuses it within a second. Raises `NotFound`."""
-    if not await store.revoke(tenant_id, _known_form(key_id), reason):
+    if not await store.revoke(tenant_id, _known_form(key_id), reason, actor):
         raise NotFound(f"There is no API key {key_id} in this tenant")
 
 

@@ -16,6 +16,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
     key_id: UUID
     key_hash: bytes
+    key_name: str
     role: KeyRole
     is_restricted: bool
     tenant_id: UUID

@@ -41,7 +41,10 @@ class TenantStore(Protocol):
     async def add(
         self, tenant: Tenant, admin_key: ApiKey, key_hash: bytes, outcome_types: tuple[SystemOutcomeType, ...]
     ) -> bool:
-        """Store a tenant with its first key and outcome types, at once; return False when its key is taken."""
+        """Store a tenant with its first key and outcome types, at once; return False when its key is taken.
+
+        The audit log begins with them, as the system's.
+        """
         ...
 
     async def find(self, reference: str) -> Tenant | None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kaireon_application.errors import InvalidInput
+from kaireon_application.governance.actor import Actor
 
 _Document = dict[str, Any]
 
@@ -113,8 +114,10 @@ class TenantSettingsStore(Protocol):
         """Return what the tenant has set."""
         ...
 
-    async def change(self, tenant_id: UUID, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-        """Replace what is set, one writer at a time, and raise the tenant's configuration version."""
+    async def change(
+        self, tenant_id: UUID, change: Callable[[dict[str, Any]], dict[str, Any]], actor: Actor
+    ) -> dict[str, Any]:
+        """Replace what is set, one writer at a time; raise the tenant's configuration version and note who did it."""
         ...
 
 
@@ -128,11 +131,13 @@ async def read_tenant_settings(store: TenantSettingsStore, tenant_id: UUID) -> T
     return effective_settings(await store.read(tenant_id))
 
 
-async def change_tenant_settings(store: TenantSettingsStore, tenant_id: UUID, change: msgspec.Struct) -> TenantSettings:
+async def change_tenant_settings(
+    store: TenantSettingsStore, tenant_id: UUID, change: msgspec.Struct, actor: Actor
+) -> TenantSettings:
     """Merge the change into what is set; return every setting. Raises `InvalidInput` for a time zone unknown here."""
     changed = msgspec.to_builtins(change)
     _require_time_zone(changed.get("timezone"))
-    return effective_settings(await store.change(tenant_id, lambda stored: _merged(stored, changed)))
+    return effective_settings(await store.change(tenant_id, lambda stored: _merged(stored, changed), actor))
 
 
 def _merged(stored: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,11 @@ from uuid import UUID
 
 import msgspec
 
+from kaireon_application.governance.actor import Actor
 from kaireon_application.platform.api_key import ApiKey, ApiKeyPage
+from kaireon_application.platform.api_key_entries import issue_entries, revocation_entries
 from kaireon_application.platform.auth import Credential
+from kaireon_storage.postgres.audit_logs import AuditAppender
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.queries import queries
 
@@ -21,10 +24,11 @@ class PostgresApiKeys:
         self._database = database
         self._sql = queries("api_keys")
 
-    async def add(self, tenant_id: UUID, key: ApiKey, key_hash: bytes) -> None:
-        """Store a new key."""
+    async def add(self, tenant_id: UUID, key: ApiKey, key_hash: bytes, actor: Actor) -> None:
+        """Store a new key, and note in the audit log who issued it."""
         async with self._database.transaction(tenant_id) as connection:
             await self._sql.add_api_key(connection, tenant_id=tenant_id, key_hash=key_hash, **columns(key))
+            await AuditAppender(connection, tenant_id, actor).append(issue_entries(key))
 
     async def page(self, tenant_id: UUID, *, limit: int, after: UUID | None) -> ApiKeyPage:
         """Return the keys that are not revoked, from the one after `after` on."""
@@ -34,11 +38,15 @@ class PostgresApiKeys:
             counted = await self._sql.count_api_keys(connection, tenant_id=tenant_id)
         return ApiKeyPage(keys=tuple(keys[:limit]), total=counted["total"], has_more=len(keys) > limit)
 
-    async def revoke(self, tenant_id: UUID, key_id: UUID, reason: str | None) -> bool:
-        """Revoke a key; return False when this tenant has no such key that still holds."""
+    async def revoke(self, tenant_id: UUID, key_id: UUID, reason: str | None, actor: Actor) -> bool:
+        """Revoke a key, and note in the audit log who did; return False when no such key holds."""
         async with self._database.transaction(tenant_id) as connection:
-            revoked = await self._sql.revoke_api_key(connection, tenant_id=tenant_id, id=key_id, reason=reason)
-        return revoked == 1
+            row = await self._sql.revoke_api_key(connection, tenant_id=tenant_id, id=key_id, reason=reason)
+            if row is None:
+                return False
+            entries = revocation_entries(msgspec.convert(row, ApiKey), reason)
+            await AuditAppender(connection, tenant_id, actor).append(entries)
+        return True
 
     async def find(self, key_hashes: Collection[bytes]) -> Mapping[bytes, Credential]:
         """Return those of the hashes whose keys hold, and note that they were used."""

@@ -25,7 +25,12 @@ from kaireon_application.catalog.entities import (
     ListQuery,
     Tallies,
 )
+from kaireon_application.catalog.write_entity import document_of
 from kaireon_application.errors import Conflict
+from kaireon_application.governance.actor import Actor
+from kaireon_application.governance.audit_log import AuditAction, AuditEntry, Write, wire_type, written
+from kaireon_application.governance.configured_kinds import shown
+from kaireon_storage.postgres.audit_logs import AuditAppender
 from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.queries import queries
 
@@ -123,6 +128,11 @@ class PostgresEntityReader:
 class PostgresEntityWriter(PostgresEntityReader):
     """Writes one tenant's things; made by `PostgresEntities.writing`, or by an adapter that calls `begin` itself."""
 
+    def __init__(self, connection: Connection, tenant_id: UUID, actor: Actor) -> None:
+        """Take a connection that is inside a transaction, and who acts in it."""
+        super().__init__(connection, tenant_id)
+        self.audit = AuditAppender(connection, tenant_id, actor)
+
     async def begin(self) -> None:
         """Raise `config_version`: first, because the lock that this takes makes everything read afterwards stable."""
         await self._sql.raise_config_version(self.connection, tenant_id=self.tenant_id)
@@ -132,12 +142,16 @@ class PostgresEntityWriter(PostgresEntityReader):
         documents = Jsonb(msgspec.to_builtins(drafts))
         try:
             rows = self._sql.insert_entities(self.connection, tenant_id=self.tenant_id, kind=kind, drafts=documents)
-            stored = {row["id"]: _entity(row) async for row in rows}
+            found = {row["id"]: _entity(row) async for row in rows}
         except UniqueViolation as error:
             raise _conflict(error) from None
-        return [stored[draft.id] for draft in drafts]
+        stored = [found[draft.id] for draft in drafts]
+        await self.audit.append(
+            [entry for one in stored for entry in written(AuditAction.CREATE, kind, _write(one, None, one))]
+        )
+        return stored
 
-    async def update(self, entity: Entity) -> Entity:
+    async def update(self, entity: Entity, action: AuditAction = AuditAction.UPDATE) -> Entity:
         """Store the entity over its row version. Raises `Conflict`."""
         try:
             row = await self._sql.update_entity(
@@ -155,11 +169,34 @@ class PostgresEntityWriter(PostgresEntityReader):
             raise _conflict(error) from None
         if row is None:
             raise Conflict("this has changed meanwhile; read it again and repeat the change")
-        return _entity(row)
+        stored = _entity(row)
+        was = {name: row[f"previous_{name}"] for name in ("key", "name", "status", "body")}
+        before = msgspec.structs.replace(stored, **was)
+        await self.audit.append(written(action, entity.kind, _write(stored, before, stored)))
+        return stored
 
     async def delete(self, kind: str, ids: Collection[UUID]) -> None:
         """Soft-delete these things."""
-        await self._sql.delete_entities(self.connection, tenant_id=self.tenant_id, kind=kind, ids=list(ids))
+        rows = self._sql.delete_entities(self.connection, tenant_id=self.tenant_id, kind=kind, ids=list(ids))
+        await self.note_deletion(AuditAction.SOFT_DELETE, [_entity(row) async for row in rows])
+
+    async def note(self, action: AuditAction, entity: Entity, changes: dict[str, Any]) -> None:
+        """Note in the audit log what was done with a thing besides writing it."""
+        noted = AuditEntry(
+            action=action,
+            entity_type=wire_type(entity.kind),
+            entity_id=str(entity.id),
+            entity_name=entity.name,
+            entity_version=entity.row_version,
+            changes=changes,
+        )
+        await self.audit.append([noted])
+
+    async def note_deletion(self, action: AuditAction, entities: Sequence[Entity]) -> None:
+        """Note in the audit log that these things are gone, softly or for good."""
+        await self.audit.append(
+            [entry for one in entities for entry in written(action, one.kind, _write(one, one, None))]
+        )
 
     async def forget_tallies(self, id: UUID, kinds: Collection[str]) -> None:
         """Begin to count anew."""
@@ -200,17 +237,22 @@ class PostgresEntities:
             yield PostgresEntityReader(connection, tenant_id)
 
     @asynccontextmanager
-    async def writing(self, tenant_id: UUID) -> AsyncGenerator[EntityWriter]:
-        """Open a transaction that writes and raises the tenant's `config_version`."""
+    async def writing(self, tenant_id: UUID, actor: Actor) -> AsyncGenerator[EntityWriter]:
+        """Open a transaction in which this actor writes, and which raises the tenant's `config_version`."""
         async with self._turns.of(tenant_id), self._database.transaction(tenant_id) as connection:
-            writer = PostgresEntityWriter(connection, tenant_id)
+            writer = PostgresEntityWriter(connection, tenant_id, actor)
             await writer.begin()
             yield writer
 
 
 def _entity(row: Mapping[str, Any]) -> Entity:
-    columns = {name: value for name, value in row.items() if name not in {"sort_rank", "sort_at"}}
-    return Entity(**columns)
+    return Entity(**{name: row[name] for name in Entity.__struct_fields__})
+
+
+def _write(stored: Entity, before: Entity | None, after: Entity | None) -> Write:
+    documents = (None if one is None else shown(one.kind, document_of(one)) for one in (before, after))
+    was, is_now = documents
+    return Write(id=str(stored.id), version=stored.row_version, before=was, after=is_now)
 
 
 def _position(row: Mapping[str, Any]) -> ListPosition:

@@ -10,6 +10,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from kaireon_application.decisioning.publish_flow import FlowWriter, LiveVersion, PublishedVersion
+from kaireon_application.governance.actor import Actor
 from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.entities import PostgresEntityWriter
 from kaireon_storage.postgres.queries import queries
@@ -18,9 +19,9 @@ from kaireon_storage.postgres.queries import queries
 class PostgresFlowWriter(PostgresEntityWriter):
     """Implements `FlowWriter` inside one transaction."""
 
-    def __init__(self, connection: Connection, tenant_id: UUID) -> None:
-        """Take a connection that is inside a transaction of the tenant."""
-        super().__init__(connection, tenant_id)
+    def __init__(self, connection: Connection, tenant_id: UUID, actor: Actor) -> None:
+        """Take a connection that is inside a transaction of the tenant, and who acts in it."""
+        super().__init__(connection, tenant_id, actor)
         self._flows: Any = queries("flows")
 
     async def add_version(self, flow_id: UUID, config: dict[str, Any], notes: str | None) -> PublishedVersion:
@@ -45,10 +46,10 @@ class PostgresFlows:
         self._sql: Any = queries("flows")
 
     @asynccontextmanager
-    async def writing(self, tenant_id: UUID) -> AsyncGenerator[FlowWriter]:
-        """Open a transaction that writes and raises the tenant's `config_version`."""
+    async def writing(self, tenant_id: UUID, actor: Actor) -> AsyncGenerator[FlowWriter]:
+        """Open a transaction in which this actor writes, and which raises the tenant's `config_version`."""
         async with self._database.transaction(tenant_id) as connection:
-            writer = PostgresFlowWriter(connection, tenant_id)
+            writer = PostgresFlowWriter(connection, tenant_id, actor)
             await writer.begin()
             yield writer
 

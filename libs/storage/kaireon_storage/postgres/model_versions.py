@@ -11,6 +11,8 @@ from psycopg.types.json import Jsonb
 
 from kaireon_application.catalog.read_entity import require
 from kaireon_application.errors import InvalidInput, NotFound
+from kaireon_application.governance.actor import of_job
+from kaireon_application.governance.audit_log import AuditAction
 from kaireon_application.learning.algorithm_model import KIND
 from kaireon_application.learning.training import TrainedModel
 from kaireon_application.learning.versions import ModelVersion, VersionSummary, with_version
@@ -62,7 +64,7 @@ class PostgresModelVersions:
         tenant_id = run.job.tenant_id
         async with self._database.transaction(tenant_id) as connection:
             await hold_lease(connection, run)
-            writer = PostgresEntityWriter(connection, tenant_id)
+            writer = PostgresEntityWriter(connection, tenant_id, of_job(run.job.id))
             await writer.begin()
             model = await require(writer, KIND, str(model_id))
             row = await self._sql.insert_version(
@@ -75,7 +77,8 @@ class PostgresModelVersions:
                 training=Jsonb({**trained.training, "jobId": str(run.job.id)}),
             )
             version = VersionSummary(**row)
-            await writer.update(msgspec.structs.replace(model, body=with_version(model.body, version, trained)))
+            trained_model = msgspec.structs.replace(model, body=with_version(model.body, version, trained))
+            await writer.update(trained_model, AuditAction.TRAIN)
         return version
 
 

@@ -12,10 +12,13 @@ from uuid import UUID
 
 import msgspec
 
+from kaireon_application.catalog.entities import Entity
+from kaireon_application.governance.audit_log import AuditAction
 from kaireon_storage.postgres.queries import queries
 
 if TYPE_CHECKING:
     from kaireon_storage.postgres.database import Connection
+    from kaireon_storage.postgres.entities import PostgresEntityWriter
 
 _SQL_NOUN = "sample_history"
 
@@ -86,16 +89,19 @@ class SampleHistory:
         return msgspec.convert(row, HistoryCounts)
 
 
-async def forget_entities(connection: Connection, tenant_id: UUID, ids: Collection[UUID]) -> int:
+async def forget_entities(writer: PostgresEntityWriter, ids: Collection[UUID]) -> int:
     """Delete configured things for good, with their flow and model versions; return how many there were."""
     sql: Any = queries(_SQL_NOUN)
-    chosen = {"tenant_id": tenant_id, "ids": list(ids)}
-    await sql.forget_flow_versions(connection, **chosen)
-    await sql.forget_model_versions(connection, **chosen)
-    return await sql.forget_entities(connection, **chosen)
+    chosen = {"tenant_id": writer.tenant_id, "ids": list(ids)}
+    await sql.forget_flow_versions(writer.connection, **chosen)
+    await sql.forget_model_versions(writer.connection, **chosen)
+    gone = [Entity(**row) async for row in sql.forget_entities(writer.connection, **chosen)]
+    await writer.note_deletion(AuditAction.DELETE, gone)
+    return len(gone)
 
 
-async def forget_deleted_entities(connection: Connection, tenant_id: UUID, ids: Collection[UUID]) -> None:
+async def forget_deleted_entities(writer: PostgresEntityWriter, ids: Collection[UUID]) -> None:
     """Delete those of these things for good that were soft-deleted, so that their ids are free again."""
     sql: Any = queries(_SQL_NOUN)
-    await sql.forget_deleted_entities(connection, tenant_id=tenant_id, ids=list(ids))
+    rows = sql.forget_deleted_entities(writer.connection, tenant_id=writer.tenant_id, ids=list(ids))
+    await writer.note_deletion(AuditAction.DELETE, [Entity(**row) async for row in rows])

@@ -26,6 +26,7 @@ from kaireon_application.customers.schema_data import Row, RowPage, TableStats
 from kaireon_application.customers.schema_table import Column, SchemaTable, cast_for_lookup
 from kaireon_application.customers.write_schema import SchemaWriter
 from kaireon_application.errors import Conflict, InvalidInput
+from kaireon_application.governance.actor import Actor
 from kaireon_storage.postgres import table_statements as statements
 from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.entities import PostgresEntityWriter, WriterTurns
@@ -39,9 +40,9 @@ _COUNTING_SECONDS = 2.0
 class PostgresSchemaWriter(PostgresEntityWriter):
     """Writes one tenant's entities and tables inside one transaction."""
 
-    def __init__(self, connection: Connection, tenant_id: UUID) -> None:
-        """Take a connection that is inside a transaction of the tenant."""
-        super().__init__(connection, tenant_id)
+    def __init__(self, connection: Connection, tenant_id: UUID, actor: Actor) -> None:
+        """Take a connection that is inside a transaction of the tenant, and who acts in it."""
+        super().__init__(connection, tenant_id, actor)
         self._tables: Any = queries(_SQL_NOUN)
 
     async def create_table(self, table: SchemaTable) -> None:
@@ -86,10 +87,10 @@ class PostgresSchemas:
         self._turns = WriterTurns()
 
     @asynccontextmanager
-    async def writing(self, tenant_id: UUID) -> AsyncGenerator[SchemaWriter]:
-        """Open a transaction that writes and raises the tenant's `config_version`."""
+    async def writing(self, tenant_id: UUID, actor: Actor) -> AsyncGenerator[SchemaWriter]:
+        """Open a transaction in which this actor writes, and which raises the tenant's `config_version`."""
         async with self._turns.of(tenant_id), self._database.transaction(tenant_id) as connection:
-            writer = PostgresSchemaWriter(connection, tenant_id)
+            writer = PostgresSchemaWriter(connection, tenant_id, actor)
             await writer.begin()
             yield writer
 

@@ -8,12 +8,19 @@ from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
+from kaireon_application.catalog.entities import EntityDraft
+from kaireon_application.catalog.outcome_type import OUTCOME_TYPE
 from kaireon_application.errors import NotFound
+from kaireon_application.governance.actor import SYSTEM, Actor
 from kaireon_application.platform.api_key import ApiKey
+from kaireon_application.platform.api_key_entries import issue_entries
 from kaireon_application.platform.system_outcome_types import SystemOutcomeType
 from kaireon_application.platform.tenant import Tenant
+from kaireon_application.platform.tenant_entries import settings_entries, tenant_entries
 from kaireon_storage.postgres.api_keys import columns
-from kaireon_storage.postgres.database import Connection, Database
+from kaireon_storage.postgres.audit_logs import AuditAppender
+from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.entities import PostgresEntityWriter
 from kaireon_storage.postgres.queries import queries
 
 
@@ -35,7 +42,10 @@ class PostgresTenants:
             if await self._sql.add_tenant(connection, tenant_id=tenant_id, key=tenant.key, name=tenant.name) == 0:
                 return False
             await self._api_keys.add_api_key(connection, tenant_id=tenant_id, key_hash=key_hash, **columns(admin_key))
-            await self._add_outcome_types(connection, tenant_id, outcome_types)
+            writer = PostgresEntityWriter(connection, tenant_id, SYSTEM)
+            await writer.audit.append([*tenant_entries(tenant), *issue_entries(admin_key)])
+            drafts = [_draft(given, ordinal) for ordinal, given in enumerate(outcome_types)]
+            await writer.insert(OUTCOME_TYPE.name, drafts)
         return True
 
     async def find(self, reference: str) -> Tenant | None:
@@ -54,24 +64,22 @@ class PostgresTenants:
         async with self._database.transaction(tenant_id) as connection:
             return _settings(await self._sql.read_settings(connection, tenant_id=tenant_id))
 
-    async def change(self, tenant_id: UUID, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-        """Replace what is set, one writer at a time, and raise the tenant's configuration version."""
+    async def change(
+        self, tenant_id: UUID, change: Callable[[dict[str, Any]], dict[str, Any]], actor: Actor
+    ) -> dict[str, Any]:
+        """Replace what is set, one writer at a time; raise the tenant's configuration version and note who did it."""
         async with self._database.transaction(tenant_id) as connection:
-            changed = change(_settings(await self._sql.lock_settings(connection, tenant_id=tenant_id)))
+            row = await self._sql.lock_settings(connection, tenant_id=tenant_id)
+            before = _settings(row)
+            changed = change(before)
             await self._sql.change_settings(connection, tenant_id=tenant_id, settings=Jsonb(changed))
+            entries = settings_entries(tenant_id, row["key"], before, changed)
+            await AuditAppender(connection, tenant_id, actor).append(entries)
         return changed
 
-    async def _add_outcome_types(
-        self, connection: Connection, tenant_id: UUID, outcome_types: tuple[SystemOutcomeType, ...]
-    ) -> None:
-        await self._sql.add_outcome_types(
-            connection,
-            tenant_id=tenant_id,
-            ids=[uuid4() for _ in outcome_types],
-            keys=[given.key for given in outcome_types],
-            names=[given.name for given in outcome_types],
-            bodies=[Jsonb(_body(given, ordinal)) for ordinal, given in enumerate(outcome_types)],
-        )
+
+def _draft(given: SystemOutcomeType, ordinal: int) -> EntityDraft:
+    return EntityDraft(id=uuid4(), key=given.key, name=given.name, status="active", body=_body(given, ordinal))
 
 
 def _body(given: SystemOutcomeType, ordinal: int) -> dict[str, Any]:

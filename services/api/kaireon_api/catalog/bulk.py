@@ -27,7 +27,7 @@ def bulk_operation(kind: EntityKind) -> Operation:
     async def handle(call: Call[Any]) -> Reply:
         forms: list[msgspec.Struct] = getattr(call.body, kind.path)
         stored = await create_entities(call.services.entities, kind, caller(call), forms, f"$.{kind.path}")
-        data = [view(call.tenant_id, entity) for entity in stored]
+        data = [view(call.tenant_id, kind, entity) for entity in stored]
         return Reply(content={"created": len(data), "data": data}, status=201)
 
     return Operation(

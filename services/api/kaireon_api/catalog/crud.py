@@ -45,7 +45,8 @@ def under_older_name(operations: Iterable[Operation], path: str, older: str) -> 
 
 def caller(call: Call[Any]) -> Caller:
     """Return who asks, and that it is now."""
-    return Caller(tenant_id=call.tenant_id, is_admin=call.principal.role is Role.ADMIN, at=datetime.now(UTC))
+    is_admin = call.principal.role is Role.ADMIN
+    return Caller(tenant_id=call.tenant_id, is_admin=is_admin, at=datetime.now(UTC), actor=call.actor)
 
 
 def finder(kind: EntityKind) -> Finder:
@@ -163,7 +164,7 @@ def delete_operation(kind: EntityKind) -> Operation:
 async def reply_entity(call: Call[Any], kind: EntityKind, entity: Entity, status: int) -> Reply:
     """Answer with a thing as it was just stored, with its inline parts."""
     if kind.inline is None and kind.counted is None:
-        return Reply(content=view(call.tenant_id, entity), status=status)
+        return Reply(content=view(call.tenant_id, kind, entity), status=status)
     content = await get_view(call.services.entities, call.tenant_id, kind, str(entity.id))
     return Reply(content=content, status=status)
 

@@ -68,12 +68,12 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 async def _create(call: Call[NewSchema]) -> Reply:
     schema = await create_schema(call.services.schemas, caller(call), call.body)
-    return Reply(content=view(call.tenant_id, schema), status=201)
+    return Reply(content=view(call.tenant_id, SCHEMA, schema), status=201)
 
 
 async def _update(call: Call[Any]) -> Reply:
     schema = await update_schema(call.services.schemas, caller(call), call.path["id"], call.body)
-    return Reply(content=view(call.tenant_id, schema))
+    return Reply(content=view(call.tenant_id, SCHEMA, schema))
 
 
 async def _delete(call: Call[None]) -> Reply:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from kaireon_api.catalog.crud import finder, operations
+from kaireon_api.catalog.crud import caller, finder, operations
 from kaireon_api.operation import ITEM_ERRORS, WRITE_ERRORS, Call, Operation, Reply, Role
 from kaireon_application.catalog.fields import EntityRef
 from kaireon_application.catalog.read_entity import get_entity
@@ -94,13 +94,13 @@ async def _publish_by_name(call: Call[PublishByNameForm]) -> Reply:
 
 async def _publish_named(call: Call[Any], reference: str, form: PublishForm) -> Reply:
     services = call.services
-    flow, version = await publish_flow(services.engine.flows, call.tenant_id, reference, form.notes, form.row_version)
+    flow, version = await publish_flow(services.engine.flows, caller(call), reference, form.notes, form.row_version)
     services.engine.snapshots.invalidate(str(call.tenant_id))
     return Reply(content=Published(flow_id=str(flow.id), version=version.version))
 
 
 async def _ensure_base(call: Call[None]) -> Reply:
-    flow, created = await ensure_base_flow(call.services.engine.flows, call.tenant_id)
+    flow, created = await ensure_base_flow(call.services.engine.flows, call.tenant_id, call.actor)
     if created:
         call.services.engine.snapshots.invalidate(str(call.tenant_id))
     return Reply(content=EnsuredFlow(flow_id=str(flow.id), created=created), status=201 if created else 200)

@@ -33,7 +33,7 @@ _RoutePage: Any = msgspec.defstruct("FlowRoutePage", [("data", list[_Route]), ("
 
 async def _create(call: Call[NewFlowRoute]) -> Reply:
     route, is_new = await put_flow_route(call.services.entities, caller(call), call.body)
-    content = await _routed(call.services, call.tenant_id, [view(call.tenant_id, route)])
+    content = await _routed(call.services, call.tenant_id, [view(call.tenant_id, FLOW_ROUTE, route)])
     return Reply(content=content[0], status=201 if is_new else 200)
 
 

@@ -77,7 +77,7 @@ class ResolveQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def _get(call: Call[None]) -> Reply:
     entity = await get_entity(call.services.entities, call.tenant_id, KIND, call.path["id"])
     versions = await call.services.model_versions.list(call.tenant_id, entity.id)
-    return Reply(content={**view(call.tenant_id, entity), "versions": versions})
+    return Reply(content={**view(call.tenant_id, ALGORITHM_MODEL, entity), "versions": versions})
 
 
 async def _train(call: Call[TrainRequest | None]) -> Reply:
@@ -120,7 +120,7 @@ async def _promote(call: Call[PromotionRequest]) -> Reply:
             call.path["id"],
             call.body,
             datetime.now(UTC),
-            str(call.principal.key_id),
+            call.actor,
         )
     )
 

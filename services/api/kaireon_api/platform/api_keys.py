@@ -85,6 +85,7 @@ async def _create(call: Call[NewApiKey]) -> Reply:
         pepper=services.settings.api_key_pepper.get_secret_value(),
         now=datetime.now(UTC),
         granted_by=KeyRole(call.principal.role.value),
+        actor=call.actor,
     )
     return Reply(content=_created(issued), status=201)
 
@@ -104,7 +105,8 @@ async def _list(call: Call[Any]) -> Reply:
 
 
 async def _revoke(call: Call[Revocation]) -> Reply:
-    await revoke_api_key(call.services.api_keys, call.tenant_id, call.path["id"], call.body.reason)
+    services, id_ = call.services, call.path["id"]
+    await revoke_api_key(services.api_keys, call.tenant_id, id_, call.body.reason, actor=call.actor)
     return Reply(status=204)
 
 

@@ -22,7 +22,7 @@ async def _read(call: Call[Any]) -> Reply:
 
 
 async def _change(call: Call[msgspec.Struct]) -> Reply:
-    return Reply(content=await change_tenant_settings(call.services.tenants, call.tenant_id, call.body))
+    return Reply(content=await change_tenant_settings(call.services.tenants, call.tenant_id, call.body, call.actor))
 
 
 OPERATIONS = (

@@ -25,17 +25,19 @@ SELECT count(*) AS total
 FROM api_keys
 WHERE tenant_id = :tenant_id AND revoked_at IS NULL;
 
--- name: revoke_api_key!
--- End a key that still holds.
+-- name: revoke_api_key^
+-- End a key that still holds, and answer what it was.
 UPDATE api_keys
 SET revoked_at = now(), revoked_reason = :reason
-WHERE tenant_id = :tenant_id AND id = :id AND revoked_at IS NULL;
+WHERE tenant_id = :tenant_id AND id = :id AND revoked_at IS NULL
+RETURNING id, name, role, prefix, scopes, expires_at, last_used_at, created_at;
 
 -- name: find_credentials
 -- Who these keys stand for, of all tenants, if they hold: the tenant is what this finds out.
 SELECT
     api_keys.id AS key_id,
     api_keys.key_hash,
+    api_keys.name AS key_name,
     api_keys.role,
     cardinality(api_keys.scopes) > 0 AS is_restricted,
     tenants.tenant_id,

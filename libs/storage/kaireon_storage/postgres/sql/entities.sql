@@ -100,16 +100,27 @@ FROM ROWS FROM (
 RETURNING id, kind, key, name, status, body, row_version, created_at, updated_at, deleted_at;
 
 -- name: update_entity^
--- Replace a living thing if its row version is still the one that was read.
+-- Replace a living thing if its row version is still the one that was read; answers what it was, too.
+WITH previous AS (
+    SELECT id, key, name, status, body
+    FROM entities
+    WHERE tenant_id = :tenant_id AND kind = :kind AND id = :id
+)
 UPDATE entities
 SET key = :key, name = :name, status = :status, body = :body,
     row_version = row_version + 1, updated_at = now()
-WHERE tenant_id = :tenant_id AND kind = :kind AND id = :id
-    AND row_version = :row_version AND deleted_at IS NULL
-RETURNING id, kind, key, name, status, body, row_version, created_at, updated_at, deleted_at;
+FROM previous
+WHERE entities.tenant_id = :tenant_id AND entities.kind = :kind AND entities.id = :id
+    AND previous.id = entities.id
+    AND entities.row_version = :row_version AND entities.deleted_at IS NULL
+RETURNING entities.id, entities.kind, entities.key, entities.name, entities.status, entities.body, entities.row_version,
+    entities.created_at, entities.updated_at, entities.deleted_at,
+    previous.key AS previous_key, previous.name AS previous_name, previous.status AS previous_status,
+    previous.body AS previous_body;
 
--- name: delete_entities!
--- Soft-delete things of a kind.
+-- name: delete_entities
+-- Soft-delete things of a kind, and answer what they were.
 UPDATE entities
 SET deleted_at = now(), updated_at = now(), row_version = row_version + 1
-WHERE tenant_id = :tenant_id AND kind = :kind AND id = ANY(:ids::uuid[]) AND deleted_at IS NULL;
+WHERE tenant_id = :tenant_id AND kind = :kind AND id = ANY(:ids::uuid[]) AND deleted_at IS NULL
+RETURNING id, kind, key, name, status, body, row_version, created_at, updated_at, deleted_at;

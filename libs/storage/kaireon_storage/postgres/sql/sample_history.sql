@@ -143,13 +143,17 @@ WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
         SELECT FROM decision_traces
         WHERE decision_traces.tenant_id = :tenant_id AND decision_traces.customer_id = customers.customer_id);
 
--- name: forget_entities!
+-- name: forget_entities
 -- Delete configured things for good, so that their ids and keys are free again; soft-deleted ones too.
-DELETE FROM entities WHERE tenant_id = :tenant_id AND id = ANY(:ids::uuid[]);
+DELETE FROM entities
+WHERE tenant_id = :tenant_id AND id = ANY(:ids::uuid[])
+RETURNING id, kind, key, name, status, body, row_version, created_at, updated_at, deleted_at;
 
--- name: forget_deleted_entities!
+-- name: forget_deleted_entities
 -- Delete for good what was soft-deleted, so that it can be created again.
-DELETE FROM entities WHERE tenant_id = :tenant_id AND id = ANY(:ids::uuid[]) AND deleted_at IS NOT NULL;
+DELETE FROM entities
+WHERE tenant_id = :tenant_id AND id = ANY(:ids::uuid[]) AND deleted_at IS NOT NULL
+RETURNING id, kind, key, name, status, body, row_version, created_at, updated_at, deleted_at;
 
 -- name: forget_flow_versions!
 -- Delete the published versions of flows.

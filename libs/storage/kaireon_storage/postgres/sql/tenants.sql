@@ -4,12 +4,6 @@ INSERT INTO tenants (tenant_id, key, name)
 VALUES (:tenant_id, :key, :name)
 ON CONFLICT (key) DO NOTHING;
 
--- name: add_outcome_types!
--- Store the outcome types that every tenant has.
-INSERT INTO entities (tenant_id, kind, id, key, name, status, body)
-SELECT :tenant_id, 'outcome_type', given.id, given.key, given.name, 'active', given.body
-FROM unnest(:ids::uuid[], :keys::text[], :names::text[], :bodies::jsonb[]) AS given (id, key, name, body);
-
 -- name: find_tenant^
 -- The tenant that an id or a key names.
 SELECT tenant_id, key, name
@@ -29,7 +23,7 @@ WHERE tenant_id = :tenant_id;
 
 -- name: lock_settings^
 -- What a tenant has set, until the end of this transaction.
-SELECT settings
+SELECT settings, key
 FROM tenants
 WHERE tenant_id = :tenant_id
 FOR UPDATE;

@@ -8,6 +8,7 @@ from uuid import UUID
 from kaireon_application.customers.schema import SCHEMA
 from kaireon_application.customers.schema_table import table_of
 from kaireon_application.decisioning.decision_flow import DECISION_FLOW
+from kaireon_application.governance.actor import of_job
 from kaireon_application.platform.job import JobRun
 from kaireon_application.platform.sample_packs import COMPLETE_JOURNEY
 from kaireon_storage.postgres.database import Database
@@ -37,13 +38,13 @@ async def unload(run: JobRun, services: SeedServices) -> dict[str, Any]:
     """Take out what seeding created; see `SamplePack.unload`."""
     copy = read_copy(run.job.tenant_id)
     async with services.database.transaction(copy.tenant_id) as connection:
-        writer = PostgresSchemaWriter(connection, copy.tenant_id)
+        writer = PostgresSchemaWriter(connection, copy.tenant_id, of_job(run.job.id))
         await writer.begin()
         references = [copy.ids.text(SCHEMA.name, key) for key in (HOUSEHOLDS, REDEMPTIONS)]
         for schema in (await writer.find(SCHEMA.name, references)).values():
             await writer.drop_table(table_of(schema.body))
         counts = await SampleHistory(connection, copy.tenant_id, _KEY).forget(copy.customer_ids)
-        entity_count = await forget_entities(connection, copy.tenant_id, copy.entity_ids)
+        entity_count = await forget_entities(writer, copy.entity_ids)
     return {"dataset": _KEY, "removed": {"entity": entity_count, "interaction": counts.interactions}}
 
 

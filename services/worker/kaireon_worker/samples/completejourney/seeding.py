@@ -16,6 +16,7 @@ from kaireon_application.customers.schema_table import table_of
 from kaireon_application.decisioning.decision_flow import DECISION_FLOW
 from kaireon_application.decisioning.publish_flow import publish_draft
 from kaireon_application.errors import Conflict
+from kaireon_application.governance.actor import of_job
 from kaireon_application.learning.algorithm_model import ALGORITHM_MODEL
 from kaireon_application.learning.promote_model import PromotionRequest, promote_model
 from kaireon_application.platform.job import JobRefused, JobRun
@@ -39,8 +40,6 @@ from kaireon_worker.samples.planting import plant
 _KINDS = {kind.name: kind for kind in (*CATALOGUE_KINDS, SCHEMA, ALGORITHM_MODEL, DECISION_FLOW)}
 # A model does not become champion in one step.
 _TO_CHAMPION = ((RegistryStatus.DRAFT, RegistryStatus.CHALLENGER), (RegistryStatus.CHALLENGER, RegistryStatus.CHAMPION))
-# Who promoted it, in place of an API key.
-_SEED_JOB = "seed"
 
 
 class Seeding:
@@ -54,7 +53,8 @@ class Seeding:
         self._rows = PostgresSchemaRows(database)
         self._entities = PostgresEntities(database)
         self._now = datetime.now(UTC)
-        self._caller = Caller(tenant_id=copy.tenant_id, is_admin=True, at=self._now)
+        self._actor = of_job(run.job.id)
+        self._caller = Caller(tenant_id=copy.tenant_id, is_admin=True, at=self._now, actor=self._actor)
         self._processed = 0
 
     async def complete(self) -> dict[str, int]:
@@ -99,9 +99,9 @@ class Seeding:
         copy = self._copy
         try:
             async with self._database.transaction(copy.tenant_id) as connection:
-                writer = PostgresSchemaWriter(connection, copy.tenant_id)
+                writer = PostgresSchemaWriter(connection, copy.tenant_id, self._actor)
                 await writer.begin()
-                await forget_deleted_entities(connection, copy.tenant_id, copy.entity_ids)
+                await forget_deleted_entities(writer, copy.entity_ids)
                 known = await _schemas(writer, copy)
                 created = await plant(writer, _KINDS, self._caller, copy.ids, copy.definitions(shift))
                 for key, schema in (await _schemas(writer, copy)).items():
@@ -138,7 +138,7 @@ class Seeding:
             if model.body["registryStatus"] != before:
                 return
             request = PromotionRequest(to_status=after)
-            await promote_model(self._entities, copy.tenant_id, reference, request, self._now, _SEED_JOB)
+            await promote_model(self._entities, copy.tenant_id, reference, request, self._now, self._actor)
 
     async def _publish(self) -> None:
         """Store and publish the flow, the last step: whoever has the flow has the whole pack."""
@@ -146,7 +146,7 @@ class Seeding:
         planned = flow(copy.ids)
         reference = copy.ids.text(planned.kind, planned.key)
         async with self._database.transaction(copy.tenant_id) as connection:
-            writer = PostgresFlowWriter(connection, copy.tenant_id)
+            writer = PostgresFlowWriter(connection, copy.tenant_id, self._actor)
             await writer.begin()
             await plant(writer, _KINDS, self._caller, copy.ids, [planned])
             stored = (await writer.find(planned.kind, [reference]))[reference]
