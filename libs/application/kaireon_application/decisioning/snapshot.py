@@ -67,12 +67,13 @@ class FlowRoute(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ModelOrigin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a model that may score was made of; version 0 was never trained."""
+    """What a model that may score was made of; version 0 was never trained, `state` is one written by hand."""
 
     id: str
     version: int
     model_type: str
     config: dict[str, Any]
+    state: dict[str, Any] | None = None
 
 
 class SnapshotContent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from kaireon_application.catalog.kind import Change, Document, EntityKind, Filte
 from kaireon_core.learning.configs import parse_config
 from kaireon_core.learning.definitions import ModelType, RollbackThresholds
 from kaireon_core.learning.lifecycle import RegistryStatus
+from kaireon_core.learning.states import parse_state
 from kaireon_core.problems import InvalidValue, Problem
 
 KIND = "algorithm_model"
@@ -71,7 +72,9 @@ def _prepare(change: Change) -> Document:
     if document.get("family") is None:
         document = {**document, "family": document["name"]}
     if change.previous is not None:
-        return document
+        if "modelState" not in change.given:
+            return document
+        return {**document, "learningGeneration": next_generation(change.previous.body)}
     return {
         **document,
         "registryStatus": RegistryStatus.DRAFT.value,
@@ -80,7 +83,13 @@ def _prepare(change: Change) -> Document:
         "lastTrainedAt": None,
         "metricsSnapshot": None,
         "promotions": [],
+        "learningGeneration": 0,
     }
+
+
+def next_generation(body: Mapping[str, Any]) -> int:
+    """Return the number of what is learnt from now on: what was learnt on top of an earlier state is not part of it."""
+    return int(body.get("learningGeneration") or 0) + 1
 
 
 def _problems(change: Change) -> Iterable[Problem]:
@@ -88,10 +97,15 @@ def _problems(change: Change) -> Iterable[Problem]:
     if previous is not None and document["modelType"] != previous.body["modelType"]:
         yield change.problem("cannot be changed; create another model", "modelType")
         return
-    try:
-        parse_config(ModelType(document["modelType"]), document["config"], f"{change.path}.config")
-    except InvalidValue as error:
-        yield from error.problems
+    model_type = ModelType(document["modelType"])
+    for parse, field in ((parse_config, "config"), (parse_state, "modelState")):
+        # An empty state is none.
+        if field == "modelState" and not document[field]:
+            continue
+        try:
+            parse(model_type, document[field], f"{change.path}.{field}")
+        except InvalidValue as error:
+            yield from error.problems
 
 
 async def _check(reader: EntityReader, change: Change) -> Iterable[Problem]:
@@ -143,6 +157,7 @@ ALGORITHM_MODEL = EntityKind(
         "last_trained_at": datetime | None,
         "metrics_snapshot": dict[str, Any] | None,
         "promotions": list[Promotion],
+        "learning_generation": int,
     },
     prepare=_prepare,
     problems=_problems,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -31,8 +32,23 @@ class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
     state: dict[str, Any] | None
 
 
-def model_source(model: Entity, version: ModelVersion | None) -> ModelSource:
-    """Return the source of a model and its newest version (None: never trained)."""
+def current_state(body: Mapping[str, Any], version_state: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what a model scores with now, None when it has learnt nothing.
+
+    A state written by hand beats the newest version's, until the next training clears it; after its learning was reset
+    a model is as never trained, whatever versions it has.
+    """
+    written = body.get("modelState")
+    if written:
+        return dict(written)
+    if version_state is None or body.get("lastTrainedAt") is None:
+        return None
+    return dict(version_state)
+
+
+def model_source(model: Entity, version: ModelVersion | None, *, is_pinned: bool = False) -> ModelSource:
+    """Return the source of a model and its newest version (None: never trained), or of just this one if pinned."""
+    state = version.state if version else None
     return ModelSource(
         id=model.id,
         key=model.key,
@@ -43,7 +59,7 @@ def model_source(model: Entity, version: ModelVersion | None) -> ModelSource:
         model_type=str(model.body["modelType"]),
         config=dict(model.body.get("config") or {}),
         version=version.version if version else 0,
-        state=version.state if version else None,
+        state=state if is_pinned else current_state(model.body, state),
     )
 
 

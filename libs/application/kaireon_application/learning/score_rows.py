@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from kaireon_application.catalog.entities import Entities, Entity
 from kaireon_application.catalog.read_entity import get_entity
@@ -23,12 +24,16 @@ Row = Mapping[str, Any]
 
 
 class ScoreAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The score of one row: `base_value` plus the sum of the contributions is `raw_score`."""
+    """The score of one row: `base_value` plus the sum of the contributions is `raw_score`.
+
+    `confidence` (0 to 1) is answered by models that know how sure they are.
+    """
 
     score: float
     raw_score: float
     base_value: float
     explanations: tuple[Contribution, ...]
+    confidence: float | UnsetType = UNSET
     model_id: UUID
     model_key: str
     model_type: str
@@ -77,7 +82,7 @@ class ModelScoring:
             found = await self._versions.get(tenant_id, entity.id, version)
             if found is None:
                 raise Conflict(f"model {entity.key!r} has no version {version}")
-        source = model_source(entity, found)
+        source = model_source(entity, found, is_pinned=version is not None)
         try:
             model = await asyncio.to_thread(compile_source, source, self._load_trees)
         except ModelNotReady as error:
@@ -95,6 +100,7 @@ class ModelScoring:
             raw_score=float(scores.raw.flat[0]),
             base_value=explanation.base,
             explanations=explanation.contributions,
+            confidence=UNSET if explanation.confidence is None else explanation.confidence,
             model_id=loaded.entity.id,
             model_key=loaded.entity.key,
             model_type=str(loaded.entity.body["modelType"]),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from kaireon_application.learning.algorithm_model import next_generation
 from kaireon_application.learning.training import TrainedModel
 from kaireon_application.platform.job import JobRun
 
@@ -70,6 +71,9 @@ def with_version(body: Mapping[str, Any], version: VersionSummary, trained: Trai
         "trainingSamples": trained.metrics.get("rows", 0),
         "lastTrainedAt": trained_at,
         "metrics": trained.metrics,
+        # The version's state is the current one now, and what is learnt from responses begins anew on top of it.
+        "modelState": {},
+        "learningGeneration": next_generation(body),
         "metricsHistory": [*history, measured][-_HISTORY_KEPT:],
         "predictors": [
             _with_importance(predictor, trained.importances)

@@ -7,12 +7,16 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from kaireon_core.learning.configs import ScorecardConfig, parse_config
+from kaireon_core.learning.bayesian import BayesianState, compile_bayesian
+from kaireon_core.learning.configs import BayesianConfig, ScorecardConfig, parse_config
 from kaireon_core.learning.definitions import ModelType
 from kaireon_core.learning.gradient_boosted import GradientBoosted, GradientBoostedState, Trees
+from kaireon_core.learning.linear import compile_linear, compile_logistic
 from kaireon_core.learning.model import Model
 from kaireon_core.learning.scorecard import Scorecard
+from kaireon_core.learning.states import parse_state
 from kaireon_core.learning.untrained import Untrained
+from kaireon_core.problems import InvalidValue
 
 # Makes an ensemble of its stored text; given by whoever has a library for trees.
 LoadTrees: TypeAlias = Callable[[str], Trees]
@@ -43,28 +47,51 @@ def _scorecard(config: Mapping[str, Any], _state: State | None, _load_trees: Loa
 
 
 def _gradient_boosted(_config: Mapping[str, Any], state: State | None, load_trees: LoadTrees) -> Model:
-    if state is None:
-        message = "the model has not been trained yet"
-        raise ModelNotReady(message)
     try:
-        version = msgspec.convert(state, GradientBoostedState)
+        version = msgspec.convert(_trained(state), GradientBoostedState)
     except msgspec.ValidationError as error:
         message = f"its stored version is damaged: {error}"
         raise ModelNotReady(message) from error
     return GradientBoosted.compile(version, load_trees(version.trees))
 
 
-def _untrained_until_known(config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
-    if state:
-        message = "models of this type cannot score yet"
+def _bayesian(config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+    parsed = parse_config(ModelType.BAYESIAN, config)
+    if not isinstance(parsed, BayesianConfig):
+        raise TypeError(parsed)
+    if not state:
+        return Untrained()
+    counts: BayesianState = _parsed_state(ModelType.BAYESIAN, state)
+    return compile_bayesian(parsed, counts) if counts.has_both_classes else Untrained()
+
+
+def _logistic(_config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+    return compile_logistic(_parsed_state(ModelType.LOGISTIC_REGRESSION, state)) if state else Untrained()
+
+
+def _linear(_config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+    return compile_linear(_parsed_state(ModelType.LINEAR_REGRESSION, _trained(state)))
+
+
+def _trained(state: State | None) -> State:
+    if not state:
+        message = "the model has not been trained yet"
         raise ModelNotReady(message)
-    del config
-    return Untrained()
+    return state
+
+
+def _parsed_state(model_type: ModelType, state: State) -> Any:
+    try:
+        return parse_state(model_type, state)
+    except InvalidValue as error:
+        message = f"its stored state is damaged: {error}"
+        raise ModelNotReady(message) from error
 
 
 _COMPILERS: dict[ModelType, Callable[[Mapping[str, Any], State | None, LoadTrees], Model]] = {
     ModelType.SCORECARD: _scorecard,
-    ModelType.BAYESIAN: _untrained_until_known,
-    ModelType.LOGISTIC_REGRESSION: _untrained_until_known,
+    ModelType.BAYESIAN: _bayesian,
+    ModelType.LOGISTIC_REGRESSION: _logistic,
+    ModelType.LINEAR_REGRESSION: _linear,
     ModelType.GRADIENT_BOOSTED: _gradient_boosted,
 }

@@ -62,10 +62,14 @@ class Contribution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one score is what it is: `base` plus the sum of the contributions is the raw score."""
+    """Why one score is what it is: `base` plus the sum of the contributions is the raw score.
+
+    `confidence` (0 to 1) is how sure a model says it is, None for one that does not.
+    """
 
     base: float
     contributions: tuple[Contribution, ...]
+    confidence: float | None = None
 
 
 class CustomerFields(Protocol):

@@ -43,7 +43,7 @@ class PostgresArchive:
                 row = await queries("model_versions").get_version(
                     connection, tenant_id=tenant_id, model_id=UUID(origin.id), version=origin.version
                 )
-                states[key] = None if row is None else row["state"]
+                states[key] = origin.state or (None if row is None else row["state"])
         return await asyncio.to_thread(lambda: dict(self._compiled(origins, states)))
 
     async def flow_version(self, tenant_id: UUID, flow_id: UUID, version: int) -> Flow | None:

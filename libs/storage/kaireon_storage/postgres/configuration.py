@@ -20,6 +20,7 @@ from kaireon_application.decisioning.snapshot import (
     PublishedFlow,
 )
 from kaireon_application.errors import NotFound
+from kaireon_application.learning.model_source import current_state
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.call_flow import inline_calls
 from kaireon_core.decisioning.compile import ScoringModel
@@ -102,7 +103,7 @@ class PostgresConfiguration:
             if document.status != "active" or body.get("registryStatus") in _NEVER_SCORING:
                 continue
             row = states.get(document.id)
-            state = row["state"] if row else None
+            state = current_state(body, row["state"] if row else None)
             try:
                 model = compile_model(body["modelType"], body.get("config") or {}, state, self._load_trees)
             except (ModelNotReady, InvalidValue) as error:
@@ -114,9 +115,10 @@ class PostgresConfiguration:
 def _origin(document: Document, version: Row | None) -> ModelOrigin:
     return ModelOrigin(
         id=document.id,
-        version=version["version"] if version else 0,
+        version=version["version"] if version and document.body.get("lastTrainedAt") else 0,
         model_type=document.body["modelType"],
         config=document.body.get("config") or {},
+        state=document.body.get("modelState") or None,
     )
 
 

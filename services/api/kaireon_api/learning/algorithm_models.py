@@ -18,9 +18,9 @@ from kaireon_api.catalog.crud import (
 )
 from kaireon_api.operation import ITEM_ERRORS, READ_ERRORS, WRITE_ERRORS, Call, Operation, Reply, Role
 from kaireon_application.catalog.forms import view_form
-from kaireon_application.catalog.read_entity import get_entity, view
 from kaireon_application.errors import InvalidInput, Unprocessable
-from kaireon_application.learning.algorithm_model import ALGORITHM_MODEL, KIND
+from kaireon_application.learning.algorithm_model import ALGORITHM_MODEL
+from kaireon_application.learning.get_model import get_model
 from kaireon_application.learning.promote_model import PromotionAnswer, PromotionRequest, promote_model
 from kaireon_application.learning.request_training import request_training
 from kaireon_application.learning.resolve_lifecycle import ResolvedLifecycle, resolve_lifecycle
@@ -61,6 +61,7 @@ class ScoreReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     raw_score: float | UnsetType = UNSET
     base_value: float | UnsetType = UNSET
     explanations: list[Contribution] | UnsetType = UNSET
+    confidence: float | UnsetType = UNSET
     model_id: UUID | UnsetType = UNSET
     model_key: str | UnsetType = UNSET
     model_type: str | UnsetType = UNSET
@@ -75,9 +76,9 @@ class ResolveQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def _get(call: Call[None]) -> Reply:
-    entity = await get_entity(call.services.entities, call.tenant_id, KIND, call.path["id"])
-    versions = await call.services.model_versions.list(call.tenant_id, entity.id)
-    return Reply(content={**view(call.tenant_id, ALGORITHM_MODEL, entity), "versions": versions})
+    return Reply(
+        content=await get_model(call.services.entities, call.services.model_versions, call.tenant_id, call.path["id"])
+    )
 
 
 async def _train(call: Call[TrainRequest | None]) -> Reply:
