@@ -112,6 +112,10 @@ class Table:
         }
         return Table(self.facts, columns, self.candidates, self._columns)
 
+    def of_customers(self, places: NDArray[np.int64]) -> Table:
+        """Return the table of the customers at these places only; their columns are made anew."""
+        return Table([self.facts[int(place)] for place in places], self.candidate_columns, self.candidates, {})
+
     def select(self, candidates: NDArray[np.int64]) -> Table:
         """Return the table of these candidates only, sharing the customers' columns."""
         columns = {name: column.take(candidates) for name, column in self.candidate_columns.items()}

@@ -114,6 +114,9 @@ SCORING_FALLBACK = _counter(
         summary="A model has been answering with its fallback score for ten minutes.",
     ),
 )
+SHADOW_FALLBACK = _counter(
+    "kaireon_shadow_fallback_total", "Candidates for which a shadow had no score.", "modelKey", "reason"
+)
 SCORING_MODEL_FAILURE = _counter(
     "kaireon_scoring_model_failure_total", "Failures of a model, which trip its breaker.", "modelKey"
 )

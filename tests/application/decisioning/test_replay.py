@@ -28,9 +28,9 @@ from kaireon_application.decisioning.snapshot import (
     decode_legend,
     snapshot_of,
 )
-from kaireon_core.decisioning.compile import ScoringModel
 from kaireon_core.decisioning.decide import Facts, decide
 from kaireon_core.learning.compile import compile_model
+from kaireon_core.learning.model import ScoringModel
 from tests.core.decisioning.cases import Case, catalogue_of, flow_of, instant_ms, request_of
 from tests.core.decisioning.cases import customer as customer_of
 from tests.core.decisioning.worlds import world

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ import numpy as np
 
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.call_flow import inline_calls
-from kaireon_core.decisioning.compile import CompiledFlow, ScoringModel, compile_flow
+from kaireon_core.decisioning.compile import CompiledFlow, compile_flow
 from kaireon_core.decisioning.contacts import ContactRows, Contacts, OutcomeRows, Place
 from kaireon_core.decisioning.counters import Counters, EvidenceRows
 from kaireon_core.decisioning.decide import Decisions, Facts, decide
@@ -21,6 +21,7 @@ from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.decisioning.request import DecisionRequest, PlacementAsk, Routing
 from kaireon_core.learning.compile import compile_model
+from kaireon_core.learning.model import Model, ScoringModel
 from kaireon_core.table import CustomerFacts
 
 # {timezone?, maxOffers?, catalogue, models?, flows?, flow, request, customers}; see tests/golden/decisions.
@@ -91,11 +92,14 @@ def flow_of(case: Case) -> Flow:
     return inline_calls(parse_flow(case["flow"], FlowKind.DRAFT), flows)
 
 
-def compile_case(case: Case) -> CompiledFlow:
+def compile_case(
+    case: Case, more_models: Mapping[str, Model] | None = None, unready: Mapping[str, str] | None = None
+) -> CompiledFlow:
     models = {
         key: ScoringModel(model_type="scorecard", model=compile_model("scorecard", config, None, _no_trees))
         for key, config in case.get("models", {}).items()
     }
+    models |= {key: ScoringModel(model_type="scorecard", model=model) for key, model in (more_models or {}).items()}
     return compile_flow(
         flow_of(case),
         catalogue_of(case),
@@ -103,6 +107,7 @@ def compile_case(case: Case) -> CompiledFlow:
         zone=ZoneInfo(case.get("timezone", "UTC")),
         max_offers=case.get("maxOffers", 100),
         coupling=case.get("coupling"),
+        unready=unready,
     )
 
 

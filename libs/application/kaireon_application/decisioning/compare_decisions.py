@@ -21,6 +21,7 @@ _ELSEWHERE: dict[str, Any] = {
     "facts": dict[str, Any](),
     "variant": None,
     "experiment_key": None,
+    "shadows": dict[str, Any](),
 }
 _MEASURED = {"duration_ms": 0.0, "durations_ms": dict[str, float]()}
 

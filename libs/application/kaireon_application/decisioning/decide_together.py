@@ -17,6 +17,7 @@ from kaireon_application.decisioning.decided_customer import DecidedCustomer, dr
 from kaireon_application.decisioning.facts import ContactRow, CustomerRecord, FactLoader, History
 from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.record_decision import IdempotencyDraft, build_change
+from kaireon_application.decisioning.record_trace import is_traced
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.stored_segments import tags_of
 from kaireon_application.decisioning.tenant_counts import counters_of, current_periods
@@ -28,9 +29,13 @@ from kaireon_application.experimentation.variant import (
     assign,
     is_held_out,
 )
+from kaireon_core.column import Mask
 from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.decide import Decisions, Facts, decide
 from kaireon_core.decisioning.request import DecisionRequest
+from kaireon_core.decisioning.shadows import ShadowResults
+from kaireon_core.learning.fallback import reason_of
+from kaireon_core.table import CustomerFacts
 from kaireon_runtime.catalogue import (
     DECISION_DELIVERY,
     DECISION_LATENCY,
@@ -40,8 +45,10 @@ from kaireon_runtime.catalogue import (
     MANDATORY_CAP_HITS,
     OFFERS_EVALUATED,
     SCORING_FALLBACK,
+    SHADOW_FALLBACK,
     UNKNOWN_RULES,
 )
+from kaireon_runtime.logs import logger
 from kaireon_runtime.metrics import Metrics
 
 # Commits changes of one tenant in one transaction; False for those whose customer moved on since `expected_version`.
@@ -109,6 +116,8 @@ class _Loaded:
     began: float
     ended: float
     counters: Counters | None
+    # Whether what is decided leaves a trace, unless sampling leaves it out.
+    is_recorded: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +149,7 @@ class DecideTogether:
 
     async def draft(self, asked: Sequence[Asked]) -> Drafted:
         """Load and decide, and return the answers with what there is to commit."""
-        decided = await self.decide(asked)
+        decided = await self.decide(asked, is_recorded=True)
         forms = [one.form(each) for one, each in zip(asked, decided, strict=True)]
         answers = [
             build_answer(one.snapshot, form, one.request, each, one.validation_ms)
@@ -200,6 +209,17 @@ class DecideTogether:
             self.metrics.add(GUARDRAIL_EVALUATIONS, "passed", amount=len(failing) - failed)
         for type_ in live.compiled.unknown_rules:
             self.metrics.add(UNKNOWN_RULES, type_, amount=customers)
+        self._count_shadows(decisions.shadows)
+
+    def _count_shadows(self, results: ShadowResults | None) -> None:
+        """Count the scores that shadows owe, and log what they raised."""
+        for shadow in results.scores if results else ():
+            owed = np.bincount(shadow.reasons.ravel(), minlength=1)
+            for code in np.flatnonzero(owed[1:]) + 1:
+                reason = reason_of(int(code)) or ""
+                self.metrics.add(SHADOW_FALLBACK, shadow.key, reason, amount=int(owed[code]))
+            if shadow.error is not None:
+                logger("kaireon.learning").warning("a shadow failed", modelKey=shadow.key, reason=shadow.error)
 
     def _observe_latency(self, drafted: Drafted, won: Sequence[bool]) -> None:
         """Observe how long each caller has waited; those asked share their flow and channel."""
@@ -209,12 +229,14 @@ class DecideTogether:
             if has_won:
                 self.metrics.observe(DECISION_LATENCY, (now - one.started) * 1000, channel or "")
 
-    async def decide(self, asked: Sequence[Asked]) -> list[DecidedCustomer]:
-        """Load and decide, without writing anything."""
+    async def decide(self, asked: Sequence[Asked], *, is_recorded: bool = False) -> list[DecidedCustomer]:
+        """Load and decide, without writing anything; shadows score only for what is to be recorded."""
         now_ms = self.now_ms()
         loading = time.perf_counter()
         records, counters = await asyncio.gather(self._load(asked, now_ms), self._counted(asked[0], now_ms))
-        loaded = _Loaded(now_ms=now_ms, began=loading, ended=time.perf_counter(), counters=counters)
+        loaded = _Loaded(
+            now_ms=now_ms, began=loading, ended=time.perf_counter(), counters=counters, is_recorded=is_recorded
+        )
         variants = [one.variant(record, now_ms) for one, record in zip(asked, records, strict=True)]
         if not any(variant.name for variant in variants):
             return self._decide(asked, records, variants, loaded)
@@ -237,17 +259,19 @@ class DecideTogether:
         now_ms = loaded.now_ms
         live = asked[0].snapshot.variant(asked[0].live, variants[0].name)
         customers = [build_customer_facts(*each, live) for each in zip(asked, records, strict=True)]
-        segments = [
-            segments_of(one.request, facts) | stored
-            for one, facts, stored in zip(asked, customers, tags_of(live.segments, records), strict=True)
-        ]
-        contacts = contacts_of(live.compiled, [record.history for record in records])
+        segments = _segments(asked, records, customers, live)
         request = _decision_request(asked[0].request, now_ms)
         enriched = time.perf_counter()
         # A decision's chance follows from its id, so that it can be decided again.
         ids = draw_ids(now_ms, len(asked))
-        seeds = [seed_of(decision_id) for decision_id, _ in ids]
-        facts = Facts(customers=customers, segments=segments, contacts=contacts, seeds=seeds, counters=loaded.counters)
+        facts = Facts(
+            customers=customers,
+            segments=segments,
+            contacts=contacts_of(live.compiled, [record.history for record in records]),
+            seeds=[seed_of(decision_id) for decision_id, _ in ids],
+            counters=loaded.counters,
+            shadowed=_shadowed(asked[0], live, [decision_id for decision_id, _ in ids]) if loaded.is_recorded else None,
+        )
         decisions = decide(live.compiled, request, facts, _ticks if asked[0].request.debug else None)
         self._count_held(live, decisions, len(asked))
         finished = time.perf_counter()
@@ -293,6 +317,23 @@ def _assigned(decided: DecidedCustomer) -> dict[str, tuple[str, int]]:
     """Return the assignment that a decision has made, by experiment."""
     made = decided.assignment
     return {} if made is None else {made.experiment_key: (made.variant, made.expires_at_ms)}
+
+
+def _segments(
+    asked: Sequence[Asked], records: Sequence[CustomerRecord], customers: Sequence[CustomerFacts], live: LiveFlow
+) -> list[frozenset[str]]:
+    """Return the segments of each customer: those that the request tells, and the stored ones."""
+    return [
+        segments_of(one.request, facts) | stored
+        for one, facts, stored in zip(asked, customers, tags_of(live.segments, records), strict=True)
+    ]
+
+
+def _shadowed(asked: Asked, live: LiveFlow, decision_ids: Sequence[str]) -> Mask | None:
+    """Return whose decisions will be traced, None without shadows: they work for traces alone."""
+    if not live.compiled.shadows:
+        return None
+    return np.array([is_traced(asked.snapshot.settings, decision_id) for decision_id in decision_ids], np.bool_)
 
 
 def _ticks() -> float:

@@ -15,6 +15,7 @@ from kaireon_application.catalog.entities import ListPosition
 from kaireon_application.decisioning.answer import assignment_of
 from kaireon_application.decisioning.decided_customer import PUBLIC_PREFIX
 from kaireon_application.decisioning.drop_details import DropDetails
+from kaireon_application.decisioning.shadow_columns import ShadowScore, read_shadows
 from kaireon_application.decisioning.snapshot import CandidateEntry, Legend
 from kaireon_application.decisioning.trace import TraceContent, fallbacks_of, floats_of, reasons_of, scores_of
 from kaireon_application.decisioning.wire import ExperimentAssignment, FunnelStage
@@ -106,7 +107,7 @@ class ScoringResult(CandidateEntry, frozen=True, kw_only=True, rename="camel"):
     fit_multiplier: float
     model_type: str
     model_key: str | None
-    shadow_scores: dict[str, Any]
+    shadow_scores: dict[str, ShadowScore]
     fallback_reason: FallbackReason | None
     explanation: str
 
@@ -290,7 +291,7 @@ def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
     scores = scores_of(content, scored)
     propensities = None if content.propensities is None else floats_of(content.propensities, scored)
     fits = np.ones(len(scores)) if content.fits is None else floats_of(content.fits, scored)
-    fallbacks = fallbacks_of(content, scored)
+    fallbacks, shadows = fallbacks_of(content, scored), read_shadows(content.shadows, scored)
     chosen: list[tuple[int, int | None]] = [(row, rank) for rank, row in enumerate(content.picks, 1)]
     others: list[int] = np.flatnonzero(scored & ~np.isin(np.arange(len(scored)), content.picks)).tolist()
     others.sort(key=lambda row: (-scores[row], row))
@@ -305,7 +306,7 @@ def _scored(trace: StoredTrace, reasons: Reasons) -> list[ScoringResult]:
             fit_multiplier=float(fits[row]),
             model_type=legend.model_type or _PRIORITY_WEIGHTED,
             model_key=legend.model_key,
-            shadow_scores={},
+            shadow_scores=shadows[row],
             fallback_reason=reason_of(int(fallbacks[row])),
             explanation=_explain(scores[row], propensities, fits, row),
         )

@@ -22,6 +22,7 @@ from kaireon_core.decisioning.objectives import prie_weights
 from kaireon_core.problems import Problem
 
 _NOT_SCORING = ("draft", "archived")
+_SHADOWS = "shadowModelKeys"
 _CHANNEL_TYPES: tuple[str, ...] = get_args(ChannelType)
 
 # The kind of what is named, the name, and where it stands inside the node's configuration.
@@ -37,8 +38,10 @@ async def reference_problems(reader: EntityReader, flow: Flow, path: str = "$.dr
     found = {kind: await reader.find(kind, names) for kind, names in wanted.items()}
     problems = list[Problem]()
     for here, node, (kind, name, field) in named:
-        message = _problem(kind, name, found[kind].get(name), node) or _split_problem(kind, name, found, node)
-        if message:
+        thing = found[kind].get(name)
+        message = _problem(kind, name, thing, node) or _split_problem(kind, name, found, node)
+        # An archived shadow is skipped: the flow is the same without it.
+        if message and not (field.startswith(_SHADOWS) and _is_retired(thing)):
             problems.append(Problem(path=f"{here}.config.{field}", message=message))
     return problems
 
@@ -76,6 +79,8 @@ def _of_score(config: ScoreConfig) -> Iterator[Named]:
         yield "algorithm_model", contest.champion.model_key, "championChallenger.champion.modelKey"
         for place, arm in enumerate(contest.challengers):
             yield "algorithm_model", arm.model_key, f"championChallenger.challengers[{place}].modelKey"
+    for place, key in enumerate(config.shadow_model_keys):
+        yield "algorithm_model", key, f"{_SHADOWS}[{place}]"
     for place, channel in enumerate(config.overrides):
         yield "channel", channel.channel_id, f"overrides[{place}].channelId"
         yield "algorithm_model", channel.model_key, f"overrides[{place}].modelKey"
@@ -131,7 +136,13 @@ def _split_problem(kind: str, name: str, found: Mapping[str, Mapping[str, Entity
     return f"the split of the experiment '{name}' is not that of this node: champion and challengers must be equal"
 
 
+def _is_retired(model: Entity | None) -> bool:
+    return model is not None and "archived" in (model.status, model.body.get("registryStatus"))
+
+
 def _model_problem(name: str, found: Entity) -> str | None:
+    if name != found.key:
+        return f"name the model by its key, '{found.key}'"
     registry_status = found.body.get("registryStatus")
     if registry_status in _NOT_SCORING:
         return f"the model '{name}' is {registry_status}: promote it to shadow, challenger or champion first"

@@ -9,7 +9,8 @@ import kaireon_core
 from kaireon_application.decisioning.changes import TraceRow
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.recorded_inputs import write_facts, write_request
-from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
+from kaireon_application.decisioning.shadow_columns import write_shadows
+from kaireon_application.decisioning.snapshot import DecisionSettings, LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.tenant_counts import write_counters
 from kaireon_application.decisioning.trace import TraceContent
 from kaireon_core.column import Floats, Mask, row_of
@@ -18,7 +19,7 @@ from kaireon_core.decisioning.decide import Decisions
 
 def trace_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> TraceRow | None:
     """Return the trace of a decision, None for one that the tenant's sampling leaves out."""
-    if not _is_traced(snapshot, decided):
+    if not is_traced(snapshot.settings, decided.decision_id):
         return None
     return TraceRow(
         legend_hash=live.legend_hash,
@@ -27,10 +28,9 @@ def trace_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer)
     )
 
 
-def _is_traced(snapshot: TenantSnapshot, decided: DecidedCustomer) -> bool:
+def is_traced(settings: DecisionSettings, decision_id: str) -> bool:
     """Sample by the random part of the decision's id: no second draw, and the same answer for the same decision."""
-    settings = snapshot.settings
-    draw = int(decided.decision_id[-8:], 16) / 0x1_0000_0000
+    draw = int(decision_id[-8:], 16) / 0x1_0000_0000
     return settings.decision_trace_enabled and draw < settings.decision_trace_sample_rate
 
 
@@ -60,6 +60,7 @@ def content_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustome
         variant=decided.variant.name,
         experiment_key=decided.variant.experiment_key,
         warnings=decided.warnings,
+        shadows=write_shadows(decisions.shadows, index, scored),
     )
 
 

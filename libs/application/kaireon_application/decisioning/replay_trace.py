@@ -35,10 +35,10 @@ from kaireon_application.errors import InputsExpired, InvalidInput, NotFound
 from kaireon_application.experimentation.variant import AS_PUBLISHED, Variant
 from kaireon_application.platform.identity import instant_of
 from kaireon_core.decisioning.calendar import DAY_MS
-from kaireon_core.decisioning.compile import ScoringModel
 from kaireon_core.decisioning.decide import Facts, decide
 from kaireon_core.decisioning.flow import Flow, Score
 from kaireon_core.decisioning.request import Routing
+from kaireon_core.learning.model import ScoringModel
 
 _KEPT_SNAPSHOTS = 8
 _OF_DECISIONS = 7

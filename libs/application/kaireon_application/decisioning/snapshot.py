@@ -22,10 +22,11 @@ from kaireon_application.decisioning.trace import TraceCodec
 from kaireon_application.decisioning.wire import CoupledChannel, DecisionMeta
 from kaireon_application.experimentation.variant import CONTROL, Split, split_of, variant_flow
 from kaireon_core.catalog.document import Catalogue, Document
-from kaireon_core.decisioning.compile import CompiledFlow, Needs, ScoringModel, compile_flow
+from kaireon_core.decisioning.compile import CompiledFlow, Needs, compile_flow
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.reasons import Reason, StageSpan
 from kaireon_core.decisioning.request import DecisionRequest
+from kaireon_core.learning.model import ScoringModel
 
 _LEGEND_COMPRESSION = 6
 
@@ -101,6 +102,8 @@ class Configuration:
     models: Mapping[str, ScoringModel]
     # The tables that flows may enrich from, by schema id and by key.
     schema_tables: Mapping[str, SchemaTable]
+    # The types of the models that would score but cannot yet, by key.
+    unready: Mapping[str, str] = field(default_factory=dict[str, str])
     experiments: tuple[Document, ...] = ()
     segments: tuple[Document, ...] = ()
 
@@ -275,6 +278,7 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
         zone=snapshot.zone,
         max_offers=snapshot.settings.max_offers_per_decision,
         coupling=published.coupling_override,
+        unready=snapshot.configuration.unready,
         max_mandatory=snapshot.settings.max_mandatory_per_day,
     )
     needs, tables = compiled.needs, snapshot.configuration.schema_tables

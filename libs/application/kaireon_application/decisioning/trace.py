@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import zstandard
 
+from kaireon_application.decisioning.shadow_columns import ShadowColumns
 from kaireon_core.column import Floats, Mask
 from kaireon_core.decisioning.reasons import Reasons
 from kaireon_core.learning.fallback import Fallbacks
@@ -56,6 +57,8 @@ class TraceContent(msgspec.Struct, frozen=True, kw_only=True):
     coupling: list[dict[str, Any]] = []
     # int8 over the scored candidates: which scores stand in for their model's, and why; None where none does.
     fallbacks: bytes | None = None
+    # What the shadows said, by key; no decision depends on it.
+    shadows: dict[str, ShadowColumns] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode

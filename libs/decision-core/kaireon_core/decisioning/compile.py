@@ -56,8 +56,9 @@ from kaireon_core.decisioning.qualify import EVALUATED_RULE_TYPES, compile_quali
 from kaireon_core.decisioning.rank import Ranker, compile_rank
 from kaireon_core.decisioning.reasons import LegendBuilder, Reason, StageSpan
 from kaireon_core.decisioning.score import compile_score
+from kaireon_core.decisioning.shadows import Shadow, compile_shadows
 from kaireon_core.decisioning.state import Stage
-from kaireon_core.learning.model import Model
+from kaireon_core.learning.model import Model, ScoringModel
 from kaireon_core.table import Axis, axis_of
 
 
@@ -110,6 +111,7 @@ class CompiledFlow:
     candidate_columns: Mapping[str, Column]
     model_key: str | None
     model_type: str | None
+    shadows: tuple[Shadow, ...]
     mandatory: Mandatory | None
     zone: ZoneInfo
     max_offers: int
@@ -147,14 +149,6 @@ class CompiledFlow:
         return {document.id: index for index, document in enumerate(self.candidates.catalogue.channels)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoringModel:
-    """A model that may score now, with its type for explanations."""
-
-    model_type: str
-    model: Model
-
-
 CompileNode: TypeAlias = Callable[[AnyNode, Candidates, LegendBuilder], Stage]
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
@@ -184,11 +178,13 @@ def compile_flow(
     max_offers: int,
     max_mandatory: int = 5,
     coupling: str | None = None,
+    unready: Mapping[str, str] | None = None,
 ) -> CompiledFlow:
     """Return the executable flow. Its stages are compiled in the order in which they run: so rise the legend's codes.
 
-    `models` are those that may score, by key; `max_offers` is the tenant's limit of an answer, `max_mandatory` that of
-    the mandatory offers that a customer sees in a day. `coupling` beats that of the channels.
+    `models` are those that may score, by key, and `unready` the types of those that would if they could; `max_offers`
+    is the tenant's limit of an answer, `max_mandatory` that of the mandatory offers that a customer sees in a day.
+    `coupling` beats that of the channels.
     """
     nodes = flow.ordered()
     candidates = build_candidates(catalogue, with_creatives=any(isinstance(node, MatchCreatives) for node in nodes))
@@ -202,6 +198,8 @@ def compile_flow(
     guardrails = _guardrails(candidates, legend)
     ranker, post_rank, placing, filler = _ending(nodes, hooks[Hook.POST_RANK], candidates, legend, narrowing, coupling)
     output = compile_output(nodes, candidates)
+    shadow_keys = score_node.config.shadow_model_keys if score_node else ()
+    shadows = compile_shadows(shadow_keys, candidates, models, unready or {})
     model_key, model_type = _scored_by(score_node, models)
     stages = [*narrowing, *scoring]
     of_formulas = [*output.reads, *(name for one in post_rank for name in one.formula.reads)]
@@ -218,9 +216,12 @@ def compile_flow(
         reasons=tuple(legend.reasons),
         spans=tuple(legend.spans),
         reads=_customer_names([*chain.from_iterable(stage.reads for stage in stages), *of_formulas]),
-        candidate_columns=candidates.columns(chain(*(stage.candidate_reads for stage in stages), of_formulas)),
+        candidate_columns=candidates.columns(
+            chain(*(stage.candidate_reads for stage in stages), *_read_by(shadows), of_formulas)
+        ),
         model_key=model_key,
         model_type=model_type,
+        shadows=shadows,
         mandatory=mandatory,
         zone=zone,
         max_offers=max_offers,
@@ -364,6 +365,10 @@ def _needs(nodes: Sequence[AnyNode], stages: Sequence[Stage]) -> Needs:
         counters=any(stage.needs_counters for stage in stages),
         evidence=any(stage.needs_evidence for stage in stages),
     )
+
+
+def _read_by(shadows: Sequence[Shadow]) -> Iterator[Sequence[str]]:
+    return (shadow.scorer.candidate_reads for shadow in shadows if shadow.scorer is not None)
 
 
 def _customer_names(names: Sequence[str]) -> tuple[str, ...]:

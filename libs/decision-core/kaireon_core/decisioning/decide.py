@@ -19,6 +19,7 @@ from kaireon_core.decisioning.output import Properties
 from kaireon_core.decisioning.rank import Indices
 from kaireon_core.decisioning.reasons import Reasons, StageCount, funnel, is_scored
 from kaireon_core.decisioning.request import DecisionRequest
+from kaireon_core.decisioning.shadows import ShadowResults, shadow_results
 from kaireon_core.decisioning.state import State, Ticks
 from kaireon_core.learning.fallback import Fallbacks
 from kaireon_core.table import CustomerFacts, Table
@@ -37,6 +38,8 @@ class Facts:
     seeds: Sequence[int] = ()
     # What is counted over all customers; None: nothing has happened yet.
     counters: Counters | None = None
+    # For whom the shadows score too, (B,); None: for nobody.
+    shadowed: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,8 @@ class Decisions:
     # Whether a formula stands for the score: it does not follow from propensity and fit.
     is_score_replaced: bool
     properties: Properties | None
+    # What the shadows say; None where nobody was to know.
+    shadows: ShadowResults | None
     stages_ms: dict[str, float]
 
     @property
@@ -103,10 +108,11 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         filled, emptied = couple(state, flow.placing, cells, filled)
     watch.lap("rank")
     assert state.score is not None  # noqa: S101 - the score stage has run
+    scored = is_scored(flow.spans, state.reasons)
     return Decisions(
         picks=filled.picks,
         reasons=state.reasons,
-        scored=is_scored(flow.spans, state.reasons),
+        scored=scored,
         score=state.score,
         propensity=state.propensity,
         fit=state.fit,
@@ -120,6 +126,8 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         guardrails=state.guardrails,
         is_score_replaced=state.is_score_replaced,
         properties=flow.output.write(state, filled.picks),
+        # Last, when there is nothing left that they could change.
+        shadows=None if facts.shadowed is None else shadow_results(flow.shadows, state, scored, facts.shadowed),
         stages_ms=watch.laps,
     )
 

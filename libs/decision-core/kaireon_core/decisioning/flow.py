@@ -233,6 +233,8 @@ class ScoreConfig(Config, frozen=True, kw_only=True):
     strategy_overrides: Annotated[list[StrategyOverride], Meta(max_length=100)] = []
     overrides: Annotated[list[ChannelModel], Meta(max_length=100)] = []
     champion_challenger: ChampionChallenger | None = None
+    # Models that score the same candidates for the trace alone.
+    shadow_model_keys: Annotated[list[Key], Meta(max_length=20)] = []
     maturity_ramp: MaturityRamp | None = None
 
 

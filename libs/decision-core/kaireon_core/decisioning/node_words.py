@@ -120,11 +120,17 @@ def _score(config: Config) -> str:
     floor = config["propensityFloor"]
     raised = "" if floor is None else f", raised to at least {floor:g}"
     propensity = f"the propensity is that of {_predictor(config, contest if is_split else None)}{raised}"
+    shadows = _shadows(config.get("shadowModelKeys", []))
     if config["method"] == "formula":
-        return f"scores by {_formula(config)} x fit; {propensity}"
+        return f"scores by {_formula(config)} x fit; {propensity}{shadows}"
     if config["method"] == "propensity" or is_split:
-        return f"scores by propensity x fit; {propensity}"
-    return "scores by priority/100 x weight/100 x fit"
+        return f"scores by propensity x fit; {propensity}{shadows}"
+    return f"scores by priority/100 x weight/100 x fit{shadows}"
+
+
+def _shadows(keys: Sequence[str]) -> str:
+    names = ", ".join(f"'{key}'" for key in keys)
+    return f"; in its shadow, without any effect, score {names}" if keys else ""
 
 
 def _predictor(config: Config, contest: Config | None) -> str:
@@ -226,6 +232,7 @@ _ABOUT_SCORE = frozenset(
         "strategyOverrides",
         "overrides",
         "championChallenger",
+        "shadowModelKeys",
     }
 )
 _ABOUT_RANK = frozenset({"method", "epsilon", "temperature", "maxPerCategory", "maxCandidates"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -96,7 +96,11 @@ def _config_problems(node: AnyNode, path: str) -> list[Problem]:
         case ExtensionPoint(config=ExtensionPointConfig(formula=str(formula))):
             return formula_problems(formula, f"{path}.formula")
         case Score(config=config):
-            return [*_weight_problems(config.formula, f"{path}.formula"), *_contest_problems(config, path)]
+            return [
+                *_weight_problems(config.formula, f"{path}.formula"),
+                *_contest_problems(config, path),
+                *_shadow_problems(config.shadow_model_keys, f"{path}.shadowModelKeys"),
+            ]
         case Rank() | Group() | Optimize():
             return [*_ranking_problems(node, path)]
         case SetProperties(config=SetPropertiesConfig(properties=properties)):
@@ -167,6 +171,12 @@ def _contest_problems(config: ScoreConfig, path: str) -> list[Problem]:
         if key in keys[: place + 1]
     ]
     return problems
+
+
+def _shadow_problems(keys: Sequence[str], path: str) -> Iterator[Problem]:
+    for place, key in enumerate(keys):
+        if key in keys[:place]:
+            yield Problem(path=f"{path}[{place}]", message=f"the model '{key}' is a shadow already")
 
 
 def formula_problems(formula: str, path: str) -> list[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -125,6 +125,16 @@ class State:
     def unless_mandatory(self, mask: Mask) -> Mask:
         """Return a mask, broadcastable to (B, C), without the mandatory candidates."""
         return mask if self.mandatory is None else mask & ~self.mandatory
+
+    def of_customers(self, places: Indices) -> State:
+        """Return what scorers read, for the customers at these places only; what is shared stays shared."""
+        return replace(
+            self,
+            table=self.table.of_customers(places),
+            seeds=self.seeds[places],
+            alive=self.alive[places],
+            reasons=self.reasons[places],
+        )
 
     def inside(self, mask: Mask) -> Mask:
         """Return the part of a mask, broadcastable to (B, C), that lies in the branch that runs."""

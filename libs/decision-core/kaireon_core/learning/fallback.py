@@ -32,6 +32,9 @@ class FallbackReason(StrEnum):
     BREAKER_OPEN = "breaker_open"
     BLOCKED_ADDRESS = "blocked_address"
     SECRET = "secret"  # noqa: S105 - the secret could not be had
+    # Of shadows only: what raised an error, and what had not answered when the active model's scores were in.
+    ERROR = "error"
+    LATE = "late"
 
     @property
     def code(self) -> int:

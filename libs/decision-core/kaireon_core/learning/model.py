@@ -114,6 +114,14 @@ class Model(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringModel:
+    """A model that may score now, with its type for explanations."""
+
+    model_type: str
+    model: Model
+
+
 class RowTable:
     """Rows that are scored on their own, without a decision: each is a customer, and there is one candidate.
 

@@ -11,11 +11,11 @@ from kaireon_application.decisioning.publish_flow import readable_flows
 from kaireon_application.decisioning.snapshot import ModelOrigin
 from kaireon_application.errors import InvalidInput
 from kaireon_core.decisioning.call_flow import inline_calls
-from kaireon_core.decisioning.compile import ScoringModel
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.learning.compile import ModelNotReady, compile_model
 from kaireon_core.learning.gradient_boosted import Trees
+from kaireon_core.learning.model import ScoringModel
 from kaireon_core.problems import InvalidValue
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.queries import queries

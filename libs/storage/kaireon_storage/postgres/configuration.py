@@ -23,9 +23,9 @@ from kaireon_application.errors import NotFound
 from kaireon_application.learning.model_source import current_state
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.call_flow import inline_calls
-from kaireon_core.decisioning.compile import ScoringModel
 from kaireon_core.learning.compile import ModelNotReady, compile_model
 from kaireon_core.learning.gradient_boosted import Trees
+from kaireon_core.learning.model import ScoringModel
 from kaireon_core.problems import InvalidValue
 from kaireon_runtime.logs import logger
 from kaireon_storage.postgres.queries import queries
@@ -72,6 +72,11 @@ class PostgresConfiguration:
                 if document.key in models
             },
             models=models,
+            unready={
+                document.key: document.body["modelType"]
+                for document in documents["algorithm_model"]
+                if _may_score(document) and document.key not in models
+            },
             schema_tables=dict(_tables(documents["schema"])),
             experiments=tuple(documents["experiment"]),
             segments=tuple(documents["segment"]),
@@ -99,9 +104,9 @@ class PostgresConfiguration:
         """Yield the models that may score now, by key."""
         log = logger("kaireon.configuration")
         for document in documents:
-            body = document.body
-            if document.status != "active" or body.get("registryStatus") in _NEVER_SCORING:
+            if not _may_score(document):
                 continue
+            body = document.body
             row = states.get(document.id)
             state = current_state(body, row["state"] if row else None)
             try:
@@ -110,6 +115,10 @@ class PostgresConfiguration:
                 log.debug("a model cannot score", modelKey=document.key, reason=str(error))
                 continue
             yield document.key, ScoringModel(model_type=body["modelType"], model=model)
+
+
+def _may_score(document: Document) -> bool:
+    return document.status == "active" and document.body.get("registryStatus") not in _NEVER_SCORING
 
 
 def _origin(document: Document, version: Row | None) -> ModelOrigin:
