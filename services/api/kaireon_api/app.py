@@ -30,6 +30,7 @@ from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
+from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
@@ -102,6 +103,7 @@ def build_services(settings: Settings) -> Services:
         start_run=StartRun(plan=engine.plan, entities=entities, shelf=runs, jobs=jobs),
         announcer=announcer,
         dead_letters=PostgresDeadLetterBox(database),
+        audit_logs=PostgresAuditLogs(database),
     )
 
 

@@ -16,6 +16,7 @@ from kaireon_api.decisioning import (
     traces,
 )
 from kaireon_api.experimentation import experiments
+from kaireon_api.governance import audit_logs
 from kaireon_api.learning import algorithm_models
 from kaireon_api.operation import Operation
 from kaireon_api.platform import api_keys, dead_letters, jobs, seed_datasets, tenant_settings
@@ -39,6 +40,8 @@ OPERATIONS: tuple[Operation, ...] = (
     # models
     *algorithm_models.OPERATIONS,
     *experiments.OPERATIONS,
+    # governance
+    *audit_logs.OPERATIONS,
     # platform
     *api_keys.OPERATIONS,
     *tenant_settings.OPERATIONS,

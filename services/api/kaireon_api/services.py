@@ -17,6 +17,7 @@ from kaireon_application.platform.jobs import Jobs
 from kaireon_runtime.metrics import Metrics
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
+from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
@@ -52,3 +53,4 @@ class Services:
     start_run: StartRun
     announcer: BrokerAnnouncer
     dead_letters: PostgresDeadLetterBox
+    audit_logs: PostgresAuditLogs

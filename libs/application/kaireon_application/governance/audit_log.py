@@ -120,8 +120,8 @@ class AuditLogs(Protocol):
         """Return rows in the order of the chain: those whose sequence is above `after` and at most `through`."""
         ...
 
-    async def first_gap(self, tenant_id: UUID, through: int) -> UUID | None:
-        """Return the first row up to `through` that does not follow the one before it, or None."""
+    async def first_misplaced(self, tenant_id: UUID) -> UUID | None:
+        """Return the first row that does not follow the one before it, or stands behind the chain's end; or None."""
         ...
 
 

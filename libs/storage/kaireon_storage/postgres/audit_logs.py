@@ -8,8 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from psycopg.errors import UniqueViolation
 from psycopg.types.json import Json
 
+from kaireon_application.errors import Conflict
 from kaireon_application.governance.actor import Actor
 from kaireon_application.governance.audit_log import AuditEntry, AuditQuery, AuditRow, ChainHead, chained
 from kaireon_core.governance.audit_chain import GENESIS, canonical
@@ -30,19 +32,25 @@ class AuditAppender:
         self._sql: Any = queries(_SQL_NOUN)
 
     async def append(self, entries: Sequence[AuditEntry]) -> None:
-        """Write the entries at the end of the chain, which from now on is locked until the transaction ends."""
+        """Write the entries at the end of the chain, which from now on is locked until the transaction ends.
+
+        Raises `Conflict` when somebody else has put a row in their place.
+        """
         if not entries:
             return
         locked = await self._sql.lock_head(self._connection, tenant_id=self._tenant_id, genesis=GENESIS)
         head = ChainHead(sequence=locked["sequence"], integrity_hash=locked["integrity_hash"])
         rows = chained(entries, self._tenant_id, self._actor, head, locked["logged_at"].astimezone(UTC))
-        await self._sql.append_rows(
-            self._connection,
-            tenant_id=self._tenant_id,
-            sequence=rows[-1].sequence,
-            integrity_hash=rows[-1].integrity_hash,
-            rows=Json(msgspec.to_builtins(rows), dumps=canonical),
-        )
+        try:
+            await self._sql.append_rows(
+                self._connection,
+                tenant_id=self._tenant_id,
+                sequence=rows[-1].sequence,
+                integrity_hash=rows[-1].integrity_hash,
+                rows=Json(msgspec.to_builtins(rows), dumps=canonical),
+            )
+        except UniqueViolation:
+            raise Conflict("the audit log has a row that nobody here wrote; see GET /audit-logs/verify") from None
 
 
 class PostgresAuditLogs:
@@ -84,10 +92,10 @@ class PostgresAuditLogs:
             rows = self._sql.span(connection, tenant_id=tenant_id, after=after, through=through, limit=limit)
             return [_row(row) async for row in rows]
 
-    async def first_gap(self, tenant_id: UUID, through: int) -> UUID | None:
-        """Return the first row up to `through` that does not follow the one before it, or None."""
+    async def first_misplaced(self, tenant_id: UUID) -> UUID | None:
+        """Return the first row that does not follow the one before it, or stands behind the chain's end; or None."""
         async with self._database.transaction(tenant_id) as connection:
-            row = await self._sql.first_gap(connection, tenant_id=tenant_id, through=through)
+            row = await self._sql.first_misplaced(connection, tenant_id=tenant_id)
         return None if row is None else row["id"]
 
 

@@ -69,14 +69,17 @@ WHERE tenant_id = :tenant_id AND sequence > :after AND sequence <= :through
 ORDER BY sequence
 LIMIT :limit;
 
--- name: first_gap^
--- The first row that does not follow the one before it in number.
+-- name: first_misplaced^
+-- The first row that does not follow the one before it in number, or that stands behind the end of the chain.
 SELECT id
 FROM (
-    SELECT id, sequence, lag(sequence, 1, 0::bigint) OVER (ORDER BY sequence) AS previous
-    FROM audit_logs
-    WHERE tenant_id = :tenant_id AND sequence <= :through
+    SELECT
+        logs.id, logs.sequence, lag(logs.sequence, 1, 0::bigint) OVER (ORDER BY logs.sequence) AS previous,
+        coalesce(heads.sequence, 0) AS last
+    FROM audit_logs AS logs
+    LEFT JOIN audit_heads AS heads ON heads.tenant_id = logs.tenant_id
+    WHERE logs.tenant_id = :tenant_id
 ) AS numbered
-WHERE sequence <> previous + 1
+WHERE sequence <> previous + 1 OR sequence > last
 ORDER BY sequence
 LIMIT 1;
