@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.api.conftest import Clients
+    from tests.api.shop import Shop
 
 MODELS = "/api/v1/algorithm-models"
 # How a new model gets to each status.
@@ -66,7 +67,16 @@ async def test_every_transition_is_legal_or_refused_as_documented(api: Clients) 
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"toStatus": "retired"}, {"toStatus": "shadow", "force": True}, {"toStatus": "shadow", "family": 1}]
+    "body",
+    [
+        {},
+        {"toStatus": "retired"},
+        {"toStatus": "shadow", "force": True},
+        {"toStatus": "shadow", "family": 1},
+        {"toStatus": "shadow", "family": ""},
+        {"toStatus": "shadow", "metricsSnapshot": [0.9]},
+        {"toStatus": "shadow", "bypassRollbackGuard": "yes"},
+    ],
 )
 async def test_a_bad_body_is_refused(api: Clients, body: dict[str, Any]) -> None:
     await create(api.editor, "m1")
@@ -114,6 +124,41 @@ async def test_simultaneous_promotions_leave_one_champion(api: Clients) -> None:
     assert sorted(statuses) == ["archived"] * (len(keys) - 1) + ["champion"]
     demoted = [answer.json()["demotedChampionId"] for answer in answers]
     assert len({one for one in demoted if one is not None}) == len(keys) - 1
+
+
+async def test_simultaneous_promotions_in_two_processes_leave_one_champion(api: Clients, second: Shop) -> None:
+    keys = [f"m{number}" for number in range(6)]
+    for key in keys:
+        await create(api.editor, key)
+        await bring(api.editor, key, "challenger", family="cards")
+    editors = [api.editor, second.api.editor]
+    answers = await asyncio.gather(
+        *(promote(editors[place % 2], key, "champion") for place, key in enumerate(keys)),
+        *(editors[place % 2].put(f"{MODELS}/{key}", json={"family": "cards"}) for place, key in enumerate(keys)),
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    statuses = [await status_of(api.viewer, key) for key in keys]
+    assert sorted(statuses) == ["archived"] * (len(keys) - 1) + ["champion"]
+
+
+async def test_a_model_that_is_a_draft_itself_does_not_become_champion(api: Clients) -> None:
+    await create(api.editor, "m1", status="draft")
+    await bring(api.editor, "m1", "shadow")
+    refused = await promote(api.editor, "m1", "champion")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
+    await api.editor.put(f"{MODELS}/m1", json={"status": "active"})
+    assert (await promote(api.editor, "m1", "champion")).status_code == 200
+
+
+async def test_who_may_promote_and_what(api: Clients) -> None:
+    await create(api.editor, "m1")
+    assert (await promote(api.viewer, "m1", "shadow")).status_code == 403
+    assert (await promote(api.anonymous, "m1", "shadow")).status_code == 401
+    assert (await promote(api.editor, "nowhere", "shadow")).status_code == 404
+    assert (await promote(api.admin, "m1", "shadow")).status_code == 200
+    for client in (api.viewer, api.editor, api.admin):
+        assert (await client.get(f"{MODELS}/resolve-lifecycle")).status_code == 200
+    assert (await api.anonymous.get(f"{MODELS}/resolve-lifecycle")).status_code == 401
 
 
 async def test_a_family_cannot_get_a_second_champion_by_a_change(api: Clients) -> None:
@@ -182,8 +227,9 @@ async def test_resolve_lifecycle_splits_the_rest_evenly(api: Clients) -> None:
 
 
 async def test_resolve_lifecycle_warns_of_what_will_not_score(api: Clients) -> None:
-    await create(api.editor, "a", status="draft")
+    await create(api.editor, "a")
     await bring(api.editor, "a", "champion", family="cards")
+    await api.editor.put(f"{MODELS}/a", json={"status": "paused"})
     await create(api.editor, "b")
     await bring(api.editor, "b", "champion", family="loans")
     everything = (await api.viewer.get(f"{MODELS}/resolve-lifecycle")).json()

@@ -132,6 +132,18 @@ class Busy(Unavailable):
     """Another request holds what this one needs; try again."""
 
 
+class NoChampion(Unprocessable):
+    """There is no champion."""
+
+    code = "no_champion"
+
+
+class NoScoreNode(Unprocessable):
+    """The flow's draft has no score node."""
+
+    code = "no_score_node"
+
+
 class MlWorkerNotConfigured(Unavailable):
     """ML_WORKER_URL is not configured"""  # noqa: D415 - the docstring is the answer's message, word for word
 

@@ -32,6 +32,8 @@ STATUS: Mapping[str, int] = {
     "IDEMPOTENCY_MISMATCH": 422,
     "insufficient_overlap": 422,
     "insufficient_rewards": 422,
+    "no_champion": 422,
+    "no_score_node": 422,
     "one_class": 422,
     "too_few_positives": 422,
     "constant_features": 422,

@@ -10,8 +10,9 @@ from uuid import UUID
 import msgspec
 
 from kaireon_application.catalog.entities import Entities, Entity, EntityWriter, ListQuery
+from kaireon_application.catalog.fields import Label
 from kaireon_application.catalog.read_entity import require
-from kaireon_application.errors import InvalidTransition, RollbackGuard
+from kaireon_application.errors import Conflict, InvalidTransition, RollbackGuard
 from kaireon_application.governance.actor import Actor
 from kaireon_application.governance.audit_log import AuditAction
 from kaireon_application.learning.algorithm_model import KIND, Promotion
@@ -28,7 +29,7 @@ class PromotionRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     """Where a model shall go. `family` defaults to the one it has, which is its name when none was given."""
 
     to_status: RegistryStatus
-    family: str | None = None
+    family: Label | None = None
     metrics_snapshot: dict[str, Any] | None = None
     bypass_rollback_guard: bool = False
 
@@ -50,12 +51,14 @@ async def promote_model(
 ) -> PromotionAnswer:
     """Change a model's registry status; a new champion archives the family's old one in the same transaction.
 
-    Raises `NotFound`, `InvalidTransition`, `RollbackGuard`.
+    Raises `NotFound`, `InvalidTransition`, `RollbackGuard`, and `Conflict` for a champion that is itself a draft.
     """
     async with entities.writing(tenant_id, actor) as writer:
         model = await require(writer, KIND, reference)
         previous = RegistryStatus(model.body["registryStatus"])
         _require_transition(previous, request.to_status)
+        if request.to_status is RegistryStatus.CHAMPION and model.status == "draft":
+            raise Conflict("a model whose status is draft scores nothing: set it to active before it becomes champion")
         family = request.family or str(model.body["family"])
         champions = await _champions(writer, family) if request.to_status is RegistryStatus.CHAMPION else []
         guard = _guard(model, champions, request)

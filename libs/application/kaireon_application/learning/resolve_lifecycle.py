@@ -12,6 +12,9 @@ from kaireon_application.learning.algorithm_model import KIND
 from kaireon_core.learning.lifecycle import RegistryStatus, split_weight
 
 _ALL = 10_000
+_EVERYBODY = 100
+# The champion's share of the traffic in per cent, where nobody says another one.
+CHAMPION_WEIGHT = 80
 
 
 class ResolvedChallenger(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -40,15 +43,20 @@ async def resolve_lifecycle(
 
     Models are in the order of their keys; of several champions the first one counts, and a warning says so.
     """
-    matching = {} if family is None else {"family": family}
     async with entities.reading(tenant_id) as reader:
-        by_status = {
-            status: await _models(reader, {**matching, "registryStatus": status.value})
-            for status in (RegistryStatus.CHAMPION, RegistryStatus.CHALLENGER, RegistryStatus.SHADOW)
-        }
+        return await resolved(reader, family, champion_weight)
+
+
+async def resolved(reader: EntityReader, family: str | None, champion_weight: int) -> ResolvedLifecycle:
+    """As `resolve_lifecycle`, inside an open transaction."""
+    matching = {} if family is None else {"family": family}
+    by_status = {
+        status: await _models(reader, {**matching, "registryStatus": status.value})
+        for status in (RegistryStatus.CHAMPION, RegistryStatus.CHALLENGER, RegistryStatus.SHADOW)
+    }
     champions = by_status[RegistryStatus.CHAMPION]
     challengers = by_status[RegistryStatus.CHALLENGER]
-    weights = split_weight(100 - champion_weight, [model.key for model in challengers])
+    weights = split_weight(_EVERYBODY - champion_weight, [model.key for model in challengers])
     champion = champions[0] if champions else None
     return ResolvedLifecycle(
         champion_model_key=champion.key if champion else None,
@@ -59,7 +67,7 @@ async def resolve_lifecycle(
         ],
         shadow_model_keys=[model.key for model in by_status[RegistryStatus.SHADOW]],
         family=family or (str(champion.body["family"]) if champion else None),
-        warnings=_warnings(champions, [*champions, *challengers], family),
+        warnings=_warnings(champions, [*champions, *challengers, *by_status[RegistryStatus.SHADOW]], family),
     )
 
 

@@ -11,7 +11,9 @@ from msgspec import Meta
 from kaireon_api.catalog.crud import caller, finder, operations
 from kaireon_api.operation import ITEM_ERRORS, WRITE_ERRORS, Call, Operation, Reply, Role
 from kaireon_application.catalog.fields import EntityRef
-from kaireon_application.catalog.read_entity import get_entity
+from kaireon_application.catalog.forms import view_form
+from kaireon_application.catalog.read_entity import get_entity, view
+from kaireon_application.decisioning.apply_lifecycle import AppliedNode, LifecycleRequest, apply_lifecycle
 from kaireon_application.decisioning.decision_flow import DECISION_FLOW
 from kaireon_application.decisioning.ensure_base_flow import ensure_base_flow
 from kaireon_application.decisioning.publish_flow import publish_flow
@@ -47,6 +49,21 @@ class EnsuredFlow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     flow_id: str
     created: bool
+
+
+# The flow as it is now, what was set in its score node, and the version that was published, null for none.
+AppliedLifecycleAnswer = msgspec.defstruct(
+    "AppliedLifecycle",
+    [
+        ("flow", view_form(DECISION_FLOW)),
+        ("applied", AppliedNode),
+        ("family", str),
+        ("warnings", list[str]),
+        ("published_version", int | None),
+    ],
+    rename="camel",
+    kw_only=True,
+)
 
 
 class VersionAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -97,6 +114,22 @@ async def _publish_named(call: Call[Any], reference: str, form: PublishForm) -> 
     flow, version = await publish_flow(services.engine.flows, caller(call), reference, form.notes, form.row_version)
     services.engine.snapshots.invalidate(str(call.tenant_id))
     return Reply(content=Published(flow_id=str(flow.id), version=version.version))
+
+
+async def _apply_lifecycle(call: Call[LifecycleRequest]) -> Reply:
+    engine = call.services.engine
+    done = await apply_lifecycle(engine.flows, caller(call), call.path["id"], call.body)
+    if done.published_version is not None:
+        engine.snapshots.invalidate(str(call.tenant_id))
+    return Reply(
+        content={
+            "flow": view(call.tenant_id, DECISION_FLOW, done.flow),
+            "applied": done.applied,
+            "family": done.family,
+            "warnings": done.warnings,
+            "publishedVersion": done.published_version,
+        }
+    )
 
 
 async def _ensure_base(call: Call[None]) -> Reply:
@@ -185,6 +218,18 @@ OPERATIONS: tuple[Operation, ...] = (
         is_body_optional=True,
         find=finder(DECISION_FLOW),
         answers={200: Published, **WRITE_ERRORS},
+    ),
+    Operation(
+        method="POST",
+        path="/api/v1/decision-flows/{id}/apply-lifecycle",
+        role=Role.EDITOR,
+        handler=_apply_lifecycle,
+        summary="Fill the draft's score node with champion, challengers and shadows",
+        body=LifecycleRequest,
+        example={"family": "premium_card", "championWeight": 80},
+        is_body_optional=True,
+        find=finder(DECISION_FLOW),
+        answers={200: AppliedLifecycleAnswer, **WRITE_ERRORS, 422: None},
     ),
     Operation(
         method="GET",

@@ -17,13 +17,14 @@ from kaireon_api.catalog.crud import (
     update_operation,
 )
 from kaireon_api.operation import ITEM_ERRORS, READ_ERRORS, WRITE_ERRORS, Call, Operation, Reply, Role
+from kaireon_application.catalog.fields import Label
 from kaireon_application.catalog.forms import view_form
 from kaireon_application.errors import InvalidInput, Unprocessable
 from kaireon_application.learning.algorithm_model import ALGORITHM_MODEL
 from kaireon_application.learning.get_model import get_model
 from kaireon_application.learning.promote_model import PromotionAnswer, PromotionRequest, promote_model
 from kaireon_application.learning.request_training import request_training
-from kaireon_application.learning.resolve_lifecycle import ResolvedLifecycle, resolve_lifecycle
+from kaireon_application.learning.resolve_lifecycle import CHAMPION_WEIGHT, ResolvedLifecycle, resolve_lifecycle
 from kaireon_application.learning.score_offer_set import OfferScores, ScoreOfferSetRequest, score_offer_set
 from kaireon_application.learning.versions import VersionSummary
 from kaireon_application.platform.jobs import JobAccepted, accepted
@@ -71,8 +72,8 @@ class ScoreReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class ResolveQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Which family, and the champion's share of the traffic in percent."""
 
-    family: str | None = None
-    champion_weight: Annotated[int, Meta(ge=1, le=99)] = 80
+    family: Label | None = None
+    champion_weight: Annotated[int, Meta(ge=1, le=99)] = CHAMPION_WEIGHT
 
 
 async def _get(call: Call[None]) -> Reply:
