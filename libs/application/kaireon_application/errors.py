@@ -162,6 +162,18 @@ class TooFewPositives(Unprocessable):
     code = "too_few_positives"
 
 
+class TooFewRows(Unprocessable):
+    """There are too few rows to learn a number from."""
+
+    code = "too_few_rows"
+
+
+class ConstantTarget(Unprocessable):
+    """The target has the same value in all rows."""
+
+    code = "constant_target"
+
+
 class ConstantFeatures(Unprocessable):
     """Every selected predictor has the same value in all rows."""
 

@@ -14,7 +14,7 @@ from kaireon_application.learning.training import TrainedModel
 from kaireon_core.column import Floats
 from kaireon_core.learning.configs import GradientBoostedConfig
 from kaireon_core.learning.gradient_boosted import GradientBoostedState
-from kaireon_core.learning.measurement import accuracy, area_under_curve, log_loss
+from kaireon_core.learning.measurement import classification_metrics
 from kaireon_core.learning.training_set import TrainingSet
 from kaireon_storage.boosting import load_trees
 
@@ -36,9 +36,7 @@ def grow_trees(rows: TrainingSet, config: GradientBoostedConfig, threads: int, o
     return TrainedModel(
         state=msgspec.to_builtins(GradientBoostedState(features=rows.features, trees=text)),
         metrics={
-            "auc": area_under_curve(labels[start:], scores),
-            "logLoss": log_loss(labels[start:], scores),
-            "accuracy": accuracy(labels[start:], scores),
+            **classification_metrics(labels[start:], scores),
             "rows": len(labels),
             "positives": int(labels.sum()),
             "validationRows": len(labels) - start,

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from kaireon_application.learning.columns_table import scores_of
+from kaireon_application.learning.fitting.fits import no_trees
 from kaireon_application.learning.refusals import refusal_error
 from kaireon_application.learning.training import ReportProgress, TrainedModel, TrainingPlan, TrainingRows
 from kaireon_core.column import Column
 from kaireon_core.learning.compile import compile_model
 from kaireon_core.learning.definitions import ModelType
-from kaireon_core.learning.gradient_boosted import Trees
-from kaireon_core.learning.measurement import accuracy, area_under_curve, calibration, log_loss
-from kaireon_core.learning.model import Fields
+from kaireon_core.learning.measurement import classification_metrics
+from kaireon_core.learning.reference import reference_of
 from kaireon_core.learning.training_set import TrainingRefused, label_rows
-from kaireon_core.table import Axis
 
 
 class ScorecardMeasurement:
@@ -42,44 +42,21 @@ def _measure(plan: TrainingPlan, columns: Mapping[str, Column]) -> TrainedModel:
         labels = label_rows(target, plan.positives)
     except TrainingRefused as refused:
         raise refusal_error(refused) from refused
-    model = compile_model(ModelType.SCORECARD, plan.config, None, _no_trees)
-    scores = np.broadcast_to(model.score(_Columns(columns, len(target))).values, (len(target), 1))[:, 0]
+    model = compile_model(ModelType.SCORECARD, plan.config, None, no_trees)
     labelled = ~np.isnan(labels)
-    labels, scores = labels[labelled], scores[labelled]
+    scores, labels = scores_of(model, columns, len(target))[labelled], labels[labelled]
+    predictors = [(one.name, one.kind, columns[one.name].take(np.flatnonzero(labelled))) for one in plan.features]
     return TrainedModel(
         state={"config": plan.config},
         metrics={
-            "auc": area_under_curve(labels, scores),
-            "logLoss": log_loss(labels, scores),
-            "accuracy": accuracy(labels, scores),
+            **classification_metrics(labels, scores),
             "rows": len(labels),
             "positives": int(labels.sum()),
-            "calibration": calibration(labels, scores),
         },
-        training={"schemaKey": plan.schema_key, "targetField": plan.target_field, "split": "measured on all rows"},
+        training={
+            "schemaKey": plan.schema_key,
+            "targetField": plan.target_field,
+            "split": "measured on all rows",
+            "reference": reference_of(predictors, scores),
+        },
     )
-
-
-class _Columns(Fields):
-    """Columns that have been read already; any other field is null."""
-
-    def __init__(self, columns: Mapping[str, Column], rows: int) -> None:
-        self._columns = columns
-        self._rows = rows
-
-    @property
-    def customers(self) -> int:
-        return self._rows
-
-    @property
-    def candidates(self) -> int:
-        return 1
-
-    def column(self, name: str) -> tuple[Column, Axis]:
-        found = self._columns.get(name.removeprefix("customer."))
-        return found if found is not None else Column.nulls(self._rows), Axis.CUSTOMER
-
-
-def _no_trees(text: str) -> Trees:
-    message = f"a scorecard has no trees: {text[:40]}"
-    raise TypeError(message)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from kaireon_application.errors import (
     ConstantFeatures,
+    ConstantTarget,
     NoPredictors,
     OneClass,
     TooFewPositives,
+    TooFewRows,
     UnknownPredictor,
     UnknownSchema,
     UnknownTarget,
@@ -18,6 +20,8 @@ from kaireon_core.learning.training_set import Refusal, TrainingRefused
 REFUSALS: dict[Refusal, type[Unprocessable]] = {
     Refusal.ONE_CLASS: OneClass,
     Refusal.TOO_FEW_POSITIVES: TooFewPositives,
+    Refusal.TOO_FEW_ROWS: TooFewRows,
+    Refusal.CONSTANT_TARGET: ConstantTarget,
     Refusal.CONSTANT_FEATURES: ConstantFeatures,
     Refusal.UNKNOWN_TARGET: UnknownTarget,
     Refusal.UNKNOWN_PREDICTOR: UnknownPredictor,

@@ -15,7 +15,15 @@ from kaireon_core.learning.definitions import ModelType, TrainingConfig
 from kaireon_core.learning.feature import FEATURE_KINDS, FeatureKind
 from kaireon_core.learning.training_set import DEFAULT_POSITIVES, Refusal, TrainingRefused
 
-TRAINED_HERE = frozenset({ModelType.GRADIENT_BOOSTED, ModelType.SCORECARD})
+TRAINED_HERE = frozenset(
+    {
+        ModelType.SCORECARD,
+        ModelType.BAYESIAN,
+        ModelType.LOGISTIC_REGRESSION,
+        ModelType.LINEAR_REGRESSION,
+        ModelType.GRADIENT_BOOSTED,
+    }
+)
 
 
 class PlannedFeature(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kaireon_core.column import Column, Floats, Operator, compare
 from kaireon_core.learning.feature import Encoder, Feature, FeatureKind, fit_feature
@@ -15,6 +16,8 @@ from kaireon_core.learning.feature import Encoder, Feature, FeatureKind, fit_fea
 DEFAULT_POSITIVES: tuple[object, ...] = (1, True, "yes")
 
 MINIMUM_POSITIVES = 20
+# Of rows whose target is a number.
+MINIMUM_ROWS = 50
 VALIDATION_SHARE = 0.2
 
 
@@ -23,6 +26,8 @@ class Refusal(StrEnum):
 
     ONE_CLASS = "one_class"
     TOO_FEW_POSITIVES = "too_few_positives"
+    TOO_FEW_ROWS = "too_few_rows"
+    CONSTANT_TARGET = "constant_target"
     CONSTANT_FEATURES = "constant_features"
     UNKNOWN_TARGET = "unknown_target"
     UNKNOWN_PREDICTOR = "unknown_predictor"
@@ -43,15 +48,17 @@ class TrainingRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Rows ready to be learnt from, in order: (n, f) features, (n,) labels of 0 and 1.
+    """Rows ready to be learnt from, in order: (n, f) features, (n,) labels of 0 and 1, or the numbers of a regression.
 
-    The rows from `validation_start` on are the last 20%, for validation.
+    The rows from `validation_start` on are the last 20%, for validation. `places` (n,) says which of the rows that were
+    given these are: those that have a label.
     """
 
     features: tuple[Feature, ...]
     matrix: Floats
     labels: Floats
     validation_start: int
+    places: NDArray[np.int64]
 
 
 def label_rows(target: Column, positives: Sequence[object] = DEFAULT_POSITIVES) -> Floats:
@@ -80,7 +87,28 @@ def prepare_training_set(
     positives: Sequence[object] = DEFAULT_POSITIVES,
 ) -> TrainingSet:
     """Return the labelled rows, in the order given, as numbers. Raises `TrainingRefused`."""
-    labels = label_rows(target, positives)
+    prepared = _prepared(label_rows(target, positives), predictors)
+    before = prepared.labels[: prepared.validation_start]
+    if before.min() == before.max():
+        message = "the first 80% of the rows are of one class; the last 20% validate"
+        raise TrainingRefused(Refusal.ONE_CLASS, message)
+    return prepared
+
+
+def prepare_regression_set(target: Column, predictors: Sequence[tuple[str, FeatureKind, Column]]) -> TrainingSet:
+    """Return the rows whose target is a number, in the order given. Raises `TrainingRefused`."""
+    numbers = np.where(target.is_number, target.numbers, np.nan)
+    known = numbers[~np.isnan(numbers)]
+    if len(known) < MINIMUM_ROWS:
+        message = f"{len(known)} rows with a number as target are too few; at least {MINIMUM_ROWS} are needed"
+        raise TrainingRefused(Refusal.TOO_FEW_ROWS, message)
+    if known.min() == known.max():
+        message = f"the target is {known[0]:g} in all {len(known)} rows"
+        raise TrainingRefused(Refusal.CONSTANT_TARGET, message)
+    return _prepared(numbers, predictors)
+
+
+def _prepared(labels: Floats, predictors: Sequence[tuple[str, FeatureKind, Column]]) -> TrainingSet:
     labelled = np.flatnonzero(~np.isnan(labels))
     columns = [column.take(labelled) for _, _, column in predictors]
     features = tuple(
@@ -92,10 +120,7 @@ def prepare_training_set(
         raise TrainingRefused(Refusal.CONSTANT_FEATURES, message)
     labels = labels[labelled]
     start = len(labels) - int(len(labels) * VALIDATION_SHARE)
-    if labels[:start].min() == labels[:start].max():
-        message = "the first 80% of the rows are of one class; the last 20% validate"
-        raise TrainingRefused(Refusal.ONE_CLASS, message)
-    return TrainingSet(features, np.column_stack(encoded), labels, start)
+    return TrainingSet(features, np.column_stack(encoded), labels, start, labelled)
 
 
 def _is_constant(values: Floats) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kaireon_application.errors import MlWorkerNotConfigured
+from kaireon_application.learning.fitting.fits import FITS
+from kaireon_application.learning.fitting.local_trainer import LocalTrainer
 from kaireon_application.learning.measure_scorecard import ScorecardMeasurement
 from kaireon_application.learning.train_model import JOB_TYPE, train_model
 from kaireon_application.learning.training import ReportProgress, TrainedModel, Trainer, TrainingPlan
@@ -42,9 +44,10 @@ def retrain_handlers(settings: Settings) -> Mapping[str, JobHandler]:
 def _trainers(services: Services) -> dict[ModelType, Trainer]:
     settings = services.settings
     token = settings.ml_worker_token.get_secret_value() if settings.ml_worker_token is not None else None
-    entities = PostgresEntities(services.database)
+    rows = SchemaTrainingRows(PostgresEntities(services.database), PostgresSchemaRows(services.database))
     return {
-        ModelType.SCORECARD: ScorecardMeasurement(SchemaTrainingRows(entities, PostgresSchemaRows(services.database))),
+        ModelType.SCORECARD: ScorecardMeasurement(rows),
+        **{model_type: LocalTrainer(rows, fit) for model_type, fit in FITS.items()},
         ModelType.GRADIENT_BOOSTED: (
             MlWorker(settings.ml_worker_url, token) if settings.ml_worker_url is not None else _NoMlWorker()
         ),
