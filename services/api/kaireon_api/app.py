@@ -34,6 +34,7 @@ from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
+from kaireon_storage.postgres.facts import PostgresFacts
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
 from kaireon_storage.postgres.runs import PostgresRuns
@@ -97,7 +98,7 @@ def build_services(settings: Settings) -> Services:
         schema_rows=PostgresSchemaRows(database),
         customer_cache=RedisCustomerCache(redis, metrics),
         model_versions=model_versions,
-        model_scoring=ModelScoring(entities, model_versions, trees),
+        model_scoring=ModelScoring(entities, model_versions, trees, PostgresFacts(database)),
         jobs=jobs,
         runs=runs,
         start_run=StartRun(plan=engine.plan, entities=entities, shelf=runs, jobs=jobs),

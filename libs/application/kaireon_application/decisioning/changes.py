@@ -70,6 +70,16 @@ class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
     negative: int
 
 
+class LessonRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a response adds to the two sums that a model keeps of a subject, in its present generation."""
+
+    model_id: str
+    generation: int
+    subject: str
+    first: float
+    second: float
+
+
 class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     """An outbox event; `payload` is JSON. `sequence_offset` n asks for the customer's n-th new sequence number."""
 
@@ -153,3 +163,4 @@ class ResponseChange(msgspec.Struct, frozen=True, kw_only=True):
     suppressions: list[SuppressionRow]
     tallies: list[TallyRow] = []
     evidence: list[EvidenceRow] = []
+    lessons: list[LessonRow] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -16,11 +16,12 @@ from kaireon_application.decisioning.customer_facts import build_customer_facts,
 from kaireon_application.decisioning.decided_customer import DecidedCustomer, draw_ids, seed_of
 from kaireon_application.decisioning.facts import ContactRow, CustomerRecord, FactLoader, History
 from kaireon_application.decisioning.history_columns import contacts_of
+from kaireon_application.decisioning.learned_facts import learned_of
 from kaireon_application.decisioning.record_decision import IdempotencyDraft, build_change
 from kaireon_application.decisioning.record_trace import is_traced
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.stored_segments import tags_of
-from kaireon_application.decisioning.tenant_counts import counters_of, current_periods
+from kaireon_application.decisioning.tenant_counts import TenantCounts, counters_of, current_periods
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
 from kaireon_application.experimentation.variant import (
     AS_PUBLISHED,
@@ -30,7 +31,6 @@ from kaireon_application.experimentation.variant import (
     is_held_out,
 )
 from kaireon_core.column import Mask
-from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.decide import Decisions, Facts, decide
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.decisioning.shadows import ShadowResults
@@ -110,12 +110,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Loaded:
-    """What a group of decisions shares: their instant, how long loading took (s), and what is counted."""
+    """What a group of decisions shares: their instant, how long loading took (s), and what is counted and learned."""
 
     now_ms: int
     began: float
     ended: float
-    counters: Counters | None
+    counts: TenantCounts | None
     # Whether what is decided leaves a trace, unless sampling leaves it out.
     is_recorded: bool
 
@@ -233,9 +233,9 @@ class DecideTogether:
         """Load and decide, without writing anything; shadows score only for what is to be recorded."""
         now_ms = self.now_ms()
         loading = time.perf_counter()
-        records, counters = await asyncio.gather(self._load(asked, now_ms), self._counted(asked[0], now_ms))
+        records, counts = await asyncio.gather(self._load(asked, now_ms), self._counted(asked[0], now_ms))
         loaded = _Loaded(
-            now_ms=now_ms, began=loading, ended=time.perf_counter(), counters=counters, is_recorded=is_recorded
+            now_ms=now_ms, began=loading, ended=time.perf_counter(), counts=counts, is_recorded=is_recorded
         )
         variants = [one.variant(record, now_ms) for one, record in zip(asked, records, strict=True)]
         if not any(variant.name for variant in variants):
@@ -264,14 +264,15 @@ class DecideTogether:
         enriched = time.perf_counter()
         # A decision's chance follows from its id, so that it can be decided again.
         ids = draw_ids(now_ms, len(asked))
+        decision_ids = [decision_id for decision_id, _ in ids]
         facts = Facts(
             customers=customers,
             segments=segments,
             contacts=contacts_of(live.compiled, [record.history for record in records]),
-            seeds=[seed_of(decision_id) for decision_id, _ in ids],
-            counters=loaded.counters,
-            shadowed=_shadowed(asked[0], live, [decision_id for decision_id, _ in ids]) if loaded.is_recorded else None,
+            seeds=[seed_of(decision_id) for decision_id in decision_ids],
+            shadowed=_shadowed(asked[0], live, decision_ids) if loaded.is_recorded else None,
         )
+        facts = _with_counted(facts, live, loaded)
         decisions = decide(live.compiled, request, facts, _ticks if asked[0].request.debug else None)
         self._count_held(live, decisions, len(asked))
         finished = time.perf_counter()
@@ -304,13 +305,20 @@ class DecideTogether:
             fresh=first.is_fresh,
         )
 
-    async def _counted(self, asked: Asked, now_ms: int) -> Counters | None:
-        """Return what is counted over all customers, None for a flow that does not look at it."""
-        live, needs = asked.live, asked.live.compiled.needs
-        if not (needs.counters or needs.evidence):
+    async def _counted(self, asked: Asked, now_ms: int) -> TenantCounts | None:
+        """Return what is counted over all customers, and what models learned; None where no form looks at it."""
+        needs = asked.snapshot.counting(asked.live)
+        if not (needs.counters or needs.evidence or needs.learned):
             return None
-        counts = await self.facts.store.counted(asked.tenant_id, needs, current_periods(now_ms, asked.snapshot.zone))
-        return counters_of(live.compiled, counts, now_ms)
+        return await self.facts.store.counted(asked.tenant_id, needs, current_periods(now_ms, asked.snapshot.zone))
+
+
+def _with_counted(facts: Facts, live: LiveFlow, loaded: _Loaded) -> Facts:
+    """Return the facts with what is counted over all customers and learned, as this form of the flow reads it."""
+    flow, counts = live.compiled, loaded.counts
+    if counts is None:
+        return facts
+    return replace(facts, counters=counters_of(flow, counts, loaded.now_ms), learned=learned_of(flow, counts.learned))
 
 
 def _assigned(decided: DecidedCustomer) -> dict[str, tuple[str, int]]:

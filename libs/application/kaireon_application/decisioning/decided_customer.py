@@ -117,6 +117,7 @@ class DecidedCustomer:
             segments=[self.segments],
             contacts=contacts_of(live.compiled, [self.record.history]),
             counters=self.decisions.counters,
+            learned=self.decisions.learned,
         )
 
     def items(self, live: LiveFlow) -> list[DecisionItem]:

@@ -8,6 +8,7 @@ import numpy as np
 import kaireon_core
 from kaireon_application.decisioning.changes import TraceRow
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
+from kaireon_application.decisioning.learned_facts import write_learned
 from kaireon_application.decisioning.recorded_inputs import write_facts, write_request
 from kaireon_application.decisioning.shadow_columns import write_shadows
 from kaireon_application.decisioning.snapshot import DecisionSettings, LiveFlow, TenantSnapshot
@@ -54,7 +55,11 @@ def content_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustome
         is_degraded=decided.is_degraded,
         fallbacks=_fallbacks(decisions, index, scored) if decided.is_degraded else None,
         request=write_request(decided),
-        facts={**write_facts(decided), **write_counters(live.compiled, decisions.counters)},
+        facts={
+            **write_facts(decided),
+            **write_counters(live.compiled, decisions.counters),
+            **write_learned(live.compiled, decisions.learned),
+        },
         duration_ms=decided.duration_ms,
         durations_ms=decisions.stages_ms,
         variant=decided.variant.name,

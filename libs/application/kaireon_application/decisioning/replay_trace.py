@@ -17,6 +17,7 @@ from kaireon_application.decisioning.compare_decisions import Difference, differ
 from kaireon_application.decisioning.decided_customer import DecidedCustomer, seed_of
 from kaireon_application.decisioning.explain_trace import StoredTrace, Traces, find_trace
 from kaireon_application.decisioning.history_columns import contacts_of
+from kaireon_application.decisioning.learned_facts import read_learned
 from kaireon_application.decisioning.record_trace import content_of
 from kaireon_application.decisioning.recorded_inputs import read_inputs
 from kaireon_application.decisioning.snapshot import (
@@ -234,6 +235,7 @@ def _decide(live: LiveFlow, trace: StoredTrace) -> DecidedCustomer:
         segments=[inputs.segments],
         contacts=contacts_of(live.compiled, [inputs.record.history]),
         counters=read_counters(live.compiled, trace.content.facts),
+        learned=read_learned(live.compiled, trace.content.facts),
     )
     return DecidedCustomer(
         customer_id=trace.customer_id,

@@ -21,6 +21,7 @@ from kaireon_application.decisioning.stored_segments import StoredSegment, store
 from kaireon_application.decisioning.trace import TraceCodec
 from kaireon_application.decisioning.wire import CoupledChannel, DecisionMeta
 from kaireon_application.experimentation.variant import CONTROL, Split, split_of, variant_flow
+from kaireon_application.learning.learners import LearnerDefinition
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.compile import CompiledFlow, Needs, compile_flow
 from kaireon_core.decisioning.flow import Flow
@@ -106,6 +107,8 @@ class Configuration:
     unready: Mapping[str, str] = field(default_factory=dict[str, str])
     experiments: tuple[Document, ...] = ()
     segments: tuple[Document, ...] = ()
+    # The models that every response teaches.
+    learners: tuple[LearnerDefinition, ...] = ()
 
 
 class CandidateEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -161,6 +164,8 @@ class LiveFlow:
     is_stored: bool = False
     # Its forms for variants, made when they are first asked for.
     variants: dict[str, LiveFlow] = field(default_factory=dict[str, Any])
+    # What of all customers any of its forms looks at; see `TenantSnapshot.counting`.
+    counting: Needs | None = None
 
     def coupled(self, channel: int, request: DecisionRequest) -> CoupledChannel:
         """Return what is said of a channel (its place in the catalogue) whose placements were emptied."""
@@ -241,6 +246,18 @@ class TenantSnapshot:
         names = [model for model, _ in live.split.arms] if live.split else []
         names += [CONTROL] if self.settings.holdout_percentage > 0 else []
         return [live, *(self.variant(live, name) for name in names)]
+
+    def counting(self, live: LiveFlow) -> Needs:
+        """Return what of all customers any form of a flow looks at."""
+        if live.counting is None:
+            forms = [form.compiled.needs for form in self.forms(live)]
+            live.counting = msgspec.structs.replace(
+                live.compiled.needs,
+                counters=any(needs.counters for needs in forms),
+                evidence=any(needs.evidence for needs in forms),
+                learned=tuple(dict.fromkeys(one for needs in forms for one in needs.learned)),
+            )
+        return live.counting
 
     def trial(self, published: PublishedFlow) -> LiveFlow:
         """Return the executable form of a flow that is none of this snapshot's; it is not kept."""

@@ -15,6 +15,7 @@ from kaireon_core.decisioning.calendar import Period
 from kaireon_core.decisioning.compile import CompiledFlow
 from kaireon_core.decisioning.constraints import PERIODS
 from kaireon_core.decisioning.counters import Counters, EvidenceRows, Ints
+from kaireon_core.learning.learned import LearnedRows
 
 # (kind, subject id, period) -> amount.
 Tallies: TypeAlias = Mapping[tuple[str, str, str], int]
@@ -23,10 +24,12 @@ Evidence: TypeAlias = Sequence[tuple[str, str | None, int, int]]
 
 
 class TenantCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """The tallies of the periods that hold now, and the evidence; empty where a flow needs none."""
+    """The tallies of the periods that hold now, the evidence, and what models learned; empty where not needed."""
 
     tallies: Tallies = {}
     evidence: Evidence = ()
+    # What responses have taught models, by model id.
+    learned: Mapping[str, LearnedRows] = {}
 
 
 def current_periods(now_ms: int, zone: ZoneInfo) -> list[str]:

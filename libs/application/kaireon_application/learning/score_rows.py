@@ -15,6 +15,8 @@ from kaireon_application.catalog.entities import Entities, Entity
 from kaireon_application.catalog.read_entity import get_entity
 from kaireon_application.errors import Conflict
 from kaireon_application.learning.algorithm_model import KIND
+from kaireon_application.learning.learned_state import LearnedStore, shown, taught
+from kaireon_application.learning.learners import LEARNING_TYPES
 from kaireon_application.learning.model_source import compile_source, model_source
 from kaireon_application.learning.versions import ModelVersions
 from kaireon_core.learning.compile import LoadTrees, ModelNotReady
@@ -64,8 +66,11 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
 class ModelScoring:
     """Scores with stored models in whatever state of their lifecycle."""
 
-    def __init__(self, entities: Entities, versions: ModelVersions, load_trees: LoadTrees) -> None:
-        """Read models from here and make trees with `load_trees`."""
+    def __init__(
+        self, entities: Entities, versions: ModelVersions, load_trees: LoadTrees, learned: LearnedStore | None = None
+    ) -> None:
+        """Read models from here and make trees with `load_trees`; without `learned` they score by their states."""
+        self._learned = learned
         self._entities = entities
         self._versions = versions
         self._load_trees = load_trees
@@ -87,7 +92,18 @@ class ModelScoring:
             model = await asyncio.to_thread(compile_source, source, self._load_trees)
         except ModelNotReady as error:
             raise Conflict(f"model {entity.key!r}: {error}") from error
+        if version is None and self._learned is not None:
+            model = await taught(self._learned, tenant_id, entity, model)
         return LoadedModel(entity=entity, version=source.version, model=model)
+
+    async def learned_state(self, tenant_id: UUID, entity: Entity) -> dict[str, Any] | None:
+        """Return a learner's state with what responses have taught it; None for a model that does not learn."""
+        if self._learned is None or entity.body["modelType"] not in LEARNING_TYPES:
+            return None
+        newest = (await self._versions.newest(tenant_id, [entity.id])).get(entity.id)
+        return await shown(
+            self._learned, tenant_id, entity, compile_source(model_source(entity, newest), self._load_trees)
+        )
 
     async def score_row(self, tenant_id: UUID, reference: str, row: Row) -> ScoreAnswer:
         """Return the score of one row and its explanation. Raises as `load`."""

@@ -72,6 +72,8 @@ def with_channel_models(
         apply=apply,
         reads=[*predict.reads, *(name for scorer in scorers for name in scorer.reads)],
         candidate_reads=[*predict.candidate_reads, *(name for scorer in scorers for name in scorer.candidate_reads)],
+        learned=[*predict.learned, *(one for scorer in scorers for one in scorer.learned)],
+        needs_evidence=predict.needs_evidence or any(scorer.needs_evidence for scorer in scorers),
     )
 
 

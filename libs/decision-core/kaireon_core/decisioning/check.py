@@ -9,6 +9,7 @@ from typing import TypeAlias
 from kaireon_core.column import Mask
 from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.state import State
+from kaireon_core.learning.learned import LearnerReference
 
 # Where a rule fails: (B, 1) when it looks at the customer, (1, C) when it looks at the offer, else (B, C).
 Failing: TypeAlias = Callable[[State], Mask]
@@ -16,9 +17,11 @@ Failing: TypeAlias = Callable[[State], Mask]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """Where a rule fails, and the names of the columns and the history that it reads, as in a `Stage`."""
+    """Where a rule fails, and the names of the columns and the facts that it reads, as in a `Stage`."""
 
     failing: Failing
     reads: Sequence[str] = ()
     candidate_reads: Sequence[str] = ()
     history: HistoryNeeds = NOTHING
+    learned: Sequence[LearnerReference] = ()
+    needs_evidence: bool = False

@@ -56,8 +56,10 @@ from kaireon_core.decisioning.qualify import EVALUATED_RULE_TYPES, compile_quali
 from kaireon_core.decisioning.rank import Ranker, compile_rank
 from kaireon_core.decisioning.reasons import LegendBuilder, Reason, StageSpan
 from kaireon_core.decisioning.score import compile_score
+from kaireon_core.decisioning.scorer import Scorer
 from kaireon_core.decisioning.shadows import Shadow, compile_shadows
 from kaireon_core.decisioning.state import Stage
+from kaireon_core.learning.learned import LearnerReference
 from kaireon_core.learning.model import Model, ScoringModel
 from kaireon_core.table import Axis, axis_of
 
@@ -86,6 +88,8 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     # What is counted over all customers, and the evidence among it.
     counters: bool = False
     evidence: bool = False
+    # The models of which it must be known what responses have taught them.
+    learned: tuple[LearnerReference, ...] = ()
     # The experiment whose assignment decides how a customer is scored, by key.
     assignment_of: str | None = None
 
@@ -204,7 +208,7 @@ def compile_flow(
     stages = [*narrowing, *scoring]
     of_formulas = [*output.reads, *(name for one in post_rank for name in one.formula.reads)]
     return CompiledFlow(
-        needs=_needs(nodes, stages),
+        needs=_needs(nodes, stages, [shadow.scorer for shadow in shadows if shadow.scorer is not None]),
         candidates=candidates,
         stages=tuple(narrowing),
         scoring=(*scoring, *([MANDATORY_SCORE] if mandatory else []), *guardrails),
@@ -346,7 +350,7 @@ def _everywhere(nodes: Sequence[AnyNode]) -> Iterator[AnyNode]:
                 yield from _everywhere(branch)
 
 
-def _needs(nodes: Sequence[AnyNode], stages: Sequence[Stage]) -> Needs:
+def _needs(nodes: Sequence[AnyNode], stages: Sequence[Stage], shadows: Sequence[Scorer]) -> Needs:
     configs = [node.config for node in _everywhere(nodes) if isinstance(node, Enrich)]
     return Needs(
         enrichments=tuple(
@@ -363,7 +367,8 @@ def _needs(nodes: Sequence[AnyNode], stages: Sequence[Stage]) -> Needs:
         contact_totals=any(stage.needs_contact_totals for stage in stages),
         history=HistoryNeeds.union(stage.history for stage in stages),
         counters=any(stage.needs_counters for stage in stages),
-        evidence=any(stage.needs_evidence for stage in stages),
+        evidence=any(one.needs_evidence for one in (*stages, *shadows)),
+        learned=tuple(dict.fromkeys(reference for one in (*stages, *shadows) for reference in one.learned)),
     )
 
 

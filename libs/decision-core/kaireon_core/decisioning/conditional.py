@@ -46,6 +46,8 @@ def compile_conditional(
         contact_window_ms=max((stage.contact_window_ms for stage in inner), default=0),
         needs_contact_totals=any(stage.needs_contact_totals for stage in inner),
         history=HistoryNeeds.union(stage.history for stage in inner),
+        needs_evidence=any(stage.needs_evidence for stage in inner),
+        learned=[one for stage in inner for one in stage.learned],
         inner=[one for stage in inner for one in (stage, *stage.inner)],
     )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.decisioning.shadows import ShadowResults, shadow_results
 from kaireon_core.decisioning.state import State, Ticks
 from kaireon_core.learning.fallback import Fallbacks
+from kaireon_core.learning.learned import Learned
 from kaireon_core.table import CustomerFacts, Table
 
 
@@ -40,6 +41,8 @@ class Facts:
     counters: Counters | None = None
     # For whom the shadows score too, (B,); None: for nobody.
     shadowed: Mask | None = None
+    # What responses have taught the models that the flow asks, by model id.
+    learned: Mapping[str, Learned] = field(default_factory=dict[str, Learned])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,8 @@ class Decisions:
     emptied: list[list[int]] | None
     # What was counted over all customers then.
     counters: Counters
+    # What responses had taught the models, by model id.
+    learned: Mapping[str, Learned]
     # The guardrails, and for whom each does not hold, (B,).
     guardrails: list[tuple[Document, Mask]]
     # Whether a formula stands for the score: it does not follow from propensity and fit.
@@ -123,6 +128,7 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         placed=None if filled.cells is None or cells is None else _placed(cells, filled.cells),
         emptied=emptied,
         counters=state.counters,
+        learned=state.learned,
         guardrails=state.guardrails,
         is_score_replaced=state.is_score_replaced,
         properties=flow.output.write(state, filled.picks),
@@ -148,6 +154,7 @@ def begin(flow: CompiledFlow, request: DecisionRequest, facts: Facts) -> State:
         contacts=facts.contacts,
         seeds=np.array(facts.seeds or np.zeros(customers), np.uint64),
         counters=facts.counters or flow.nothing_counted,
+        learned=facts.learned,
         mandatory=flow.mandatory.at(request.now_ms) if flow.mandatory else None,
         alive=np.ones((customers, candidates), np.bool_),
         reasons=np.zeros((customers, candidates), np.int16),

@@ -160,6 +160,7 @@ def _fresh(before: State) -> State:
         contacts=before.contacts,
         seeds=before.seeds,
         counters=before.counters,
+        learned=before.learned,
         mandatory=before.mandatory,
         alive=np.ones_like(before.alive),
         reasons=np.zeros_like(before.reasons),

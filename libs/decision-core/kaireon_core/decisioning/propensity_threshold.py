@@ -12,7 +12,7 @@ from kaireon_core.column import Mask
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.check import Check
 from kaireon_core.decisioning.given_scores import Names, given_scores, offer_names
-from kaireon_core.decisioning.scorer import scorer_of
+from kaireon_core.decisioning.scorer import threshold_scorer_of
 from kaireon_core.decisioning.state import State
 from kaireon_core.learning.model import Model
 
@@ -24,7 +24,7 @@ def propensity_threshold(config: dict[str, Any], candidates: Candidates, models:
     """Return the check; a candidate without any score does not pass."""
     least = float(config["minScore"])
     model = models.get(config.get("model") or "")
-    scorer = scorer_of(model, candidates) if model else None
+    scorer = threshold_scorer_of(model, candidates) if model else None
     names = offer_names(candidates.catalogue.offers)
 
     def failing(state: State) -> Mask:
@@ -40,7 +40,13 @@ def propensity_threshold(config: dict[str, Any], candidates: Candidates, models:
 
     if scorer is None:
         return Check(failing=failing)
-    return Check(failing=failing, reads=scorer.reads, candidate_reads=scorer.candidate_reads)
+    return Check(
+        failing=failing,
+        reads=scorer.reads,
+        candidate_reads=scorer.candidate_reads,
+        learned=scorer.learned,
+        needs_evidence=scorer.needs_evidence,
+    )
 
 
 def _given(state: State, names: Names, least: float) -> NDArray[np.int8]:

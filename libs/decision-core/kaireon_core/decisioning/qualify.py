@@ -88,6 +88,8 @@ def compile_qualify(node: Qualify, candidates: Candidates, legend: LegendBuilder
         reads=[name for rule in compiled for name in rule.check.reads],
         candidate_reads=[name for rule in compiled for name in rule.check.candidate_reads],
         history=HistoryNeeds.union(one.history for rule in compiled for one in (rule.check, rule.coverage)),
+        learned=[one for rule in compiled for one in rule.check.learned],
+        needs_evidence=any(rule.check.needs_evidence for rule in compiled),
         parts=parts,
     )
 

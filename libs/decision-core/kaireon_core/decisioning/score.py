@@ -101,7 +101,14 @@ def _by_model(config: ScoreConfig, candidates: Candidates, model: Model | None) 
 
     if scorer is None:
         return Stage(name="score", apply=apply)
-    return Stage(name="score", apply=apply, reads=scorer.reads, candidate_reads=scorer.candidate_reads)
+    return Stage(
+        name="score",
+        apply=apply,
+        reads=scorer.reads,
+        candidate_reads=scorer.candidate_reads,
+        learned=scorer.learned,
+        needs_evidence=scorer.needs_evidence,
+    )
 
 
 def _times_fit(score: Floats, state: State) -> Floats:

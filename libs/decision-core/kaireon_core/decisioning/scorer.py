@@ -6,23 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kaireon_core.column import Floats
+from kaireon_core.decisioning.bandit_scorer import BanditScorer, ExpectationScorer, bandit_scorer
 from kaireon_core.decisioning.candidates import Candidates, Indices
+from kaireon_core.decisioning.evidence import EvidenceModel, compile_evidence
+from kaireon_core.decisioning.scored import Scored
 from kaireon_core.decisioning.state import State
-from kaireon_core.learning.fallback import Fallbacks
+from kaireon_core.learning.bandit import Bandit
+from kaireon_core.learning.learned import LearnerReference
 from kaireon_core.learning.model import BoundModel, Model
+from kaireon_core.learning.untrained import Untrained
 from kaireon_core.table import Table
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What a model says of candidates, broadcastable to (B, rows).
-
-    `fallbacks` tells the scores that stand in for the model's own, None where there are none.
-    """
-
-    values: Floats
-    fallbacks: Fallbacks | None = None
 
 
 class Scorer(Protocol):
@@ -38,15 +31,50 @@ class Scorer(Protocol):
         """The names of the candidates' columns that it may read."""
         ...
 
+    @property
+    def learned(self) -> Sequence[LearnerReference]:
+        """The models of which it must know what responses have taught them."""
+        ...
+
+    @property
+    def needs_evidence(self) -> bool:
+        """Whether it asks the evidence of all customers' answers."""
+        ...
+
     def scores(self, state: State, rows: Indices) -> Scored:
         """Return the scores of every customer for the candidates at `rows`."""
         ...
 
 
 def scorer_of(model: Model, candidates: Candidates) -> Scorer:
-    """Return what scores these candidates with a model."""
+    """Return what scores these candidates with a model; where it has learnt nothing yet the evidence stands in."""
+    if isinstance(model, Bandit):
+        return bandit_scorer(model, candidates)
+    if isinstance(model, Untrained):
+        return EvidenceScorer(evidence=compile_evidence(candidates))
     columns = candidates.columns(model.fields)
     return ColumnScorer(model=model, bound=model.bound(Table.of((), columns, len(candidates))))
+
+
+def threshold_scorer_of(model: Model, candidates: Candidates) -> Scorer:
+    """Return what rules about propensity ask: as `scorer_of`, but of a bandit what it expects and no draw."""
+    scorer = scorer_of(model, candidates)
+    return ExpectationScorer(scorer) if isinstance(scorer, BanditScorer) else scorer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceScorer:
+    """The evidence of all customers' answers, in place of a model that has not been trained yet."""
+
+    evidence: EvidenceModel
+    reads: Sequence[str] = ()
+    candidate_reads: Sequence[str] = ()
+    learned: Sequence[LearnerReference] = ()
+    needs_evidence: bool = True
+
+    def scores(self, state: State, rows: Indices) -> Scored:
+        """Return the propensities of the candidates at `rows`, the same for every customer."""
+        return Scored(self.evidence.propensities(state)[:, rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +83,8 @@ class ColumnScorer:
 
     model: Model
     bound: BoundModel | None
+    learned: Sequence[LearnerReference] = ()
+    needs_evidence: bool = False
 
     @property
     def reads(self) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.reasons import Reasons
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.learning.fallback import FallbackReason, Fallbacks
+from kaireon_core.learning.learned import Learned, LearnerReference
 from kaireon_core.table import Table
 
 # Milliseconds per stage, and what measures them: the core has no clock of its own.
@@ -53,6 +54,8 @@ class State:
     # Where each customer's chance comes from, (B,); see `kaireon_core.decisioning.draws`.
     seeds: NDArray[np.uint64]
     counters: Counters
+    # What responses have taught the models that the flow asks, by model id.
+    learned: Mapping[str, Learned]
     alive: Mask
     reasons: Reasons
     # Why a candidate's propensity stands in for one of its model, (B, C); None while all are the models' own.
@@ -167,6 +170,8 @@ class Stage:
     # Whether it looks at what is counted over all customers, and at the evidence among it.
     needs_counters: bool = False
     needs_evidence: bool = False
+    # The models of which it must know what responses have taught them.
+    learned: Sequence[LearnerReference] = ()
     # The reasons of its shared limits: these may apply again while the answer is filled.
     shared_codes: Sequence[int] = ()
     # Its rules or policies one by one, for explanations.

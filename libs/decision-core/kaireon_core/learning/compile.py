@@ -10,11 +10,14 @@ import msgspec
 from kaireon_core.learning.bayesian import BayesianState, compile_bayesian
 from kaireon_core.learning.configs import BayesianConfig, ScorecardConfig, parse_config
 from kaireon_core.learning.definitions import ModelType
+from kaireon_core.learning.epsilon_greedy import EpsilonGreedy
 from kaireon_core.learning.gradient_boosted import GradientBoosted, GradientBoostedState, Trees
+from kaireon_core.learning.learner_configs import EpsilonConfig, ThompsonConfig
 from kaireon_core.learning.linear import compile_linear, compile_logistic
 from kaireon_core.learning.model import Model
 from kaireon_core.learning.scorecard import Scorecard
 from kaireon_core.learning.states import parse_state
+from kaireon_core.learning.thompson import ThompsonBandit
 from kaireon_core.learning.untrained import Untrained
 from kaireon_core.problems import InvalidValue
 
@@ -88,10 +91,26 @@ def _parsed_state(model_type: ModelType, state: State) -> Any:
         raise ModelNotReady(message) from error
 
 
+def _thompson(config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+    parsed = parse_config(ModelType.THOMPSON_BANDIT, config)
+    if not isinstance(parsed, ThompsonConfig):
+        raise TypeError(parsed)
+    return ThompsonBandit.of(parsed, _parsed_state(ModelType.THOMPSON_BANDIT, state or {}))
+
+
+def _epsilon_greedy(config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+    parsed = parse_config(ModelType.EPSILON_GREEDY, config)
+    if not isinstance(parsed, EpsilonConfig):
+        raise TypeError(parsed)
+    return EpsilonGreedy.of(parsed, _parsed_state(ModelType.EPSILON_GREEDY, state or {}))
+
+
 _COMPILERS: dict[ModelType, Callable[[Mapping[str, Any], State | None, LoadTrees], Model]] = {
     ModelType.SCORECARD: _scorecard,
     ModelType.BAYESIAN: _bayesian,
     ModelType.LOGISTIC_REGRESSION: _logistic,
     ModelType.LINEAR_REGRESSION: _linear,
     ModelType.GRADIENT_BOOSTED: _gradient_boosted,
+    ModelType.THOMPSON_BANDIT: _thompson,
+    ModelType.EPSILON_GREEDY: _epsilon_greedy,
 }

@@ -21,6 +21,7 @@ from kaireon_core.learning.definitions import (
     Seed,
     TrainingConfig,
 )
+from kaireon_core.learning.learner_configs import EpsilonConfig, LearnerConfig, OnlineConfig, ThompsonConfig
 from kaireon_core.problems import InvalidValue, Problem, convert
 
 BinEdges: TypeAlias = dict[Name, Annotated[tuple[float, ...], Meta(max_length=1000)]]
@@ -97,7 +98,9 @@ class GradientBoostedConfig(TrainingConfig, frozen=True, kw_only=True, rename="c
     early_stopping_rounds: Annotated[int, Meta(ge=0, le=10_000)] = 30
 
 
-Config: TypeAlias = ScorecardConfig | BayesianConfig | LinearRegressionConfig | GradientBoostedConfig | dict[str, Any]
+Config: TypeAlias = (
+    ScorecardConfig | BayesianConfig | LinearRegressionConfig | GradientBoostedConfig | LearnerConfig | dict[str, Any]
+)
 
 # Types that are not here yet take any object.
 _CONFIG_TYPES: dict[ModelType, Any] = {
@@ -106,6 +109,9 @@ _CONFIG_TYPES: dict[ModelType, Any] = {
     ModelType.LOGISTIC_REGRESSION: LogisticRegressionConfig,
     ModelType.LINEAR_REGRESSION: LinearRegressionConfig,
     ModelType.GRADIENT_BOOSTED: GradientBoostedConfig,
+    ModelType.THOMPSON_BANDIT: ThompsonConfig,
+    ModelType.EPSILON_GREEDY: EpsilonConfig,
+    ModelType.ONLINE_LEARNER: OnlineConfig,
 }
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from kaireon_core.learning.bayesian import BayesianState, bayesian_state_problems
 from kaireon_core.learning.definitions import ModelType
+from kaireon_core.learning.epsilon_greedy import EpsilonState
 from kaireon_core.learning.linear import LinearState
+from kaireon_core.learning.thompson import ThompsonState
 from kaireon_core.problems import InvalidValue, Problem, convert
 
 # Types that are not here take any object; a scorecard has no state.
@@ -15,6 +17,9 @@ _STATE_TYPES: dict[ModelType, Any] = {
     ModelType.BAYESIAN: BayesianState,
     ModelType.LOGISTIC_REGRESSION: LinearState,
     ModelType.LINEAR_REGRESSION: LinearState,
+    ModelType.THOMPSON_BANDIT: ThompsonState,
+    ModelType.EPSILON_GREEDY: EpsilonState,
+    ModelType.ONLINE_LEARNER: LinearState,
 }
 
 

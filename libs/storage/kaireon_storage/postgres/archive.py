@@ -15,6 +15,7 @@ from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.learning.compile import ModelNotReady, compile_model
 from kaireon_core.learning.gradient_boosted import Trees
+from kaireon_core.learning.learner import known_as
 from kaireon_core.learning.model import ScoringModel
 from kaireon_core.problems import InvalidValue
 from kaireon_storage.postgres.database import Database
@@ -71,4 +72,5 @@ class PostgresArchive:
                 model = compile_model(origin.model_type, origin.config, states[key], self._load_trees)
             except (ModelNotReady, InvalidValue):
                 continue
-            yield key, ScoringModel(model_type=origin.model_type, model=model)
+            # What it had learned stands in the trace, whatever its generation was.
+            yield key, ScoringModel(model_type=origin.model_type, model=known_as(model, origin.id, 0))

@@ -20,11 +20,13 @@ from kaireon_application.decisioning.snapshot import (
     PublishedFlow,
 )
 from kaireon_application.errors import NotFound
+from kaireon_application.learning.learners import generation_of, learners
 from kaireon_application.learning.model_source import current_state
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.call_flow import inline_calls
 from kaireon_core.learning.compile import ModelNotReady, compile_model
 from kaireon_core.learning.gradient_boosted import Trees
+from kaireon_core.learning.learner import known_as
 from kaireon_core.learning.model import ScoringModel
 from kaireon_core.problems import InvalidValue
 from kaireon_runtime.logs import logger
@@ -80,6 +82,7 @@ class PostgresConfiguration:
             schema_tables=dict(_tables(documents["schema"])),
             experiments=tuple(documents["experiment"]),
             segments=tuple(documents["segment"]),
+            learners=tuple(learners(documents["algorithm_model"])),
         )
 
     async def tenants(self) -> list[str]:
@@ -114,7 +117,8 @@ class PostgresConfiguration:
             except (ModelNotReady, InvalidValue) as error:
                 log.debug("a model cannot score", modelKey=document.key, reason=str(error))
                 continue
-            yield document.key, ScoringModel(model_type=body["modelType"], model=model)
+            learner = known_as(model, document.id, generation_of(body))
+            yield document.key, ScoringModel(model_type=body["modelType"], model=learner)
 
 
 def _may_score(document: Document) -> bool:

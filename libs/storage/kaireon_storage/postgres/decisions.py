@@ -196,6 +196,7 @@ def _response_statement(changes: Sequence[ResponseChange]) -> BoundStatement:
         "new_suppression": _numbered(changes, lambda change: change.suppressions),
         "new_tally": _numbered(changes, lambda change: change.tallies),
         "new_evidence": _numbered(changes, lambda change: change.evidence),
+        "new_lesson": _numbered(changes, lambda change: change.lessons),
         "new_event": _numbered(changes, lambda change: [change.event]),
     }
     return _bind("commit_responses", head, rows)
@@ -239,6 +240,7 @@ _PREFIXES = {
     "new_suppression": "x",
     "new_tally": "t",
     "new_evidence": "a",
+    "new_lesson": "l",
     "new_assignment": "v",
     "new_key": "k",
     "claimed": "k",
@@ -259,4 +261,5 @@ _FORMS: dict[str, Form] = {
     "e_payload": json_array,
     "v_experiment_key": text_array,
     "v_variant": text_array,
+    "l_subject": text_array,
 }

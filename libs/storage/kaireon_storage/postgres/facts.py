@@ -24,6 +24,7 @@ from kaireon_application.decisioning.facts import (
 from kaireon_application.decisioning.metric_query import MetricQuery
 from kaireon_application.decisioning.tenant_counts import TenantCounts
 from kaireon_application.errors import Unavailable
+from kaireon_core.learning.learned import LearnedRows, LearnerReference
 from kaireon_storage.postgres import table_statements
 from kaireon_storage.postgres.queries import queries
 from kaireon_storage.postgres.schema_tables import readable
@@ -98,18 +99,31 @@ class PostgresFacts:
 
     async def counted(self, tenant_id: str, needs: Needs, periods: Sequence[str]) -> TenantCounts:
         """Return what is counted over all customers: the tallies of these periods, and evidence, where needed."""
-        wanted = [
-            (self._sql.current_tallies.sql, {"tenant_id": tenant_id, "periods": list(periods)}, needs.counters),
-            (self._sql.evidence.sql, {"tenant_id": tenant_id}, needs.evidence),
-        ]
-        answers = await self._answers(tenant_id, [(sql, values) for sql, values, is_needed in wanted if is_needed])
-        rows = iter(answers)
-        tallies = next(rows) if needs.counters else []
-        evidence = next(rows) if needs.evidence else []
+        statements: dict[str, Statement] = {}
+        if needs.counters:
+            periods_of = {"tenant_id": tenant_id, "periods": list(periods)}
+            statements["tallies"] = (self._sql.current_tallies.sql, periods_of)
+        if needs.evidence:
+            statements["evidence"] = (self._sql.evidence.sql, {"tenant_id": tenant_id})
+        if needs.learned:
+            statements["sums"] = (self._sql.learned_sums.sql, _references(tenant_id, needs.learned))
+        found = dict(zip(statements, await self._answers(tenant_id, list(statements.values())), strict=True))
         return TenantCounts(
-            tallies={(row["kind"], row["subject_id"], row["period"]): row["amount"] for row in tallies},
-            evidence=[(row["offer_id"], row["channel_id"], row["positive"], row["negative"]) for row in evidence],
+            tallies={
+                (row["kind"], row["subject_id"], row["period"]): row["amount"] for row in found.get("tallies", ())
+            },
+            evidence=[
+                (row["offer_id"], row["channel_id"], row["positive"], row["negative"])
+                for row in found.get("evidence", ())
+            ],
+            learned=_learned(found.get("sums", ())),
         )
+
+    async def learned(self, tenant_id: str, references: Sequence[LearnerReference]) -> dict[str, LearnedRows]:
+        """Return what responses have taught these models, by model id; one that nothing taught is absent."""
+        statement = (self._sql.learned_sums.sql, _references(tenant_id, references))
+        (sums,) = await self._answers(tenant_id, [statement])
+        return _learned(sums)
 
     async def _answers(self, tenant_id: str, statements: Sequence[Statement]) -> list[list[Row]]:
         try:
@@ -118,6 +132,21 @@ class PostgresFacts:
         except TimeoutError:
             message = "Postgres does not answer; try again"
             raise Unavailable(message) from None
+
+
+def _references(tenant_id: str, references: Sequence[LearnerReference]) -> dict[str, object]:
+    return {
+        "tenant_id": tenant_id,
+        "model_ids": [one.model_id for one in references],
+        "generations": [one.generation for one in references],
+    }
+
+
+def _learned(sums: Sequence[Row]) -> dict[str, LearnedRows]:
+    of_model = defaultdict[str, dict[str, tuple[float, float]]](dict)
+    for row in sums:
+        of_model[row["model_id"]][row["subject"]] = row["first"], row["second"]
+    return {model_id: LearnedRows(sums=found) for model_id, found in of_model.items()}
 
 
 def _windows(needs: Needs, now_ms: int) -> tuple[int, int | None]:

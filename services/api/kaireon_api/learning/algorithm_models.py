@@ -77,8 +77,11 @@ class ResolveQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def _get(call: Call[None]) -> Reply:
+    services = call.services
     return Reply(
-        content=await get_model(call.services.entities, call.services.model_versions, call.tenant_id, call.path["id"])
+        content=await get_model(
+            services.entities, services.model_versions, services.model_scoring, call.tenant_id, call.path["id"]
+        )
     )
 
 

@@ -248,6 +248,19 @@ WITH response AS (
     ORDER BY 2, 3
     ON CONFLICT (tenant_id, offer_id, channel_id) DO UPDATE
         SET positive = evidence.positive + excluded.positive, negative = evidence.negative + excluded.negative
+), new_lesson AS (
+    INSERT INTO learned_sums AS learned (tenant_id, model_id, generation, subject, first, second)
+    SELECT
+        :tenant_id::uuid, given.model_id, given.generation, given.subject, sum(given.first), sum(given.second)
+    FROM unnest(
+        :l_number::bigint[], :l_model_id::uuid[], :l_generation::integer[], :l_subject::text[], :l_first::numeric[],
+        :l_second::numeric[]
+    ) AS given (number, model_id, generation, subject, first, second)
+    JOIN winner USING (number)
+    GROUP BY 2, 3, 4
+    ORDER BY 2, 3, 4
+    ON CONFLICT (tenant_id, model_id, generation, subject) DO UPDATE
+        SET first = learned.first + excluded.first, second = learned.second + excluded.second
 ), new_event AS (
     INSERT INTO outbox_events (id, tenant_id, type, key, payload)
     SELECT
@@ -379,6 +392,14 @@ SELECT
     offer_id::text, nullif(channel_id, '00000000-0000-0000-0000-000000000000')::text AS channel_id, positive, negative
 FROM adaptations
 WHERE tenant_id = :tenant_id;
+
+-- name: learned_sums
+-- What responses have taught these models in these generations: two sums for each subject.
+SELECT learned.model_id::text, learned.subject, learned.first::double precision, learned.second::double precision
+FROM learned_sums AS learned
+JOIN unnest(:model_ids::uuid[], :generations::integer[]) AS wanted (model_id, generation) USING (model_id, generation)
+WHERE learned.tenant_id = :tenant_id
+ORDER BY learned.model_id, learned.subject;
 
 -- name: recommended_at^
 -- What was recommended at a rank of a decision. The decision's instant is in its id, so the customer's index finds it.
