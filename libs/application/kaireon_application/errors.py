@@ -163,7 +163,7 @@ class TooFewPositives(Unprocessable):
 
 
 class TooFewRows(Unprocessable):
-    """There are too few rows to learn a number from."""
+    """There are too few rows to learn from, or to say anything of."""
 
     code = "too_few_rows"
 
@@ -208,3 +208,25 @@ class NoPredictors(Unprocessable):
     """No predictor is selected."""
 
     code = "no_predictors"
+
+
+class UnknownField(InvalidInput):
+    """A field that is named is none of the schema's, or not of a type that can be compared."""
+
+
+class NoFields(Unprocessable):
+    """The schema has no field that could be compared."""
+
+    code = "no_fields"
+
+
+class TooFewCreatives(Unprocessable):
+    """There are too few creatives with text that were shown often enough."""
+
+    code = "too_few_creatives"
+
+
+class TooFewOutcomes(Unprocessable):
+    """There are too few outcomes to say anything."""
+
+    code = "too_few_outcomes"

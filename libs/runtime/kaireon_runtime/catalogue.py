@@ -205,4 +205,13 @@ TRAINING_DURATION = Metric(
     buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 900),
 )
 
+# --- Analyses
+ANALYSES = _counter(
+    "kaireon_analyses_total",
+    "Analyses answered; a fallback reason says that a sample had to do for the ML worker's whole.",
+    "kind",
+    "engine",
+    "fallbackReason",
+)
+
 CATALOGUE: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

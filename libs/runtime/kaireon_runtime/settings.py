@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 if TYPE_CHECKING:
@@ -114,6 +114,29 @@ class MlWorkerSettings(ProcessSettings):
         return value
 
 
+class LanguageModelSettings(ProcessSettings):
+    """AI_BASE_URL and AI_MODEL of an OpenAI-compatible endpoint, AI_API_KEY where it wants one; off without."""
+
+    ai_base_url: str | None = None
+    ai_model: str | None = None
+    ai_api_key: SecretStr | None = None
+
+    @field_validator("ai_base_url")
+    @classmethod
+    def _require_endpoint(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            message = "must start with http:// or https://"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _require_both(self) -> Self:
+        if (self.ai_base_url is None) != (self.ai_model is None):
+            message = "AI_BASE_URL and AI_MODEL go together"
+            raise ValueError(message)
+        return self
+
+
 class ApiKeySettings(ProcessSettings):
     """API_KEY_PEPPER: the secret under which API keys are hashed, at least 32 characters."""
 
@@ -133,7 +156,7 @@ def describe(problem: ErrorDetails) -> str:
     name = ".".join(str(part) for part in problem["loc"]).upper()
     if problem["type"] == "missing":
         return f"{name} is not set"
-    return f"{name} {problem['msg'].removeprefix('Value error, ').removeprefix('Input ')}"
+    return f"{name} {problem['msg'].removeprefix('Value error, ').removeprefix('Input ')}".lstrip()
 
 
 def refuse(lines: Iterable[str]) -> NoReturn:

@@ -21,19 +21,22 @@ from kaireon_application.errors import (
     Unavailable,
     Unprocessable,
 )
+from kaireon_application.learning.analysis import ML_WORKER_ROWS, ContentPlan, Engine, PoliciesPlan, SegmentsPlan
 from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_application.learning.training import TrainingPlan
 from kaireon_application.learning.training_rows import SchemaTrainingRows
 from kaireon_core.problems import InvalidValue
+from kaireon_ml_worker import analyses
 from kaireon_ml_worker.settings import Settings
 from kaireon_ml_worker.training import TrainingAbandoned, Trainings
 from kaireon_storage.boosting import TreesLoader
+from kaireon_storage.learning.analyst import build_analyst
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.model_versions import ModelOwners, PostgresModelVersions
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows
 
-CAPABILITIES = ("gradient_boosted_training", "scoring")
+CAPABILITIES = (*analyses.CAPABILITIES, "gradient_boosted_training", "scoring")
 
 _STATUS: tuple[tuple[type[KaireonError], int], ...] = (
     (InvalidInput, 400),
@@ -81,6 +84,8 @@ def build_app(settings: Settings) -> FastAPI:
     if settings.ml_worker_token is not None:
         _require_token(app, settings.ml_worker_token.get_secret_value())
     _add_routes(app, trainings, scoring, ModelOwners(database))
+    analyst = build_analyst(database, Engine.ML_WORKER, ML_WORKER_ROWS)
+    _add_analyses(app, analyses.Analyses(analyst, at_once=settings.ml_worker_analyses))
     return app
 
 
@@ -107,6 +112,23 @@ def _add_routes(app: FastAPI, trainings: Trainings, scoring: ModelScoring, owner
         tenant = wanted.tenant_id or request.headers.get("x-tenant-id")
         tenant_id = await owners.owner(wanted.model_key, tenant)
         return _json(await scoring.score_rows(tenant_id, wanted.model_key, wanted.rows, wanted.version))
+
+
+def _add_analyses(app: FastAPI, running: analyses.Analyses) -> None:
+    @app.post("/analyze/segments")
+    async def segments(request: Request) -> Response:
+        plan = _decoded(await request.body(), SegmentsPlan)
+        return _json(await running.analyze(plan, request.is_disconnected))
+
+    @app.post("/analyze/policies")
+    async def policies(request: Request) -> Response:
+        plan = _decoded(await request.body(), PoliciesPlan)
+        return _json(await running.analyze(plan, request.is_disconnected))
+
+    @app.post("/analyze/content")
+    async def content(request: Request) -> Response:
+        plan = _decoded(await request.body(), ContentPlan)
+        return _json(await running.analyze(plan, request.is_disconnected))
 
 
 def _add_errors(app: FastAPI) -> None:

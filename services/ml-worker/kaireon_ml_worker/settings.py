@@ -18,3 +18,5 @@ class Settings(DatabaseSettings):
     """Threads of one training; the trees that it grows do not depend on it."""
     ml_worker_trainings: int = Field(default=1, ge=1, le=64)
     """Trainings at the same time; further ones wait."""
+    ml_worker_analyses: int = Field(default=2, ge=1, le=64)
+    """Analyses at the same time; further ones wait."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from kaireon_application.platform.job import JobHandler
 from kaireon_runtime.metrics import Metrics
+from kaireon_worker.analyses import analysis_handlers
 from kaireon_worker.queues.batch import batch_handlers
 from kaireon_worker.queues.retrain import retrain_handlers
 from kaireon_worker.queues.seed import seed_handlers
@@ -14,4 +15,9 @@ from kaireon_worker.settings import Settings
 
 def build_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHandler]:
     """Return the handler of each job type; what a handler opens, it opens per job."""
-    return {**batch_handlers(settings, metrics), **seed_handlers(settings), **retrain_handlers(settings)}
+    return {
+        **batch_handlers(settings, metrics),
+        **analysis_handlers(settings, metrics),
+        **seed_handlers(settings),
+        **retrain_handlers(settings),
+    }

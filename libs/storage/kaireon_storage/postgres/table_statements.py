@@ -129,6 +129,15 @@ def page_rows(tenant_id: UUID, table: SchemaTable, columns: Sequence[str]) -> Co
     return SQL("{} LIMIT %(limit)s OFFSET %(offset)s").format(read_rows(tenant_id, table, columns))
 
 
+def sample_rows(tenant_id: UUID, table: SchemaTable, columns: Sequence[str]) -> Composed:
+    """Return at most `%(limit)s` rows, drawn by a hash of their primary key under `%(seed)s`."""
+    keys = names(table.primary_key)
+    return SQL(
+        "SELECT {} FROM {} WHERE tenant_id = %(tenant_id)s"
+        " ORDER BY hashtextextended(ROW({})::text, %(seed)s), {} LIMIT %(limit)s"
+    ).format(_selected(table, columns), relation(tenant_id, table), keys, keys)
+
+
 def count_rows(tenant_id: UUID, table: SchemaTable) -> Composed:
     """Return how many rows there are, and in the order of the columns how many have a value."""
     counts = [

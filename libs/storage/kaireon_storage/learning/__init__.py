@@ -1,0 +1,1 @@
+"""Learners of scikit-learn, as the functions that analyses are made with."""
