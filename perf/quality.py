@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from kaireon_application.learning.fitting.design import Design
 from kaireon_application.learning.fitting.fits import FITS, measured
-from kaireon_application.learning.training import PlannedFeature, TrainedModel, TrainingPlan
+from kaireon_application.learning.training import PlannedFeature, TrainingPlan
 from kaireon_core.column import Column, Floats
 from kaireon_core.learning.configs import GradientBoostedConfig
 from kaireon_core.learning.definitions import ModelType
@@ -81,14 +81,11 @@ def measure(columns: Mapping[str, Column], target: str, positive: object) -> dic
     for model_type in (ModelType.BAYESIAN, ModelType.LOGISTIC_REGRESSION):
         mine = msgspec.structs.replace(plan, model_type=model_type)
         results[model_type.value] = FITS[model_type](mine, columns, _ignored).metrics
-    results["gradient_boosted"] = _grown(rows).metrics
+    grown = grow_trees(rows, GradientBoostedConfig(), 1, _ignored)
+    results["gradient_boosted"] = measured(rows, grown.scores)
     for name, learn in (("scikit-learn LogisticRegression", _scikit), ("LightGBM", _lightgbm)):
         results[name] = measured(rows, learn(rows))
     return results
-
-
-def _grown(rows: TrainingSet) -> TrainedModel:
-    return grow_trees(rows, GradientBoostedConfig(), 1, lambda _round: None)
 
 
 def _scikit(rows: TrainingSet) -> Floats:

@@ -37,6 +37,24 @@ async def test_a_written_state_scores_at_once(shop: Shop) -> None:
     assert counted["confidence"] == pytest.approx(0.1**0.5)
 
 
+async def test_written_trees_score_at_once(shop: Shop) -> None:
+    stump = {
+        "split_feature": "credit_score",
+        "threshold": 700,
+        "left_child": {"leaf_value": -0.5},
+        "right_child": {"leaf_value": 1.5},
+    }
+    model = await create(shop.api.editor, key="t", modelType="gradient_boosted", modelState={"trees": [stump]})
+    answer = (await shop.api.viewer.post(f"{MODELS}/t/score", json={"attributes": CUSTOMER})).json()
+    assert (answer["rawScore"], answer["score"]) == (pytest.approx(1.5), pytest.approx(0.8176, abs=5e-5))
+    assert answer["baseValue"] + answer["explanations"][0]["contribution"] == pytest.approx(1.5)
+    again = await shop.api.editor.put(f"{MODELS}/t", json={"modelState": model["modelState"]})
+    assert again.status_code == 200
+    bad = await shop.api.editor.put(f"{MODELS}/t", json={"modelState": {"trees": [{**stump, "left_child": 3}]}})
+    assert bad.status_code == 400
+    assert bad.json()["error"]["details"][0]["path"] == "$.modelState.trees[0].left_child"
+
+
 async def test_a_new_state_takes_the_place_of_the_old_one(shop: Shop) -> None:
     model = await create(shop.api.editor, key="l", modelType="linear_regression", modelState={"weights": {"x": 2}})
     assert model["learningGeneration"] == 0

@@ -10,6 +10,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
+from scipy.special import expit
 
 from kaireon_application.errors import KaireonError, Unprocessable
 from kaireon_application.learning.train_model import find_model_and_schema, planned
@@ -239,3 +240,60 @@ async def test_only_gradient_boosted_models_are_trained_there(workshop: Workshop
     async with ml_worker.client() as client:
         answer = await client.post("/train", content=msgspec.json.encode(await plan_of(workshop, "m1")))
     assert answer.status_code == 400
+
+
+async def test_probabilities_come_true_and_explanations_keep_the_log_odds(
+    workshop: Workshop, ml_worker: Process
+) -> None:
+    for method in ("platt", "isotonic", "none"):
+        config = {"numIterations": 40, "calibration": method, "classWeight": {"positive": 20}}
+        await workshop.model(method, config=config)
+        assert (await workshop.train(method, ml_worker.url)).error is None
+    rows = bank_rows(40)
+    scored = {
+        method: [await workshop.scoring.score_row(workshop.tenant_id, method, row) for row in rows]
+        for method in ("platt", "isotonic", "none")
+    }
+    for method, answers in scored.items():
+        for answer in answers:
+            parts = sum(part.contribution for part in answer.explanations)
+            assert answer.base_value + parts == pytest.approx(answer.raw_score, abs=1e-6)
+            assert (answer.score == pytest.approx(float(expit(answer.raw_score)))) == (method == "none")
+    errors = {key: (await workshop.find(key)).body["metrics"]["calibrationError"] for key in scored}
+    assert max(errors["platt"], errors["isotonic"]) < errors["none"]
+    model = await workshop.find("platt")
+    (version,) = await workshop.versions.list(workshop.tenant_id, model.id)
+    assert version.training["calibration"]["method"] == "platt"
+    assert version.training["heldOut"]["rows"] == ROWS * 0.16
+
+
+async def test_a_constrained_field_only_raises_the_score(workshop: Workshop, ml_worker: Process) -> None:
+    constraints = {"income": 1, "offer.price": -1, "Age": 0}
+    await workshop.model("free", config={"numIterations": 60})
+    await workshop.model("held", config={"numIterations": 60, "monotoneConstraints": constraints})
+    rises = dict[str, bool]()
+    for key in ("free", "held"):
+        await workshop.train(key, ml_worker.url)
+        rows = [{**bank_rows(1)[0], "income": income} for income in range(20_000, 80_000, 500)]
+        scores = (await workshop.scoring.score_rows(workshop.tenant_id, key, rows)).scores
+        rises[key] = scores == sorted(scores)
+    assert rises == {"free": False, "held": True}
+
+
+@pytest.mark.parametrize("constraints", [{"default": 1}, {"gone": 1}], ids=str)
+async def test_a_constraint_needs_a_numeric_predictor(workshop: Workshop, constraints: dict[str, int]) -> None:
+    await workshop.model("m1", config={"monotoneConstraints": constraints})
+    with pytest.raises(Unprocessable, match="monotoneConstraints"):
+        await workshop.train("m1", None)
+
+
+async def test_balanced_classes_raise_the_rarer_one(workshop: Workshop, ml_worker: Process) -> None:
+    means = dict[str, float]()
+    for key, weight in (("plain", None), ("balanced", "balanced")):
+        await workshop.model(key, config={"numIterations": 40, "calibration": "none", "classWeight": weight})
+        metrics = (await workshop.train(key, ml_worker.url)).result["metrics"]
+        groups = metrics["calibration"]
+        means[key] = sum(group["rows"] * group["meanScore"] for group in groups) / metrics["validationRows"]
+    positives = sum(row["Y"] == "yes" for row in bank_rows()) / ROWS
+    assert abs(means["balanced"] - 0.5) < abs(means["plain"] - 0.5)
+    assert means["plain"] == pytest.approx(positives, abs=0.08)

@@ -3,80 +3,143 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import lightgbm
-import msgspec
 import numpy as np
-from scipy.special import expit
 
-from kaireon_application.learning.training import TrainedModel
+from kaireon_application.learning.fitting.fit_calibration import fit_calibration
 from kaireon_core.column import Floats
-from kaireon_core.learning.configs import GradientBoostedConfig
+from kaireon_core.learning.calibration import calibrate_by
+from kaireon_core.learning.configs import ClassWeight, GradientBoostedConfig
 from kaireon_core.learning.gradient_boosted import GradientBoostedState
-from kaireon_core.learning.measurement import classification_metrics
 from kaireon_core.learning.training_set import TrainingSet
 from kaireon_storage.boosting import load_trees
 
-# Told after each round how many have been grown; may raise to stop.
-OnRound = Callable[[int], None]
+# Of the rows that train, the last ones: they stop the growing early and calibrate, then help to grow the final trees.
+HELD_SHARE = 0.2
+
+# Told after each round how many have been grown, of how many at most; may raise to stop.
+OnRound = Callable[[int, int], None]
 
 
-def grow_trees(rows: TrainingSet, config: GradientBoostedConfig, threads: int, on_round: OnRound) -> TrainedModel:
-    """Return the trees grown on the first rows, stopped early and measured on the last ones."""
-    start = rows.validation_start
-    booster = _grow(rows, config, threads, on_round)
-    rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
-    text = booster.model_to_string(num_iteration=rounds)
-    # Measured through the path that scores: what is stored is what was measured.
-    scores: Floats = expit(load_trees(text).raw(rows.matrix[start:]))
-    labels = rows.labels
-    gains = np.asarray(booster.feature_importance("gain", iteration=rounds), np.float64)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """Trees with their calibration, the score that they give each row of the set, and how they came about."""
+
+    state: GradientBoostedState
+    scores: Floats
+    iterations: int
+    importances: dict[str, float]
+    training: dict[str, Any]
+
+
+def grow_trees(rows: TrainingSet, config: GradientBoostedConfig, threads: int, on_round: OnRound) -> Grown:
+    """Return the trees of the training rows; the validating rows have no part in them.
+
+    First trees are grown on the earlier 80% of the training rows; the later 20% say how many, and how their log-odds
+    become probabilities. Then so many trees are grown on all training rows.
+    """
+    end = rows.validation_start
+    inner = end - int(end * HELD_SHARE)
+    rounds, calibration = config.num_iterations, None
+    told: dict[str, Any] = {"method": "none", "reason": "the held-out rows are of one class"}
+    if _has_both(rows.labels[:inner]) and _has_both(rows.labels[inner:end]):
+        first = _grow(rows, slice(0, inner), slice(inner, end), config, threads, on_round)
+        rounds = first.best_iteration if first.best_iteration > 0 else first.current_iteration()
+        raw = load_trees(first.model_to_string(num_iteration=rounds)).raw(rows.matrix[inner:end])
+        calibration, told = fit_calibration(config.calibration, rows.labels[inner:end], raw)
+    done, total = config.num_iterations, config.num_iterations + rounds
+    final = _grow(
+        rows, slice(0, end), None, config, threads, lambda grown, _most: on_round(done + grown, total), rounds=rounds
+    )
+    text = final.model_to_string()
+    gains = np.asarray(final.feature_importance("gain"), np.float64)
     shares = gains / gains.sum() if gains.sum() > 0 else gains
-    return TrainedModel(
-        state=msgspec.to_builtins(GradientBoostedState(features=rows.features, trees=text)),
-        metrics={
-            **classification_metrics(labels[start:], scores),
-            "rows": len(labels),
-            "positives": int(labels.sum()),
-            "validationRows": len(labels) - start,
-            "validationPositives": int(labels[start:].sum()),
-            "iterations": rounds,
-        },
+    return Grown(
+        state=GradientBoostedState(features=rows.features, trees=text, calibration=calibration),
+        # Through the path that scores: what is stored is what is measured.
+        scores=calibrate_by(calibration)(load_trees(text).raw(rows.matrix)),
+        iterations=rounds,
+        importances={feature.name: float(share) for feature, share in zip(rows.features, shares.tolist(), strict=True)},
         training={
             "engine": f"lightgbm {lightgbm.__version__}",
-            "config": msgspec.to_builtins(config),
+            "heldOut": {
+                "rows": end - inner,
+                "use": "early stopping and calibration, then growing the final trees",
+            },
+            "calibration": told,
         },
-        importances={feature.name: float(share) for feature, share in zip(rows.features, shares.tolist(), strict=True)},
     )
 
 
-def _grow(rows: TrainingSet, config: GradientBoostedConfig, threads: int, on_round: OnRound) -> lightgbm.Booster:
-    start = rows.validation_start
-    parameters = _parameters(config, threads)
-    training = lightgbm.Dataset(
-        rows.matrix[:start],
-        rows.labels[:start],
+def _has_both(labels: Floats) -> bool:
+    return bool(len(labels)) and labels.min() != labels.max()
+
+
+def _grow(
+    rows: TrainingSet,
+    training: slice,
+    held: slice | None,
+    config: GradientBoostedConfig,
+    threads: int,
+    on_round: OnRound,
+    *,
+    rounds: int | None = None,
+) -> lightgbm.Booster:
+    parameters = _parameters(rows, config, threads)
+    most = rounds or config.num_iterations
+    data = _dataset(rows, training, config, parameters)
+
+    def after_round(environment: lightgbm.callback.CallbackEnv) -> None:
+        on_round(environment.iteration + 1, 2 * most)
+
+    callbacks: list[Callable[..., Any]] = [after_round]
+    if held is not None and config.early_stopping_rounds > 0:
+        callbacks.append(lightgbm.early_stopping(config.early_stopping_rounds, verbose=False))
+    return lightgbm.train(
+        parameters,
+        data,
+        num_boost_round=most,
+        valid_sets=[] if held is None else [_dataset(rows, held, config, parameters, data)],
+        callbacks=callbacks,
+    )
+
+
+def _dataset(
+    rows: TrainingSet,
+    part: slice,
+    config: GradientBoostedConfig,
+    parameters: dict[str, Any],
+    training: lightgbm.Dataset | None = None,
+) -> lightgbm.Dataset:
+    labels = rows.labels[part]
+    return lightgbm.Dataset(
+        rows.matrix[part],
+        labels,
+        reference=training,
+        weight=_weights(labels, rows.labels[: rows.validation_start], config),
         params=parameters,
         # LightGBM refuses some characters in names; the version keeps the real ones, in order.
         feature_name=[f"f{index}" for index in range(len(rows.features))],
         categorical_feature=[index for index, feature in enumerate(rows.features) if feature.is_categorical],
     )
-    validation = training.create_valid(rows.matrix[start:], rows.labels[start:])
-
-    def after_round(environment: lightgbm.callback.CallbackEnv) -> None:
-        on_round(environment.iteration + 1)
-
-    callbacks: list[Callable[..., Any]] = [after_round]
-    if config.early_stopping_rounds > 0:
-        callbacks.append(lightgbm.early_stopping(config.early_stopping_rounds, verbose=False))
-    return lightgbm.train(
-        parameters, training, num_boost_round=config.num_iterations, valid_sets=[validation], callbacks=callbacks
-    )
 
 
-def _parameters(config: GradientBoostedConfig, threads: int) -> dict[str, Any]:
-    return {
+def _weights(labels: Floats, all_labels: Floats, config: GradientBoostedConfig) -> Floats | None:
+    """Return the weight of each row: that of the positive class, 1 for the other; None where all weigh the same."""
+    if config.class_weight is None:
+        return None
+    if isinstance(config.class_weight, ClassWeight):
+        positive = config.class_weight.positive
+    else:
+        positive = float((all_labels == 0).sum() / max(1.0, float(all_labels.sum())))
+    return np.where(labels == 1, positive, 1.0)
+
+
+def _parameters(rows: TrainingSet, config: GradientBoostedConfig, threads: int) -> dict[str, Any]:
+    parameters = {
         "objective": "binary",
         "metric": "binary_logloss",
         "verbosity": -1,
@@ -94,3 +157,7 @@ def _parameters(config: GradientBoostedConfig, threads: int) -> dict[str, Any]:
         "lambda_l1": config.lambda_l1,
         "lambda_l2": config.lambda_l2,
     }
+    if not any(config.monotone_constraints.values()):
+        return parameters
+    directions = [config.monotone_constraints.get(feature.name, 0) for feature in rows.features]
+    return {**parameters, "monotone_constraints": directions}

@@ -10,12 +10,13 @@ from uuid import UUID
 import msgspec
 
 from kaireon_application.errors import InvalidInput
+from kaireon_application.learning.fitting.fits import measured, told
 from kaireon_application.learning.refusals import refusal_error
 from kaireon_application.learning.training import TrainedModel, TrainingPlan, TrainingRows
 from kaireon_core.column import Column
 from kaireon_core.learning.configs import GradientBoostedConfig, parse_config
 from kaireon_core.learning.definitions import ModelType
-from kaireon_core.learning.training_set import VALIDATION_SHARE, TrainingRefused, prepare_training_set
+from kaireon_core.learning.training_set import TrainingRefused, prepare_training_set
 from kaireon_ml_worker.gradient_boosting import OnRound, grow_trees
 
 _POLL_SECONDS = 0.2
@@ -64,8 +65,8 @@ class Trainings:
     ) -> TrainedModel:
         stop = threading.Event()
 
-        def on_round(rounds: int) -> None:
-            self._progress[plan.training_id] = TrainingProgress(processed=rounds, total=config.num_iterations)
+        def on_round(rounds: int, most: int) -> None:
+            self._progress[plan.training_id] = TrainingProgress(processed=rounds, total=most)
             if stop.is_set():
                 raise TrainingAbandoned
 
@@ -93,15 +94,10 @@ def _train(
         rows = prepare_training_set(columns[plan.target_field], predictors, plan.positives)
     except TrainingRefused as refused:
         raise refusal_error(refused) from refused
-    trained = grow_trees(rows, config, threads, on_round)
-    training = {
-        **trained.training,
-        "schemaKey": plan.schema_key,
-        "targetField": plan.target_field,
-        "split": {
-            "method": "time" if plan.time_field else "primary_key",
-            "field": plan.time_field,
-            "validation": VALIDATION_SHARE,
-        },
-    }
-    return msgspec.structs.replace(trained, training=training)
+    grown = grow_trees(rows, config, threads, on_round)
+    return TrainedModel(
+        state=msgspec.to_builtins(grown.state),
+        metrics={**measured(rows, grown.scores), "iterations": grown.iterations},
+        training={**told(plan, rows, grown.scores, columns), **grown.training},
+        importances=grown.importances,
+    )

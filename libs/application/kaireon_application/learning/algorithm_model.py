@@ -68,7 +68,7 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
 
 def _prepare(change: Change) -> Document:
     """Return the document with what the server sets on a new model."""
-    document = change.document
+    document = _with_read_trees(change)
     if document.get("family") is None:
         document = {**document, "family": document["name"]}
     if change.previous is not None:
@@ -87,6 +87,19 @@ def _prepare(change: Change) -> Document:
     }
 
 
+def _with_read_trees(change: Change) -> Document:
+    """Return the document with trees that were written by hand as scoring reads them; unsound ones are left alone."""
+    document = change.document
+    is_written = "modelState" in change.given and bool(document.get("modelState"))
+    if document["modelType"] != ModelType.GRADIENT_BOOSTED.value or not is_written:
+        return document
+    try:
+        state = parse_state(ModelType.GRADIENT_BOOSTED, document["modelState"])
+    except InvalidValue:
+        return document
+    return {**document, "modelState": msgspec.to_builtins(state)}
+
+
 def next_generation(body: Mapping[str, Any]) -> int:
     """Return the number of what is learnt from now on: what was learnt on top of an earlier state is not part of it."""
     return int(body.get("learningGeneration") or 0) + 1
@@ -100,7 +113,7 @@ def _problems(change: Change) -> Iterable[Problem]:
     model_type = ModelType(document["modelType"])
     for parse, field in ((parse_config, "config"), (parse_state, "modelState")):
         # An empty state is none.
-        if field == "modelState" and not document[field]:
+        if field == "modelState" and not (document[field] and field in change.given):
             continue
         try:
             parse(model_type, document[field], f"{change.path}.{field}")

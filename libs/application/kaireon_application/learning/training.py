@@ -10,7 +10,7 @@ import msgspec
 
 from kaireon_application.catalog.entities import Entity
 from kaireon_core.column import Column
-from kaireon_core.learning.configs import ScorecardConfig, parse_config
+from kaireon_core.learning.configs import GradientBoostedConfig, ScorecardConfig, parse_config
 from kaireon_core.learning.definitions import ModelType, TrainingConfig
 from kaireon_core.learning.feature import FEATURE_KINDS, FeatureKind
 from kaireon_core.learning.training_set import DEFAULT_POSITIVES, Refusal, TrainingRefused
@@ -113,13 +113,16 @@ def plan_training(training_id: UUID, tenant_id: UUID, model: Entity, schema: Ent
     common = config if isinstance(config, TrainingConfig) else TrainingConfig()
     if common.time_field is not None and common.time_field not in types:
         raise TrainingRefused(Refusal.UNKNOWN_TIME_FIELD, f"schema {schema_key} has no field {common.time_field!r}")
+    features = _scorecard_features(config, types) if isinstance(config, ScorecardConfig) else _selected(body, types)
+    if isinstance(config, GradientBoostedConfig):
+        _check_constraints(config, features)
     return TrainingPlan(
         training_id=training_id,
         tenant_id=tenant_id,
         model_type=model_type,
         schema_key=schema.key,
         target_field=target,
-        features=_scorecard_features(config, types) if isinstance(config, ScorecardConfig) else _selected(body, types),
+        features=features,
         config=dict(body.get("config") or {}),
         time_field=common.time_field,
         positives=DEFAULT_POSITIVES if common.positive_value is None else (common.positive_value,),
@@ -150,6 +153,17 @@ def _planned(name: str, body: Mapping[str, Any], types: Mapping[str, str]) -> Pl
     if name == body.get("targetField"):
         raise TrainingRefused(Refusal.UNKNOWN_PREDICTOR, f"{name!r} is the target, so it cannot be a predictor")
     return PlannedFeature(name=name, kind=kind)
+
+
+def _check_constraints(config: GradientBoostedConfig, features: Sequence[PlannedFeature]) -> None:
+    kinds = {feature.name: feature.kind for feature in features}
+    for name, direction in config.monotone_constraints.items():
+        if name not in kinds:
+            message = f"config.monotoneConstraints names {name!r}, which is no selected predictor"
+            raise TrainingRefused(Refusal.UNKNOWN_PREDICTOR, message)
+        if direction and kinds[name] is not FeatureKind.NUMERIC:
+            message = f"config.monotoneConstraints names {name!r}, which is categorical: it has no order"
+            raise TrainingRefused(Refusal.UNKNOWN_PREDICTOR, message)
 
 
 def _scorecard_features(config: ScorecardConfig, types: Mapping[str, str]) -> tuple[PlannedFeature, ...]:

@@ -81,8 +81,19 @@ class LogisticRegressionConfig(LinearRegressionConfig, frozen=True, kw_only=True
     epochs: Annotated[int, Meta(ge=1, le=10_000)] | None = None
 
 
+class ClassWeight(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many times as much a positive row weighs as a negative one."""
+
+    positive: Annotated[float, Meta(gt=0, le=1e6)]
+
+
 class GradientBoostedConfig(TrainingConfig, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """How trees are grown; names and meanings are LightGBM's, in camel case."""
+    """How trees are grown; names and meanings are LightGBM's, in camel case.
+
+    `class_weight` "balanced" makes both classes weigh the same. `monotone_constraints`: 1 where a numeric field may
+    only raise the score, -1 where it may only lower it. `calibration`: what turns log-odds into the score, the best on
+    held-out rows by default.
+    """
 
     name: str | None = None
     seed: Seed = 0
@@ -96,6 +107,9 @@ class GradientBoostedConfig(TrainingConfig, frozen=True, kw_only=True, rename="c
     lambda_l1: Penalty = 0.0
     lambda_l2: Penalty = 0.0
     early_stopping_rounds: Annotated[int, Meta(ge=0, le=10_000)] = 30
+    class_weight: Literal["balanced"] | ClassWeight | None = None
+    monotone_constraints: dict[Name, Literal[-1, 0, 1]] = msgspec.field(default_factory=dict[str, Literal[-1, 0, 1]])
+    calibration: Literal["none", "auto", "isotonic", "platt"] = "auto"
 
 
 Config: TypeAlias = (

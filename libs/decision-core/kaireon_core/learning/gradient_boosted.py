@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from kaireon_core.column import Floats
+from kaireon_core.learning.calibration import Calibrate, CalibrationMap, calibrate_by
 from kaireon_core.learning.feature import Encoder, Feature
 from kaireon_core.learning.leaves import LeafPart, LeafTable
 from kaireon_core.learning.model import Contribution, CustomerFields, Explanation, Fields, Scores
@@ -35,25 +35,30 @@ class Trees:
 
 
 class GradientBoostedState(msgspec.Struct, frozen=True, kw_only=True):
-    """What a trained version is made of: the order, kinds and categories of its features, and its trees as text."""
+    """What a trained version is made of: the order, kinds and categories of its features, and its trees as text.
+
+    `calibration` turns log-odds into the score; without it, that is the sigmoid.
+    """
 
     features: tuple[Feature, ...]
     trees: str
+    calibration: CalibrationMap | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GradientBoosted:
-    """A compiled ensemble. Raw is the log-odds, the score its sigmoid."""
+    """A compiled ensemble. Raw is the log-odds, the score what calibration makes of it."""
 
     fields: tuple[str, ...]
     _encoders: tuple[Encoder, ...]
     _trees: Trees
+    _calibrate: Calibrate
 
     @staticmethod
     def compile(state: GradientBoostedState, trees: Trees) -> GradientBoosted:
         """Return the model of a trained version; `trees` is what its text was loaded as."""
         names = tuple(feature.name for feature in state.features)
-        return GradientBoosted(names, tuple(map(Encoder, state.features)), trees)
+        return GradientBoosted(names, tuple(map(Encoder, state.features)), trees, calibrate_by(state.calibration))
 
     def score(self, table: Fields) -> Scores:
         """Return the scores, shape (B, 1) when no feature depends on the candidate, (1, C) when all of them do."""
@@ -65,8 +70,7 @@ class GradientBoosted:
         for start in range(0, rows, step):
             matrix = _matrix(encoded, slice(start, min(rows, start + step)), columns)
             raw[start : start + step] = self._trees.raw(matrix).reshape(-1, columns)
-        # expit, not 1 / (1 + exp(-x)): numpy's vectorised exp may round a row differently by its place in the array.
-        return Scores(expit(raw), raw)
+        return Scores(self._calibrate(raw), raw)
 
     def explain(self, table: Fields, customer: int, candidate: int) -> Explanation:
         """Return one contribution per feature, the strongest first."""
@@ -94,10 +98,16 @@ class GradientBoosted:
         customers = CustomerFeatures(tuple((self.fields[place], self._encoders[place]) for place in places))
         leaves = self._trees.leaves
         if leaves is None:
-            return BoundTrees(_trees=self._trees, _base=base, _places=np.array(places, np.int64), _customers=customers)
+            return BoundTrees(
+                _trees=self._trees,
+                _base=base,
+                _places=np.array(places, np.int64),
+                _customers=customers,
+                _calibrate=self._calibrate,
+            )
         own = [place for place in range(len(encoded)) if place not in places]
         values = leaves.part(own).reached(base[:, own]) * leaves.values
-        return BoundLeaves(_part=leaves.part(places), _values=values, _customers=customers)
+        return BoundLeaves(_part=leaves.part(places), _values=values, _customers=customers, _calibrate=self._calibrate)
 
     def _encode(self, table: Fields) -> list[tuple[Floats, Axis]]:
         found = [table.column(name) for name in self.fields]
@@ -123,6 +133,7 @@ class BoundLeaves:
     _part: LeafPart
     _values: Floats
     _customers: CustomerFeatures
+    _calibrate: Calibrate
 
     def score_rows(self, table: CustomerFields, rows: NDArray[np.int64]) -> Floats:
         """Return the scores, shape (B, rows), the same whoever else is scored; `learning.leaves` has the formula."""
@@ -131,7 +142,7 @@ class BoundLeaves:
         step = max(1, _CHUNK_CELLS // max(1, len(values)))
         for start in range(0, len(customers), step):
             raw[start : start + step] = self._part.reached(customers[start : start + step]) @ values
-        return expit(raw)
+        return self._calibrate(raw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +153,7 @@ class BoundTrees:
     _base: Floats
     _places: NDArray[np.int64]
     _customers: CustomerFeatures
+    _calibrate: Calibrate
 
     def score_rows(self, table: CustomerFields, rows: NDArray[np.int64]) -> Floats:
         """Return the scores, shape (B, rows); equal to those of `GradientBoosted.score` to the last bit."""
@@ -155,7 +167,7 @@ class BoundTrees:
             if len(self._places):
                 cells[:, :, self._places] = customers[start:end, None, :]
             scores[start:end] = self._trees.raw(cells.reshape(-1, base.shape[1])).reshape(end - start, -1)
-        return expit(scores)
+        return self._calibrate(scores)
 
 
 def _matrix(encoded: list[tuple[Floats, Axis]], customers: slice, candidates: int) -> Floats:

@@ -9,6 +9,7 @@ from kaireon_core.learning.bayesian import BayesianState, bayesian_state_problem
 from kaireon_core.learning.definitions import ModelType
 from kaireon_core.learning.epsilon_greedy import EpsilonState
 from kaireon_core.learning.linear import LinearState
+from kaireon_core.learning.parse_boosted import parse_boosted_state
 from kaireon_core.learning.thompson import ThompsonState
 from kaireon_core.problems import InvalidValue, Problem, convert
 
@@ -25,6 +26,8 @@ _STATE_TYPES: dict[ModelType, Any] = {
 
 def parse_state(model_type: ModelType, state: Mapping[str, Any], path: str = "$.modelState") -> Any:
     """Return the state of a model as its type wants it. Raises `InvalidValue` with every problem."""
+    if model_type is ModelType.GRADIENT_BOOSTED:
+        return parse_boosted_state(state, path)
     parsed: Any = convert(dict(state), _STATE_TYPES.get(model_type, dict[str, Any]), path)
     problems = _CHECKS.get(model_type, _no_problems)(parsed, path)
     if problems:
