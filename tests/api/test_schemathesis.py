@@ -59,6 +59,12 @@ CONFIG = SchemathesisConfig(
 )
 
 
+@schemathesis.serializer("application/x-ndjson", "text/csv", "application/vnd.apache.parquet")
+def as_bytes(_context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """Return an uploaded body as it is: the document says only that it is text or bytes."""
+    return bytes(value) if isinstance(value, bytes | bytearray) else str(value).encode("utf-8", "replace")
+
+
 @pytest.fixture(scope="module")
 def running(template_url: str, stack: Stack) -> Iterator[tuple[str, str]]:
     """A running API and its admin key."""

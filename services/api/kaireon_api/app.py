@@ -14,6 +14,7 @@ from kaireon_api.auth import Authenticator
 from kaireon_api.decisioning.engine import Engine, build_engine
 from kaireon_api.dispatch import Dispatcher
 from kaireon_api.documentation import document_operations
+from kaireon_api.learning.off_policy import build_off_policy
 from kaireon_api.readiness import Readiness
 from kaireon_api.routes import OPERATIONS
 from kaireon_api.services import Services
@@ -99,6 +100,7 @@ def build_services(settings: Settings) -> Services:
         customer_cache=RedisCustomerCache(redis, metrics),
         model_versions=model_versions,
         model_scoring=ModelScoring(entities, model_versions, trees, PostgresFacts(database)),
+        off_policy=build_off_policy(database),
         jobs=jobs,
         runs=runs,
         start_run=StartRun(plan=engine.plan, entities=entities, shelf=runs, jobs=jobs),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 
 from starlette.types import Receive, Scope
 
@@ -42,6 +42,22 @@ async def read_body(headers: Mapping[str, str], receive: Receive, limit: int) ->
     raise ClientGone
 
 
+async def body_pieces(receive: Receive, limit: int) -> AsyncIterator[bytes]:
+    """Return the body as it arrives. Raises `PayloadTooLarge` once more than the limit (bytes) has come."""
+    received = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        piece: bytes = message.get("body", b"")
+        received += len(piece)
+        if received > limit:
+            raise _too_large(limit)
+        yield piece
+        if not message.get("more_body", False):
+            return
+
+
 def check_length(headers: Mapping[str, str], limit: int) -> None:
     """Raise `PayloadTooLarge` when the announced length is above the limit (bytes)."""
     announced = headers.get("content-length", "")
@@ -59,6 +75,16 @@ def require_json(headers: Mapping[str, str]) -> None:
             raise UnsupportedMediaType
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body without Content-Encoding")
+
+
+def upload_type(headers: Mapping[str, str], accepted: Collection[str]) -> str:
+    """Return the media type of a body that is no JSON. Raises `UnsupportedMediaType` unless it is one of these."""
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_encoded = headers.get("content-encoding", "identity").lower() != "identity"
+    if media_type not in accepted or is_encoded:
+        names = ", ".join(accepted)
+        raise UnsupportedMediaType(f"Send the body without Content-Encoding, with the Content-Type of one of: {names}")
+    return media_type
 
 
 def _within(received: bytes | bytearray, limit: int) -> bytes:

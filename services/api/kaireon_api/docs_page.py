@@ -59,7 +59,14 @@ def _parameters(parameters: list[dict[str, Any]]) -> str:
 def _body(operation: dict[str, Any], document: dict[str, Any]) -> str:
     if "requestBody" not in operation:
         return ""
-    content = operation["requestBody"]["content"]["application/json"]
+    forms = operation["requestBody"]["content"]
+    if "application/json" not in forms:
+        rows = "".join(
+            f"<tr><td><code>{escape(name)}</code></td><td>{escape(form['schema']['description'])}</td></tr>"
+            for name, form in forms.items()
+        )
+        return f"<h3>Body</h3><table>{rows}</table>"
+    content = forms["application/json"]
     example = escape(json.dumps(content["example"], indent=2, ensure_ascii=False))
     return f"<h3>Body</h3>{_schema(content['schema'], document)}<h4>Example</h4><pre>{example}</pre>"
 

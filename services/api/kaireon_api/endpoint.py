@@ -9,10 +9,10 @@ import msgspec
 from starlette.types import Receive
 
 from kaireon_api.aliases import resolve_alias
-from kaireon_api.body import check_length, read_body, require_json
+from kaireon_api.body import body_pieces, check_length, read_body, require_json, upload_type
 from kaireon_api.decode import BodyDecoder, decode_parameters, decode_query
 from kaireon_api.errors import PayloadTooLarge, UnsupportedMediaType
-from kaireon_api.operation import Call, Operation, Principal, Reply
+from kaireon_api.operation import Call, Operation, Principal, Reply, Upload
 from kaireon_api.rate_limit import Limit, limit_of
 from kaireon_api.services import Services
 from kaireon_application.errors import InvalidInput
@@ -53,7 +53,8 @@ class Endpoint:
         return await self.operation.handler(call)
 
     async def _decoded(self, request: Request) -> Call[Any]:
-        raw = await self._read(request)
+        upload = self._upload(request)
+        raw = await self._read(request) if upload is None else b""
         started = time.perf_counter()
         query = decode_query(request.query_string) if request.query_string else {}
         path = request.path
@@ -61,7 +62,7 @@ class Endpoint:
             id, raw = resolve_alias(query, raw)
             path = {"id": id}
         declared = self.operation.query
-        body = self._body(raw)
+        body = self._body(raw) if upload is None else upload
         params = decode_parameters(query, declared) if declared is not None else None
         return Call(
             services=request.services,
@@ -75,6 +76,14 @@ class Endpoint:
             params=params,
             decode_ms=(time.perf_counter() - started) * 1000,
         )
+
+    def _upload(self, request: Request) -> Upload | None:
+        """Return the body of an operation that takes another form than JSON; its bytes are still to come."""
+        if not self.operation.uploads:
+            return None
+        check_length(request.headers, self.operation.body_limit)
+        media_type = upload_type(request.headers, self.operation.uploads)
+        return Upload(media_type=media_type, pieces=body_pieces(request.receive, self.operation.body_limit))
 
     async def _read(self, request: Request) -> bytes:
         if self._decoder is None:

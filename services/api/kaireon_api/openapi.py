@@ -31,7 +31,7 @@ _DESCRIPTIONS: Mapping[int, str] = {
     410: "What this needs has been erased.",
     413: "The body is too large.",
     414: "The path or the query string is too long.",
-    415: "The body is not announced as JSON.",
+    415: "The body is not announced as what this takes.",
     422: "The request is well formed but cannot be carried out.",
     429: "Too many requests.",
     431: "A header is too large.",
@@ -78,7 +78,7 @@ def answerable(operation: Operation) -> dict[int, Any]:
         general |= {401, 403}
     if "{" in operation.path:
         general |= {404}
-    if operation.body is not None:
+    if operation.body is not None or operation.uploads:
         general |= {415}
     return dict(sorted({**dict.fromkeys(general), **operation.answers}.items()))
 
@@ -116,6 +116,14 @@ def _operation(operation: Operation, schema_of: Mapping[str, Any]) -> dict[str, 
             "required": not operation.is_body_optional,
             "content": {
                 "application/json": {"schema": schema_of[_identity(operation.body)], "example": operation.example}
+            },
+        }
+    if operation.uploads:
+        described["requestBody"] = {
+            "required": True,
+            "content": {
+                name: {"schema": {"type": "string", "format": "binary", "description": text}}
+                for name, text in operation.uploads.items()
             },
         }
     return described

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -82,6 +82,16 @@ class Call(msgspec.Struct, Generic[Body], frozen=True, kw_only=True):
         return f"{self.client}|{self.headers.get('user-agent', '')}"
 
 
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """A body that is no JSON, as it comes: its media type, and its bytes in the pieces in which they arrive.
+
+    Reading on raises `PayloadTooLarge` as soon as there are more than the operation takes.
+    """
+
+    media_type: str
+    pieces: AsyncIterator[bytes]
+
+
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What a handler answers; `content` is encoded as JSON unless it is bytes already, `stream` is sent as it comes."""
 
@@ -127,3 +137,4 @@ class Operation:
     media_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict[str, str])
     other_forms: dict[str, str] = field(default_factory=dict[str, str])
+    uploads: dict[str, str] = field(default_factory=dict[str, str])

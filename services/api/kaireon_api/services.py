@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from kaireon_api.auth import Authenticator
 from kaireon_api.decisioning.engine import Engine
 from kaireon_api.documentation import Documentation
+from kaireon_api.learning.off_policy import OffPolicy
 from kaireon_api.readiness import Readiness
 from kaireon_api.settings import Settings
 from kaireon_application.decisioning.start_run import StartRun
@@ -48,6 +49,7 @@ class Services:
     customer_cache: RedisCustomerCache
     model_versions: PostgresModelVersions
     model_scoring: ModelScoring
+    off_policy: OffPolicy
     jobs: Jobs
     runs: PostgresRuns
     start_run: StartRun
