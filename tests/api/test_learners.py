@@ -205,3 +205,30 @@ async def test_what_no_learner_can_have_is_refused(
 
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["details"][0]["path"].startswith(path)
+
+
+async def test_a_drawn_answer_says_how_likely_it_was(shop: Shop) -> None:
+    await bandit(shop)
+    await teach(shop, "k1", "gold")
+
+    answer = await shop.recommend(decisionFlowKey="by-bandit", channel="email")
+
+    chances = [one["selectionProbability"] for one in answer["decisions"]]
+    # Beta(2, 1) is above both of two uniform draws with probability 1/2, and above one of them with 2/3.
+    first = 0.5 if answer["decisions"][0]["offerKey"] == "gold" else 0.25
+    assert chances[0] == pytest.approx(first, abs=1e-9)
+    assert chances[2] == pytest.approx(1.0, abs=1e-9)
+    trace = await shop.get(f"decision-traces/{answer['recommendationId']}")
+    assert [one["selectionProbability"] for one in trace["selectedOffers"]] == chances
+
+
+async def test_a_probability_that_is_not_known_is_null(shop: Shop) -> None:
+    await bandit(shop)
+    score = {"type": "score", "config": {"method": "propensity", "modelKey": "bandit"}}
+    await shop.flow("curious", MATCH, score, {"type": "rank", "config": {"method": "explore", "epsilon": 0.5}})
+
+    answer = await shop.recommend(decisionFlowKey="curious", channel="email")
+
+    assert [one["selectionProbability"] for one in answer["decisions"]] == [None, None, None]
+    trace = await shop.get(f"decision-traces/{answer['recommendationId']}")
+    assert [one["selectionProbability"] for one in trace["selectedOffers"]] == [None, None, None]

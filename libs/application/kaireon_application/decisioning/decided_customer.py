@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,10 @@ def draw_ids(now_ms: int, count: int) -> list[list[str]]:
     """Return the ids of so many decisions, each with that of its event."""
     drawn = new_ids(now_ms, 2 * count)
     return [drawn[place : place + 2] for place in range(0, 2 * count, 2)]
+
+
+def _known(probability: float) -> float | None:
+    return None if math.isnan(probability) else probability
 
 
 def seed_of(decision_id: str) -> int:
@@ -55,14 +60,14 @@ class DecidedCustomer:
     # The chosen candidates in rank order, and which of them stand for their offer alone.
     picks: list[int] = field(init=False)
     bare: list[bool] = field(init=False)
-    # With which probability each of them was put at its rank; None where nothing was drawn: all are 1.
-    probabilities: list[float] | None = field(init=False)
+    # With which probability each of them was put at its rank, None where that is not known; None: nothing was drawn.
+    probabilities: list[float | None] | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Draw the ids unless they were drawn before, and take this customer's part of the decisions."""
         self.ids = self.ids or draw_ids(self.request.now_ms, 1)[0]
         drawn = self.decisions.probabilities
-        self.probabilities = None if drawn is None else drawn[self.index].tolist()
+        self.probabilities = None if drawn is None else [_known(one) for one in drawn[self.index].tolist()]
         self.picks = self.decisions.picks[self.index].tolist()
         mask = self.decisions.bare
         self.bare = [False] * len(self.picks) if mask is None else mask[self.picks].tolist()

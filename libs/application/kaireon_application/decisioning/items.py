@@ -29,7 +29,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rank: int
     score: float
     propensity: float | None
-    selection_probability: float
+    selection_probability: float | None
     is_mandatory: bool
     # Where it goes, None where that is its creative's own placement.
     placement_id: str | None = None

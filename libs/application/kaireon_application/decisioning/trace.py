@@ -48,8 +48,8 @@ class TraceContent(msgspec.Struct, frozen=True, kw_only=True):
     experiment_key: str | None = None
     # The keys of the soft guardrails that did not hold.
     warnings: list[str] = []
-    # With which probability each pick was put at its rank; None where all are 1.
-    selection: list[float] | None = None
+    # With which probability each pick was put at its rank, None where that is not known; None: each is 1.
+    selection: list[float | None] | None = None
     # Which of the picks had to be shown; None where no offer is mandatory.
     mandatory: list[int] | None = None
     # With several placements: where each pick goes, None where that is its creative's own, and emptied channels.

@@ -106,7 +106,7 @@ class DecisionItem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     score: float
     rank: int
     propensity: float | None
-    selection_probability: float
+    selection_probability: float | None
     mandatory: bool
     personalization: dict[str, Any]
 

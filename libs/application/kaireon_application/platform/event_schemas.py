@@ -29,7 +29,7 @@ class DecidedOffer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     creative_id: str | None = None
     rank: Rank
     score: float
-    selection_probability: Probability
+    selection_probability: Probability | None
 
 
 class DecisionMade(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -12,7 +12,7 @@ from kaireon_core.decisioning.candidates import Candidates, Indices
 from kaireon_core.decisioning.draws import Draws, name_hash, uniform
 from kaireon_core.decisioning.scored import Scored
 from kaireon_core.decisioning.state import State
-from kaireon_core.learning.bandit import Bandit
+from kaireon_core.learning.bandit import Bandit, Regime
 from kaireon_core.learning.learned import LearnedArms, LearnerReference
 
 
@@ -41,8 +41,9 @@ class BanditScorer:
         learned = self._learned(state)
         uniforms = uniform(state.seeds[:, None], self.names[offers])
         chances = uniform(state.seeds, np.array(self.chance))
-        drawn = self.bandit.draws(learned, self.sums[offers] + learned.sums[offers], uniforms, chances)
-        return Scored(drawn[:, place])
+        sums = self.sums[offers] + learned.sums[offers]
+        drawn, regimes = self.bandit.draws(learned, sums, uniforms, chances), self.bandit.regimes(learned, sums)
+        return Scored(drawn[:, place], regimes=tuple(_taken(one, place) for one in regimes))
 
     def expected(self, state: State, rows: Indices) -> Scored:
         """Return the expected scores of the candidates at `rows`: what rules about propensity ask."""
@@ -71,6 +72,10 @@ class ExpectationScorer:
     def scores(self, state: State, rows: Indices) -> Scored:
         """Return the expected scores of the candidates at `rows`, the same for every customer."""
         return self.drawn.expected(state, rows)
+
+
+def _taken(regime: Regime, place: Indices) -> Regime:
+    return Regime(chance=regime.chance, alpha=regime.alpha[place], beta=regime.beta[place], sure=regime.sure[place])
 
 
 def bandit_scorer(bandit: Bandit, candidates: Candidates) -> BanditScorer:

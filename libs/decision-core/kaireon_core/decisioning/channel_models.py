@@ -23,7 +23,7 @@ class _ChannelModel:
     covered: Mask
     scorer: Scorer | None
 
-    def predict(self, state: State, alive: Mask, propensity: Floats, default: float) -> None:
+    def predict(self, state: State, alive: Mask, propensity: Floats, default: float, floor: float) -> None:
         """Write the propensities of its candidates; offers that stand alone are on no channel."""
         mine = alive & (self.covered if state.bare is None else self.covered & ~state.bare)
         rows = np.flatnonzero(mine.any(axis=0))
@@ -36,6 +36,7 @@ class _ChannelModel:
         scored, asked = self.scorer.scores(state, rows), mine[:, rows]
         propensity[:, rows] = np.where(asked, scored.values, propensity[:, rows])
         state.note_fallbacks(rows, asked, scored.fallbacks)
+        state.note_law(scored.regimes, rows, floor)
 
 
 def with_channel_models(
@@ -62,9 +63,11 @@ def with_channel_models(
         propensity = np.array(np.broadcast_to(state.propensity, alive.shape))
         for part in parts:
             if any_in(part.covered):
-                part.predict(state, alive, propensity, default)
+                part.predict(state, alive, propensity, default, floor)
         state.propensity = np.maximum(propensity, floor)
         state.score = state.propensity if state.fit is None else state.propensity * state.fit
+        if state.law is not None:
+            state.law = state.law.anew(state.fit)
 
     scorers = [part.scorer for part in parts if part.scorer]
     return replace(

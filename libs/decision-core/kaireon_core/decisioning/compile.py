@@ -15,6 +15,7 @@ from kaireon_core.catalog.document import Catalogue
 from kaireon_core.column import Column
 from kaireon_core.decisioning.candidates import Candidates, build_candidates
 from kaireon_core.decisioning.cells import Placing, compile_placing
+from kaireon_core.decisioning.chances import Chances, compile_chances
 from kaireon_core.decisioning.conditional import compile_conditional
 from kaireon_core.decisioning.constraints import compile_constraints, is_constrained
 from kaireon_core.decisioning.contact_policy import compile_contact_policy
@@ -108,6 +109,7 @@ class CompiledFlow:
     post_rank: tuple[PostRank, ...]
     placing: Placing
     filler: Filler
+    chances: Chances
     output: Output
     reasons: tuple[Reason, ...]
     spans: tuple[StageSpan, ...]
@@ -216,6 +218,7 @@ def compile_flow(
         post_rank=post_rank,
         placing=placing,
         filler=filler,
+        chances=compile_chances(nodes, candidates),
         output=output,
         reasons=tuple(legend.reasons),
         spans=tuple(legend.spans),

@@ -15,8 +15,9 @@ from kaireon_core.decisioning.contacts import Contacts
 from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.coupling import couple
 from kaireon_core.decisioning.coverage import Segments
+from kaireon_core.decisioning.fill import Filled
 from kaireon_core.decisioning.output import Properties
-from kaireon_core.decisioning.rank import Indices
+from kaireon_core.decisioning.rank import Indices, Ranked
 from kaireon_core.decisioning.reasons import Reasons, StageCount, funnel, is_scored
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.decisioning.shadows import ShadowResults, shadow_results
@@ -67,7 +68,7 @@ class Decisions:
     mandatory: Mask | None
     # Why a candidate's propensity stands in for one of its model, (B, C); None where none does.
     fallbacks: Fallbacks | None
-    # With which probability each pick was put at its rank; None where nothing was drawn: all are 1.
+    # With which probability each pick was put at its rank, NaN where that is not known; None where nothing was drawn.
     probabilities: list[Floats] | None
     # With several placements: where each pick goes, and which channels (places in the catalogue) were emptied.
     placed: list[list[Cell]] | None
@@ -124,7 +125,7 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         bare=state.bare,
         mandatory=state.mandatory,
         fallbacks=state.fallbacks,
-        probabilities=filled.probabilities,
+        probabilities=_probabilities(flow, state, ranked, filled),
         placed=None if filled.cells is None or cells is None else _placed(cells, filled.cells),
         emptied=emptied,
         counters=state.counters,
@@ -136,6 +137,12 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         shadows=None if facts.shadowed is None else shadow_results(flow.shadows, state, scored, facts.shadowed),
         stages_ms=watch.laps,
     )
+
+
+def _probabilities(flow: CompiledFlow, state: State, ranked: Ranked, filled: Filled) -> list[Floats] | None:
+    if state.law is None:
+        return filled.probabilities
+    return flow.chances.of(state, ranked, filled.picks, has_cells=filled.cells is not None)
 
 
 def _placed(cells: Cells, taken: Sequence[Indices]) -> list[list[Cell]]:

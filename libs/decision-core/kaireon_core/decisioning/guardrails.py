@@ -178,9 +178,14 @@ def active_guardrails(candidates: Candidates) -> list[Document]:
     return sorted(found, key=lambda one: (-float(one.body.get("priority", 50)), one.key))
 
 
+def is_hard(guardrail: Document) -> bool:
+    """Return whether a guardrail drops all offers where it does not hold."""
+    return guardrail.body.get("severity") != "soft"
+
+
 def _compile(document: Document, legend: LegendBuilder) -> _Guardrail:
     code = None
-    if document.body.get("severity") != "soft":
+    if is_hard(document):
         message = f"the guardrail '{document.name}' does not hold"
         detail = {"expression": document.body["expressionAst"]}
         code = legend.add("guardrail", message, entity_id=document.id, entity_name=document.name, detail=detail)

@@ -39,6 +39,7 @@ def with_maturity(score: Stage, ramp: MaturityRamp | None, evidence: EvidenceMod
         positive, total = evidence.most_specific(state)
         exposure = np.minimum(1.0, ramp.target_width / wilson_width(positive, total, ramp.confidence))
         state.score = state.score * exposure[None, :]
+        state.scale_law(exposure[None, :])
         state.is_score_replaced = True
 
     return replace(score, apply=apply, needs_evidence=True)

@@ -75,6 +75,11 @@ class Prie:
             score = score * self.relevance(state) ** weights.relevance
         return self.lift.times(score, state, weights)
 
+    def exponent(self, state: State) -> Floats:
+        """Return the weight of the propensity, in a shape that goes with (C,)."""
+        bare = state.bare
+        return self.weights.propensity if bare is None else self.bare.where(bare, self.weights).propensity
+
     def relevance(self, state: State) -> Floats:
         """Return R, shape (B, C)."""
         fits = fits_channel(self.candidates, state.request.routing)

@@ -48,6 +48,10 @@ def _compile_method(config: ScoreConfig, candidates: Candidates, models: Mapping
         predict.apply(state)
         assert state.propensity is not None  # noqa: S101 - it has just been predicted
         state.score = _times_fit(prie.score(state, state.propensity), state)
+        if state.law is not None:
+            # The factor of a propensity of 1, and how the formula bends others.
+            factor = _times_fit(prie.score(state, np.ones_like(state.propensity)), state)
+            state.law = state.law.bent(factor, prie.exponent(state))
         state.is_score_replaced = True
 
     return replace(predict, apply=apply, needs_contact_totals=prie.needs_contact_totals, history=prie.history)
@@ -94,10 +98,11 @@ def _by_model(config: ScoreConfig, candidates: Candidates, model: Model | None) 
             asked = state.alive.take(alive, axis=1)
             propensity[:, alive] = np.where(asked, scored.values, DEFAULT_PROPENSITY)
             state.note_fallbacks(alive, asked, scored.fallbacks)
+            state.note_law(scored.regimes, alive, floor)
         if floor:
             propensity = np.maximum(propensity, floor)
         state.propensity = propensity
-        state.score = _times_fit(propensity, state)
+        _score_by_propensity(state, propensity)
 
     if scorer is None:
         return Stage(name="score", apply=apply)
@@ -109,6 +114,12 @@ def _by_model(config: ScoreConfig, candidates: Candidates, model: Model | None) 
         learned=scorer.learned,
         needs_evidence=scorer.needs_evidence,
     )
+
+
+def _score_by_propensity(state: State, propensity: Floats) -> None:
+    state.score = _times_fit(propensity, state)
+    if state.fit is not None:
+        state.scale_law(state.fit)
 
 
 def _times_fit(score: Floats, state: State) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kaireon_core.column import Floats
+from kaireon_core.learning.bandit import Regime
 from kaireon_core.learning.fallback import Fallbacks
 
 
@@ -17,3 +18,5 @@ class Scored:
 
     values: Floats
     fallbacks: Fallbacks | None = None
+    # What the scores were drawn from, over the candidates at `rows`; None where nothing was drawn.
+    regimes: tuple[Regime, ...] | None = None

@@ -20,6 +20,8 @@ from kaireon_core.decisioning.coverage import Coverage, Segments
 from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.reasons import Reasons
 from kaireon_core.decisioning.request import DecisionRequest
+from kaireon_core.decisioning.score_law import ScoreLaw
+from kaireon_core.learning.bandit import Regime
 from kaireon_core.learning.fallback import FallbackReason, Fallbacks
 from kaireon_core.learning.learned import Learned, LearnerReference
 from kaireon_core.table import Table
@@ -67,6 +69,8 @@ class State:
     fit: Floats | None = None
     propensity: Floats | None = None
     score: Floats | None = None
+    # What the scores were drawn from; None where nothing was drawn.
+    law: ScoreLaw | None = None
     # Whether a formula stands for the score: it does not follow from propensity and fit any more.
     is_score_replaced: bool = False
     # How often an offer may stand in one answer: once in each of its placements, unless it is unique.
@@ -87,6 +91,16 @@ class State:
         if any_in(dropped):
             self.reasons[dropped] = code
             self.alive &= ~dropped
+
+    def note_law(self, regimes: Sequence[Regime] | None, rows: Indices, floor: float) -> None:
+        """Note what the propensities of the candidates at `rows` were drawn from, where they were."""
+        if regimes is not None:
+            self.law = ScoreLaw.of(regimes, rows, len(self.candidates), floor).beside(self.law)
+
+    def scale_law(self, factor: Floats) -> None:
+        """Note that all scores are what they were times a factor, broadcastable to (B, C)."""
+        if self.law is not None:
+            self.law = self.law.times(factor)
 
     def fall_back(self, where: Mask, reason: FallbackReason) -> None:
         """Note that the candidates of `where`, (B, C), have a stand-in for their model's score."""

@@ -18,6 +18,18 @@ OFFER = "offer.id"
 # How rows that are scored on their own may name their offer.
 _SPELLINGS = (OFFER, "offerId")
 _UNKNOWN = LearnerReference(model_id="", generation=0, form=LearnedForm.ARMS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regime:
+    """With probability `chance` the draws follow Beta(`alpha`, `beta`); where `alpha` is 0 they are `sure`, (O,)."""
+
+    chance: float
+    alpha: Floats
+    beta: Floats
+    sure: Floats
+
+
 # The two sums that are kept of an arm.
 Sums: TypeAlias = tuple[float, float]
 
@@ -41,6 +53,10 @@ class Bandit(ABC):
         `sums` (O, 2) are those of state and responses together, `learned` those of responses alone; `uniforms` (B, O)
         and `chances` (B,) are draws in (0, 1), the latter one per decision.
         """
+
+    @abstractmethod
+    def regimes(self, learned: LearnedArms, sums: Floats) -> tuple[Regime, ...]:
+        """Return what `draws` are drawn from, arm by arm."""
 
     @abstractmethod
     def shown(self, learned: LearnedRows) -> dict[str, Any]:

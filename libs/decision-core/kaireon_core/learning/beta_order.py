@@ -156,11 +156,11 @@ def _integrand(arms: Floats, counts: Floats, points: Floats) -> Floats:
     above: Floats = betaincc(betas, alphas, expit(-at))
     logarithms = np.log(np.where(at < 0, below, above))
     product = (logarithms @ counts)[:, :, None]
-    found: Floats = np.exp(_log_density(alphas, betas, at) - logarithms + product)
+    found: Floats = np.exp(log_density(alphas, betas, at) - logarithms + product)
     return found
 
 
-def _log_density(alphas: Floats, betas: Floats, at: Floats) -> Floats:
+def log_density(alphas: Floats, betas: Floats, at: Floats) -> Floats:
     """Return the log-density over the log-odds, relative to its peak at log(a / b), so that large counts cancel."""
     share = alphas / (alphas + betas)
     distance = at - (np.log(alphas) - np.log(betas))

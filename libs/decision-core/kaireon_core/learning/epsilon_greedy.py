@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Meta
 
 from kaireon_core.column import Floats
-from kaireon_core.learning.bandit import Bandit, Sums
+from kaireon_core.learning.bandit import Bandit, Regime, Sums
 from kaireon_core.learning.definitions import Name
 from kaireon_core.learning.learned import LearnedArms, LearnedRows
 from kaireon_core.learning.learner_configs import EpsilonConfig
@@ -70,6 +70,13 @@ class EpsilonGreedy(Bandit):
         """Return the scores, (B, O): drawn for each decision that explores."""
         is_exploring = chances[:, None] < self.exploring(learned)
         return np.where(is_exploring, uniforms, self.expected(sums)[None, :])
+
+    def regimes(self, learned: LearnedArms, sums: Floats) -> tuple[Regime, ...]:
+        """Return both regimes: exploring, where all draws are uniform, and not, where all scores are certain."""
+        exploring, nothing = self.exploring(learned), np.zeros(len(sums))
+        anything = Regime(chance=exploring, alpha=nothing + 1.0, beta=nothing + 1.0, sure=nothing)
+        best = Regime(chance=1.0 - exploring, alpha=nothing, beta=nothing + 1.0, sure=self.expected(sums))
+        return tuple(one for one in (anything, best) if one.chance > 0)
 
     def shown(self, learned: LearnedRows) -> dict[str, Any]:
         """Return `{"arms": {offer id: {"totalReward", "pulls"}}, "totalPulls"}`."""

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 from scipy.special import betaincinv
 
 from kaireon_core.column import Floats
-from kaireon_core.learning.bandit import Bandit, Sums
+from kaireon_core.learning.bandit import Bandit, Regime, Sums
 from kaireon_core.learning.definitions import Name
 from kaireon_core.learning.learned import LearnedArms, LearnedRows
 from kaireon_core.learning.learner_configs import BetaParameter, ThompsonConfig
@@ -56,6 +57,11 @@ class ThompsonBandit(Bandit):
         """Return the draws, (B, O), by the inverse of the distribution's CDF."""
         del learned, chances
         return betaincinv(sums[None, :, 0], sums[None, :, 1], uniforms)
+
+    def regimes(self, learned: LearnedArms, sums: Floats) -> tuple[Regime, ...]:
+        """Return the one regime: all draws follow their beliefs."""
+        del learned
+        return (Regime(chance=1.0, alpha=sums[:, 0], beta=sums[:, 1], sure=np.zeros(len(sums))),)
 
     def shown(self, learned: LearnedRows) -> dict[str, Any]:
         """Return `{"arms": {offer id: {"alpha", "beta"}}}`."""
