@@ -35,6 +35,7 @@ from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
+from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
 from kaireon_storage.postgres.facts import PostgresFacts
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
@@ -101,6 +102,7 @@ def build_services(settings: Settings) -> Services:
         model_versions=model_versions,
         model_scoring=ModelScoring(entities, model_versions, trees, PostgresFacts(database)),
         off_policy=build_off_policy(database),
+        experiment_outcomes=PostgresExperimentOutcomes(database),
         jobs=jobs,
         runs=runs,
         start_run=StartRun(plan=engine.plan, entities=entities, shelf=runs, jobs=jobs),

@@ -22,6 +22,7 @@ from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
+from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
 from kaireon_storage.postgres.runs import PostgresRuns
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
@@ -50,6 +51,7 @@ class Services:
     model_versions: PostgresModelVersions
     model_scoring: ModelScoring
     off_policy: OffPolicy
+    experiment_outcomes: PostgresExperimentOutcomes
     jobs: Jobs
     runs: PostgresRuns
     start_run: StartRun

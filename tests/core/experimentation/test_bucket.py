@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,3 +33,14 @@ def test_law_each_arm_has_as_many_buckets_as_it_weighs(weights: list[int], last:
     assert [arm_of(bucket, weights) for bucket in range(BUCKETS)] == sorted(
         arm_of(bucket, weights) for bucket in range(BUCKETS)
     )
+
+
+@pytest.mark.parametrize("prefix", ["c", "SBX-00", ""])
+def test_who_is_held_out_and_whose_arm_they_would_be_are_independent(prefix: str) -> None:
+    customers = [f"{prefix}{number}" for number in range(40_000)]
+    held_out = [bucket_of(one, "spring:__holdout__") for one in customers]
+    arms = [bucket_of("spring", one) for one in customers]
+    observed = np.histogram2d(held_out, arms, bins=(10, 20))[0]
+    expected = np.outer(observed.sum(axis=1), observed.sum(axis=0)) / len(customers)
+    # Chi-squared of 171 degrees of freedom: its deviation is 18.5.
+    assert ((observed - expected) ** 2 / expected).sum() < 171 + 4 * 18.5

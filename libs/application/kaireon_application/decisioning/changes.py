@@ -147,6 +147,9 @@ class DecisionChange(msgspec.Struct, frozen=True, kw_only=True):
     trace: TraceRow | None
     suppressions: list[SuppressionRow] = []
     tallies: list[TallyRow] = []
+    # For whom the flow decided: see `experimentation.variant`.
+    experiment_key: str | None = None
+    variant: str | None = None
     assignment: AssignmentRow | None = None
     idempotency: IdempotencyRow | None = None
 

@@ -68,6 +68,8 @@ def build_change(
         trace=trace_of(snapshot, live, decided),
         suppressions=suppressions_after(impressions, snapshot),
         tallies=reserved_tallies(impressions, snapshot),
+        experiment_key=decided.variant.experiment_key,
+        variant=decided.variant.name,
         assignment=decided.assignment,
         idempotency=None
         if idempotency is None

@@ -243,9 +243,9 @@ class TenantSnapshot:
 
     def forms(self, live: LiveFlow) -> list[LiveFlow]:
         """Return every form in which a flow may decide for a customer, itself included."""
-        names = [model for model, _ in live.split.arms] if live.split else []
+        names = live.split.variants if live.split else []
         names += [CONTROL] if self.settings.holdout_percentage > 0 else []
-        return [live, *(self.variant(live, name) for name in names)]
+        return [live, *(self.variant(live, name) for name in dict.fromkeys(names))]
 
     def counting(self, live: LiveFlow) -> Needs:
         """Return what of all customers any form of a flow looks at."""

@@ -26,10 +26,19 @@ Assignments = Mapping[str, tuple[str, int]]
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """The arms of a running experiment: model keys with their weights, the champion first; weights add up to 100."""
+    """The arms of a running experiment: model keys with their weights, the champion first; weights add up to 100.
+
+    `holdout_percent` of the customers are in no arm: they are held out of the experiment.
+    """
 
     key: str
     arms: tuple[tuple[str, int], ...]
+    holdout_percent: int = 0
+
+    @property
+    def variants(self) -> list[str]:
+        """The names of the variants that customers may have."""
+        return [*(model for model, _ in self.arms), *([CONTROL] if self.holdout_percent > 0 else [])]
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +71,9 @@ def split_of(flow: Flow, flow_key: str, experiments: Iterable[Document]) -> Spli
     if experiment is not None and experiment.status in _STOPPED:
         return None
     arms = tuple((arm.model_key, arm.weight) for arm in (contest.champion, *contest.challengers))
-    return Split(key=experiment.key if experiment else flow_key, arms=arms)
+    if experiment is None:
+        return Split(key=flow_key, arms=arms)
+    return Split(key=experiment.key, arms=arms, holdout_percent=experiment.body.get("holdoutPercent", 0))
 
 
 def is_held_out(customer_id: str, percentage: float) -> bool:
@@ -71,13 +82,20 @@ def is_held_out(customer_id: str, percentage: float) -> bool:
 
 
 def assign(split: Split, customer_id: str, stored: Assignments, now_ms: int) -> Variant:
-    """Return the customer's variant: the stored one while it holds and its model still takes part, else by bucket."""
-    models = [model for model, _ in split.arms]
+    """Return the customer's variant: the stored one while it holds and still takes part, else by bucket."""
     name, until_ms = stored.get(split.key, ("", 0))
-    if now_ms < until_ms and name in models:
+    if now_ms < until_ms and name in split.variants:
         return Variant(name=name, experiment_key=split.key)
+    return Variant(name=_drawn(split, customer_id), experiment_key=split.key, is_new=True)
+
+
+def _drawn(split: Split, customer_id: str) -> str:
+    """Return the variant of a customer who has none: whether they are held out says nothing of whose arm they are."""
+    # The customer first: two FNV hashes with the same ending have buckets that go together.
+    if bucket_of(customer_id, f"{split.key}:{CONTROL}") < split.holdout_percent:
+        return CONTROL
     arm = arm_of(bucket_of(split.key, customer_id), [weight for _, weight in split.arms])
-    return Variant(name=models[arm], experiment_key=split.key, is_new=True)
+    return split.arms[arm][0]
 
 
 def variant_flow(flow: Flow, variant: str | None) -> Flow:

@@ -171,6 +171,8 @@ def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
         "legend_hashes": bytes_array(trace.legend_hash if trace else None for trace in traces),
         "snapshot_hashes": bytes_array(trace.snapshot_hash if trace else None for trace in traces),
         "contents": bytes_array(trace.content if trace else None for trace in traces),
+        "experiment_keys": text_array(change.experiment_key for change in changes),
+        "variants": text_array(change.variant for change in changes),
     }
     rows: Rows = {
         "new_impression": _numbered(changes, lambda change: change.impressions),

@@ -7,10 +7,12 @@ WITH change AS (
         :customer_ids::text[], :expected_versions::bigint[], :sequence_counts::bigint[], :decision_ids::uuid[],
         :decided_at_ms::double precision[], :flow_ids::uuid[], :flow_versions::integer[], :offer_ids::text[],
         :creative_ids::text[], :channel_ids::text[], :placement_ids::text[], :scores::text[], :details::text[],
-        :legend_hashes::bytea[], :snapshot_hashes::bytea[], :contents::bytea[]
+        :legend_hashes::bytea[], :snapshot_hashes::bytea[], :contents::bytea[], :experiment_keys::text[],
+        :variants::text[]
     ) WITH ORDINALITY AS given (
         customer_id, expected_version, sequence_count, decision_id, decided_at_ms, flow_id, flow_version, offer_ids,
-        creative_ids, channel_ids, placement_ids, scores, details, legend_hash, snapshot_hash, content, number
+        creative_ids, channel_ids, placement_ids, scores, details, legend_hash, snapshot_hash, content,
+        experiment_key, variant, number
     )
 ), won AS (
     INSERT INTO customers AS customer (tenant_id, customer_id, version, sequence)
@@ -27,12 +29,12 @@ WITH change AS (
 ), new_trace AS (
     INSERT INTO decision_traces (
         tenant_id, recommendation_id, decided_at, customer_id, flow_id, flow_version, offer_ids, creative_ids,
-        channel_ids, placement_ids, scores, details, legend_hash, snapshot_hash, content
+        channel_ids, placement_ids, scores, details, legend_hash, snapshot_hash, content, experiment_key, variant
     )
     SELECT
         :tenant_id::uuid, decision_id, decided_at, customer_id, flow_id, flow_version, offer_ids::uuid[],
         creative_ids::uuid[], channel_ids::uuid[], placement_ids::uuid[], scores::double precision[], details::jsonb,
-        legend_hash, snapshot_hash, content
+        legend_hash, snapshot_hash, content, experiment_key, variant
     FROM winner
 ), new_impression AS (
     INSERT INTO interactions (
