@@ -61,7 +61,8 @@ async def test_a_new_model_is_an_untrained_draft(api: Clients) -> None:
 
 @pytest.mark.parametrize("model_type", TYPES)
 async def test_every_type_can_be_registered(api: Clients, model_type: str) -> None:
-    model = await create(api.editor, modelType=model_type)
+    config = {"endpoint": "https://ml.example.com/score"} if model_type == "external_endpoint" else {}
+    model = await create(api.editor, modelType=model_type, config=config)
     listed = (await api.viewer.get(MODELS, params={"modelType": model_type})).json()
     assert [one["id"] for one in listed["data"]] == [model["id"]]
 

@@ -25,7 +25,14 @@ AREAS = {
 # Folders of a package that are no area, and why.
 OTHER_FOLDERS = {
     "kaireon_core": {"formula"},  # a small language, which no area owns
-    "kaireon_storage": {"postgres", "redis", "broker", "migrations"},  # one folder for each server
+    "kaireon_storage": {
+        "postgres",
+        "redis",
+        "broker",
+        "external",
+        "outbound",
+        "migrations",
+    },  # one folder for each server
     "kaireon_testkit": {"native", "contracts"},  # servers as processes; suites for ports
     "kaireon_worker": {"samples", "queues"},  # data packs; one file for each queue
     "kaireon_cli": {"run", "commands"},  # the supervisor; one file for each command

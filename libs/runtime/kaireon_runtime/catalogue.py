@@ -104,14 +104,21 @@ COMMIT_GROUP_SIZE = Metric(
     meaning="Requests answered by one transaction.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128),
 )
+SCORING_CANDIDATES = _counter(
+    "kaireon_scoring_candidates_total", "Candidates that a flow's model was to score.", "modelKey"
+)
 SCORING_FALLBACK = _counter(
     "kaireon_scoring_fallback_total",
-    "Candidates that got a fallback score because their model failed.",
+    "Candidates whose score stands in for one that their model did not give, by reason.",
     "modelKey",
+    "reason",
     alert=Alert(
-        expression="sum by (modelKey) (rate(kaireon_scoring_fallback_total[5m])) > 0",
-        for_seconds=600,
-        summary="A model has been answering with its fallback score for ten minutes.",
+        expression=(
+            "sum by (modelKey) (rate(kaireon_scoring_fallback_total[5m])) "
+            "/ sum by (modelKey) (rate(kaireon_scoring_candidates_total[5m])) > 0.01"
+        ),
+        for_seconds=60,
+        summary="More than one candidate in a hundred does not get its model's score: the model is offline.",
     ),
 )
 SHADOW_FALLBACK = _counter(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kaireon_runtime.outbound import AllowList
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 EXIT_BAD_SETTINGS = 2
+SECRET_PREFIX = "KAIREON_SECRET_"  # noqa: S105 - the beginning of names
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -137,10 +143,45 @@ class LanguageModelSettings(ProcessSettings):
         return self
 
 
+class OutboundSettings(ProcessSettings):
+    """Where models that are services may be, beside the public internet, and where their tokens are kept."""
+
+    external_endpoint_allowlist: str = ""
+    """`host` or `host:port`, comma-separated, IPv6 in brackets; a port restricts to it."""
+    secrets_dir: Path | None = None
+    """The directory below which `secret://file/NAME` is looked for."""
+
+    @field_validator("external_endpoint_allowlist")
+    @classmethod
+    def _require_hosts(cls, value: str) -> str:
+        AllowList.parse(value)
+        return value
+
+    @field_validator("secrets_dir")
+    @classmethod
+    def _require_directory(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            message = "must name a directory that exists"
+            raise ValueError(message)
+        return value
+
+    @property
+    def allow_list(self) -> AllowList:
+        """The hosts that may be called though they are not public."""
+        return AllowList.parse(self.external_endpoint_allowlist)
+
+
 class ApiKeySettings(ProcessSettings):
     """API_KEY_PEPPER: the secret under which API keys are hashed, at least 32 characters."""
 
     api_key_pepper: SecretStr = Field(min_length=32)
+
+
+def secret_variables() -> Mapping[str, str]:
+    """Return the variables that may be named by a reference to a secret, without their prefix."""
+    return {
+        name.removeprefix(SECRET_PREFIX): value for name, value in os.environ.items() if name.startswith(SECRET_PREFIX)
+    }
 
 
 def load(settings: type[SettingsT]) -> SettingsT:

@@ -10,6 +10,7 @@ from uuid import UUID
 from kaireon_application.decisioning.decide_together import DecideTogether
 from kaireon_application.decisioning.ensure_base_flow import ensure_base_flow
 from kaireon_application.decisioning.facts import FactLoader
+from kaireon_application.decisioning.fetch_scores import FetchScores
 from kaireon_application.decisioning.plan_decision import PlanDecision
 from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.governance.actor import SYSTEM
@@ -23,6 +24,7 @@ from kaireon_storage.redis.outbox_waker import OutboxWaker
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from kaireon_application.learning.external_scoring import ExternalScoring
     from kaireon_runtime.metrics import Metrics
     from kaireon_storage.boosting import TreesLoader
     from kaireon_storage.postgres.database import Database
@@ -48,7 +50,13 @@ class DecisionEngine:
 
 
 def build_decision_engine(
-    database: Database, redis: Redis, metrics: Metrics, trees: TreesLoader, *, is_cache_filled: bool = True
+    database: Database,
+    redis: Redis,
+    metrics: Metrics,
+    trees: TreesLoader,
+    scoring: ExternalScoring,
+    *,
+    is_cache_filled: bool = True,
 ) -> DecisionEngine:
     """Return the engine, unconnected. Who decides for a million customers should not fill the cache with them."""
     snapshots = Snapshots(PostgresConfiguration(database, trees), metrics)
@@ -60,7 +68,7 @@ def build_decision_engine(
             snapshots=snapshots, ensure_flow=lambda tenant_id: ensure_base_flow(flows, UUID(tenant_id), SYSTEM)
         ),
         facts=facts,
-        decide=DecideTogether(facts=facts, now_ms=now_ms, metrics=metrics),
+        decide=DecideTogether(facts=facts, fetch=FetchScores(scoring=scoring), now_ms=now_ms, metrics=metrics),
         decisions=PostgresDecisions(database),
         flows=flows,
         cache=cache,

@@ -30,6 +30,7 @@ from kaireon_runtime.settings import load
 from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
+from kaireon_storage.external.wiring import build_endpoint_scoring
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
 from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
@@ -76,13 +77,12 @@ def build_services(settings: Settings) -> Services:
         settings.database_url, max_connections=settings.api_database_connections, application_name="kaireon-api"
     )
     redis = open_redis(settings.redis_url)
-    api_keys = PostgresApiKeys(database)
-    tenants = PostgresTenants(database)
+    api_keys, tenants = PostgresApiKeys(database), PostgresTenants(database)
     announcer = BrokerAnnouncer(parse_broker_url(settings.broker_url))
-    entities = PostgresEntities(database)
-    model_versions = PostgresModelVersions(database)
+    entities, model_versions = PostgresEntities(database), PostgresModelVersions(database)
     trees = TreesLoader()
-    engine = build_engine(database, redis, metrics, trees)
+    endpoint_scoring = build_endpoint_scoring(settings, redis, metrics)
+    engine = build_engine(database, redis, metrics, trees, endpoint_scoring)
     jobs, runs = Jobs(PostgresJobBook(database), announcer), PostgresRuns(database)
     return Services(
         settings=settings,
@@ -100,6 +100,7 @@ def build_services(settings: Settings) -> Services:
         schema_rows=PostgresSchemaRows(database),
         customer_cache=RedisCustomerCache(redis, metrics),
         model_versions=model_versions,
+        endpoint_scoring=endpoint_scoring,
         model_scoring=ModelScoring(entities, model_versions, trees, PostgresFacts(database)),
         off_policy=build_off_policy(database),
         experiment_outcomes=PostgresExperimentOutcomes(database),
@@ -136,6 +137,7 @@ async def opened(services: Services) -> AsyncGenerator[None]:
         stack.push_async_callback(services.database.close)
         stack.push_async_callback(services.redis.aclose)
         stack.push_async_callback(services.announcer.close)
+        stack.push_async_callback(services.endpoint_scoring.close)
         await stack.enter_async_context(_running(services.authenticator))
         await stack.enter_async_context(services.engine.running())
         yield

@@ -17,6 +17,7 @@ from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_application.platform.jobs import Jobs
 from kaireon_runtime.metrics import Metrics
 from kaireon_storage.broker.announcer import BrokerAnnouncer
+from kaireon_storage.external.scoring import EndpointScoring
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
 from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
@@ -49,6 +50,7 @@ class Services:
     schema_rows: PostgresSchemaRows
     customer_cache: RedisCustomerCache
     model_versions: PostgresModelVersions
+    endpoint_scoring: EndpointScoring
     model_scoring: ModelScoring
     off_policy: OffPolicy
     experiment_outcomes: PostgresExperimentOutcomes

@@ -7,12 +7,19 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
-from kaireon_runtime.settings import ApiKeySettings, DatabaseSettings, MlWorkerSettings, Port, RedisSettings
+from kaireon_runtime.settings import (
+    ApiKeySettings,
+    DatabaseSettings,
+    MlWorkerSettings,
+    OutboundSettings,
+    Port,
+    RedisSettings,
+)
 
 _RATE_LIMITS = re.compile(r"\s*([\w/*.{}-]+=\d+/\d+s\s*(,\s*|$))*")
 
 
-class Settings(DatabaseSettings, RedisSettings, ApiKeySettings, MlWorkerSettings):
+class Settings(DatabaseSettings, RedisSettings, ApiKeySettings, MlWorkerSettings, OutboundSettings):
     """Everything the API reads from its environment; each field is the variable of the same name in capitals."""
 
     api_host: str = "127.0.0.1"

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
-from kaireon_runtime.settings import DatabaseSettings, LanguageModelSettings, MlWorkerSettings, Port, RedisSettings
+from kaireon_runtime.settings import (
+    DatabaseSettings,
+    LanguageModelSettings,
+    MlWorkerSettings,
+    OutboundSettings,
+    Port,
+    RedisSettings,
+)
 
 
-class Settings(DatabaseSettings, RedisSettings, MlWorkerSettings, LanguageModelSettings):
+class Settings(DatabaseSettings, RedisSettings, MlWorkerSettings, LanguageModelSettings, OutboundSettings):
     """Everything the worker reads from its environment; each field is the variable of the same name in capitals."""
 
     worker_concurrency: int = Field(default=2, ge=1, le=64)

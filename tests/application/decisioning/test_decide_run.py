@@ -30,7 +30,7 @@ from kaireon_application.errors import Busy, CapTaken, KaireonError, NotFound, U
 from kaireon_application.platform.job import Job, JobCancelled, JobRun, Queue
 from kaireon_runtime.metrics import Metrics
 
-FLOW = SimpleNamespace(compiled=SimpleNamespace(candidates=[None] * 10))
+FLOW = SimpleNamespace(compiled=SimpleNamespace(candidates=[None] * 10), calls_out=False)
 
 
 class Book:

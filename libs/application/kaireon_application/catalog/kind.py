@@ -13,6 +13,7 @@ import msgspec
 from kaireon_application.catalog.entities import Entity, EntityReader, EntityWriter, ListOrder, Tallies
 from kaireon_application.governance.actor import SYSTEM, Actor
 from kaireon_core.problems import Problem
+from kaireon_runtime.outbound import AllowList
 
 # All fields of a thing in wire form: camelCase names, JSON values.
 Document = dict[str, Any]
@@ -25,6 +26,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     is_admin: bool
     at: datetime
     actor: Actor = SYSTEM
+    # Which hosts may be named beside the public ones.
+    reach: AllowList = AllowList()
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):

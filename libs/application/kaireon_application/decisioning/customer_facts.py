@@ -10,7 +10,7 @@ from kaireon_application.decisioning.wire import RecommendRequest
 from kaireon_core.table import CustomerFacts
 
 if TYPE_CHECKING:
-    from kaireon_application.decisioning.decide_together import Asked
+    from kaireon_application.decisioning.asked import Asked
 
 
 def build_customer_facts(asked: Asked, record: CustomerRecord, live: LiveFlow) -> CustomerFacts:

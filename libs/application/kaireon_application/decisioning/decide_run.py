@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
+from kaireon_application.decisioning.asked import Asked
 from kaireon_application.decisioning.decide_list import DecideError, DecideRequest, result_of
-from kaireon_application.decisioning.decide_together import Asked, DecideTogether, Drafted
+from kaireon_application.decisioning.decide_together import DecideTogether, Drafted
 from kaireon_application.decisioning.decision_run import (
     CHUNK_SIZE,
     CommitPart,
@@ -23,6 +24,7 @@ from kaireon_application.decisioning.decision_run import (
     RunPlan,
     RunProgress,
 )
+from kaireon_application.decisioning.fetch_scores import Attempt
 from kaireon_application.decisioning.plan_decision import PlanDecision
 from kaireon_application.decisioning.recommend import MAX_ATTEMPTS
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
@@ -46,6 +48,8 @@ class _Flow(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: TenantSnapshot
     live: LiveFlow
     request: DecideRequest
+    # Where a model is a service, by the customer's place: who loses a race does not ask it again.
+    attempts: dict[int, Attempt] = msgspec.field(default_factory=dict[int, Attempt])
 
     def group_size(self) -> int:
         return max(1, min(CHUNK_SIZE, _MOST_CELLS // max(1, len(self.live.compiled.candidates))))
@@ -59,6 +63,7 @@ class _Flow(msgspec.Struct, frozen=True, kw_only=True):
             customer_id=request.customer_id,
             started=time.perf_counter(),
             is_fresh=is_fresh,
+            attempt=self.attempts.setdefault(placed.place, Attempt(is_alone=False)) if self.live.calls_out else None,
         )
 
 

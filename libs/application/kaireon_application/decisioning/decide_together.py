@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
 import numpy as np
 
 from kaireon_application.decisioning.answer import build_answer
+from kaireon_application.decisioning.asked import Asked
 from kaireon_application.decisioning.changes import DecisionChange
 from kaireon_application.decisioning.customer_facts import build_customer_facts, segments_of
 from kaireon_application.decisioning.decided_customer import DecidedCustomer, draw_ids, seed_of
 from kaireon_application.decisioning.facts import ContactRow, CustomerRecord, FactLoader, History
+from kaireon_application.decisioning.fetch_scores import Fetching, FetchScores, Told
 from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.learned_facts import learned_of
-from kaireon_application.decisioning.record_decision import IdempotencyDraft, build_change
+from kaireon_application.decisioning.record_decision import build_change
 from kaireon_application.decisioning.record_trace import is_traced
-from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
+from kaireon_application.decisioning.snapshot import LiveFlow
 from kaireon_application.decisioning.stored_segments import tags_of
 from kaireon_application.decisioning.tenant_counts import TenantCounts, counters_of, current_periods
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
 from kaireon_application.experimentation.variant import (
-    AS_PUBLISHED,
-    CONTROL,
     Variant,
-    assign,
-    is_held_out,
 )
 from kaireon_core.column import Mask
-from kaireon_core.decisioning.decide import Decisions, Facts, decide
+from kaireon_core.decisioning.decide import Decisions, Facts, NeedScores, start
+from kaireon_core.decisioning.external import Fetched
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.decisioning.shadows import ShadowResults
 from kaireon_core.learning.fallback import reason_of
@@ -44,6 +42,7 @@ from kaireon_runtime.catalogue import (
     GUARDRAIL_EVALUATIONS,
     MANDATORY_CAP_HITS,
     OFFERS_EVALUATED,
+    SCORING_CANDIDATES,
     SCORING_FALLBACK,
     SHADOW_FALLBACK,
     UNKNOWN_RULES,
@@ -53,59 +52,6 @@ from kaireon_runtime.metrics import Metrics
 
 # Commits changes of one tenant in one transaction; False for those whose customer moved on since `expected_version`.
 CommitDecisions = Callable[[Sequence[DecisionChange]], Awaitable[Sequence[bool]]]
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A planned request: which flow decides, and for whom; `is_fresh` when cached facts turned out to be stale.
-
-    `validation_ms` is how long it took to check the request.
-    """
-
-    snapshot: TenantSnapshot
-    live: LiveFlow
-    request: RecommendRequest
-    customer_id: str
-    started: float
-    idempotency: IdempotencyDraft | None = None
-    is_fresh: bool = False
-    validation_ms: float = 0.0
-
-    @property
-    def tenant_id(self) -> str:
-        """The tenant that asks."""
-        return self.snapshot.configuration.tenant_id
-
-    def variant(self, record: CustomerRecord, now_ms: int) -> Variant:
-        """Return how the flow decides for the customer: held out, assigned to a model, or as it is published."""
-        if is_held_out(self.customer_id, self.snapshot.settings.holdout_percentage):
-            return Variant(name=CONTROL)
-        split = self.live.split
-        if split is None:
-            return AS_PUBLISHED
-        stored = {key: found for key, found in record.history.assignments.items() if found is not None}
-        return assign(split, self.customer_id, stored, now_ms)
-
-    def form(self, decided: DecidedCustomer) -> LiveFlow:
-        """Return the form of the flow that decided."""
-        return self.snapshot.variant(self.live, decided.variant.name)
-
-    @property
-    def company(self) -> Hashable:
-        """What requests must share to be decided together."""
-        request = self.request
-        return (
-            id(self.live),
-            self.is_fresh,
-            request.limit,
-            request.channel,
-            request.channel_id,
-            request.placement,
-            request.routing.placements,
-            request.deduplicate,
-            request.debug,
-            tuple(request.exclude_offers),
-            tuple(request.exclude_creatives),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +82,7 @@ class DecideTogether:
     """Load, decide, commit for requests of one company and distinct customers."""
 
     facts: FactLoader
+    fetch: FetchScores
     now_ms: Callable[[], int]
     metrics: Metrics
 
@@ -191,11 +138,13 @@ class DecideTogether:
         metrics.add(DECISIONS, "empty", amount=len(answers) - offered)
         metrics.add(DECISION_DELIVERY, amount=sum(answer.count for answer in answers))
         metrics.add(OFFERS_EVALUATED, amount=evaluated)
-        degraded = sum(answer.degraded_scoring is True for answer in answers)
-        if degraded:
-            metrics.add(
-                SCORING_FALLBACK, live.compiled.model_key or "", amount=len(live.compiled.candidates) * degraded
-            )
+
+    def _count_scored(self, live: LiveFlow, decisions: Decisions) -> None:
+        """Count the candidates of each model, and those whose score stands in for the model's own."""
+        for count in live.scored_by.counts(decisions.scored, decisions.fallbacks):
+            self.metrics.add(SCORING_CANDIDATES, count.model_key, amount=count.candidates)
+            for reason, candidates in count.fallbacks.items():
+                self.metrics.add(SCORING_FALLBACK, count.model_key, reason, amount=candidates)
 
     def _count_held(self, live: LiveFlow, decisions: Decisions, customers: int) -> None:
         """Count what held offers back beside the rules: the mandatory cap, guardrails, rules of unknown types."""
@@ -231,7 +180,7 @@ class DecideTogether:
 
     async def decide(self, asked: Sequence[Asked], *, is_recorded: bool = False) -> list[DecidedCustomer]:
         """Load and decide, without writing anything; shadows score only for what is to be recorded."""
-        now_ms = self.now_ms()
+        now_ms = self._instant(asked)
         loading = time.perf_counter()
         records, counts = await asyncio.gather(self._load(asked, now_ms), self._counted(asked[0], now_ms))
         loaded = _Loaded(
@@ -239,11 +188,11 @@ class DecideTogether:
         )
         variants = [one.variant(record, now_ms) for one, record in zip(asked, records, strict=True)]
         if not any(variant.name for variant in variants):
-            return self._decide(asked, records, variants, loaded)
+            return await self._decide(asked, records, variants, loaded)
         decided = dict[int, DecidedCustomer]()
         for name in dict.fromkeys(variant.name for variant in variants):
             places = [place for place, variant in enumerate(variants) if variant.name == name]
-            mine = self._decide(
+            mine = await self._decide(
                 [asked[place] for place in places],
                 [records[place] for place in places],
                 [variants[place] for place in places],
@@ -252,40 +201,32 @@ class DecideTogether:
             decided.update(zip(places, mine, strict=True))
         return [decided[place] for place in range(len(asked))]
 
-    def _decide(
+    async def _decide(
         self, asked: Sequence[Asked], records: Sequence[CustomerRecord], variants: Sequence[Variant], loaded: _Loaded
     ) -> list[DecidedCustomer]:
         """Decide for customers of one variant."""
         now_ms = loaded.now_ms
         live = asked[0].snapshot.variant(asked[0].live, variants[0].name)
-        customers = [build_customer_facts(*each, live) for each in zip(asked, records, strict=True)]
-        segments = _segments(asked, records, customers, live)
         request = _decision_request(asked[0].request, now_ms)
-        enriched = time.perf_counter()
         # A decision's chance follows from its id, so that it can be decided again.
-        ids = draw_ids(now_ms, len(asked))
-        decision_ids = [decision_id for decision_id, _ in ids]
-        facts = Facts(
-            customers=customers,
-            segments=segments,
-            contacts=contacts_of(live.compiled, [record.history for record in records]),
-            seeds=[seed_of(decision_id) for decision_id in decision_ids],
-            shadowed=_shadowed(asked[0], live, decision_ids) if loaded.is_recorded else None,
-        )
-        facts = _with_counted(facts, live, loaded)
-        decisions = decide(live.compiled, request, facts, _ticks if asked[0].request.debug else None)
+        ids = _drawn(asked, now_ms)
+        facts = _facts(asked, records, live, loaded, [decision_id for decision_id, _ in ids])
+        enriched = time.perf_counter()
+        decisions, fetched = await self._made(asked, live, request, facts, ids)
+        self._count_scored(live, decisions)
         self._count_held(live, decisions, len(asked))
         finished = time.perf_counter()
         return [
             DecidedCustomer(
                 customer_id=one.customer_id,
                 record=records[index],
-                facts=customers[index],
-                segments=segments[index],
+                facts=facts.customers[index],
+                segments=facts.segments[index],
                 request=request,
                 decisions=decisions,
                 index=index,
                 ids=ids[index],
+                fetched=fetched[index] if fetched else {},
                 variant=variants[index],
                 load_ms=(loaded.ended - loaded.began) * 1000,
                 enrichment_ms=(enriched - loaded.ended) * 1000,
@@ -293,6 +234,29 @@ class DecideTogether:
             )
             for index, one in enumerate(asked)
         ]
+
+    async def _made(
+        self,
+        asked: Sequence[Asked],
+        live: LiveFlow,
+        request: DecisionRequest,
+        facts: Facts,
+        ids: Sequence[list[str]],
+    ) -> tuple[Decisions, Sequence[Fetched]]:
+        """Return the decisions, and what services said for them; nothing where none is asked."""
+        decisions = start(live.compiled, request, facts, _ticks if asked[0].request.debug else None)
+        if not isinstance(decisions, NeedScores):
+            return decisions, facts.fetched
+        company = [
+            Fetching(customer_id=one.customer_id, facts=customer, decision_id=drawn[0], attempt=one.attempt)
+            for one, customer, drawn in zip(asked, facts.customers, ids, strict=True)
+        ]
+        return await self.fetch.until_decided(asked[0].snapshot, live, decisions, company)
+
+    def _instant(self, asked: Sequence[Asked]) -> int:
+        """Return the instant of the decisions: now, or that of an earlier attempt that services have been told of."""
+        told = asked[0].attempt.told if asked[0].attempt else None
+        return self.now_ms() if told is None else told.now_ms
 
     async def _load(self, asked: Sequence[Asked], now_ms: int) -> list[CustomerRecord]:
         first = asked[0]
@@ -327,6 +291,26 @@ def _assigned(decided: DecidedCustomer) -> dict[str, tuple[str, int]]:
     return {} if made is None else {made.experiment_key: (made.variant, made.expires_at_ms)}
 
 
+def _facts(
+    asked: Sequence[Asked],
+    records: Sequence[CustomerRecord],
+    live: LiveFlow,
+    loaded: _Loaded,
+    decision_ids: Sequence[str],
+) -> Facts:
+    """Return all that is known for these decisions."""
+    customers = [build_customer_facts(*each, live) for each in zip(asked, records, strict=True)]
+    facts = Facts(
+        customers=customers,
+        segments=_segments(asked, records, customers, live),
+        contacts=contacts_of(live.compiled, [record.history for record in records]),
+        seeds=[seed_of(decision_id) for decision_id in decision_ids],
+        fetched=[one.attempt.fetched if one.attempt else {} for one in asked] if live.calls_out else (),
+        shadowed=_shadowed(asked[0], live, decision_ids) if loaded.is_recorded else None,
+    )
+    return _with_counted(facts, live, loaded)
+
+
 def _segments(
     asked: Sequence[Asked], records: Sequence[CustomerRecord], customers: Sequence[CustomerFacts], live: LiveFlow
 ) -> list[frozenset[str]]:
@@ -342,6 +326,16 @@ def _shadowed(asked: Asked, live: LiveFlow, decision_ids: Sequence[str]) -> Mask
     if not live.compiled.shadows:
         return None
     return np.array([is_traced(asked.snapshot.settings, decision_id) for decision_id in decision_ids], np.bool_)
+
+
+def _drawn(asked: Sequence[Asked], now_ms: int) -> list[list[str]]:
+    """Return the ids of the decisions and of their events."""
+    attempt = asked[0].attempt
+    if attempt is None or not attempt.is_alone:
+        return draw_ids(now_ms, len(asked))
+    if attempt.told is None:
+        attempt.told = Told(now_ms=now_ms, ids=draw_ids(now_ms, 1)[0])
+    return [attempt.told.ids]
 
 
 def _ticks() -> float:

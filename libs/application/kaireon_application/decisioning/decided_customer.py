@@ -16,11 +16,13 @@ from kaireon_application.experimentation.variant import AS_PUBLISHED, ASSIGNED_M
 from kaireon_application.platform.identity import new_ids
 from kaireon_core.column import row_of
 from kaireon_core.decisioning.decide import Decisions, Facts
+from kaireon_core.decisioning.external import Fetched
 from kaireon_core.decisioning.request import DecisionRequest
 from kaireon_core.table import CustomerFacts
 
 PUBLIC_PREFIX = "rec_"
 _NO_PROPERTIES: dict[str, Any] = {}
+_NOTHING_FETCHED: Fetched = {}
 
 
 def draw_ids(now_ms: int, count: int) -> list[list[str]]:
@@ -53,6 +55,8 @@ class DecidedCustomer:
     load_ms: float
     enrichment_ms: float
     duration_ms: float = 0.0
+    # What services said for this customer.
+    fetched: Fetched = field(default_factory=lambda: _NOTHING_FETCHED)
     # How the flow decided for this customer.
     variant: Variant = AS_PUBLISHED
     # Of the decision and of its event.
@@ -123,6 +127,7 @@ class DecidedCustomer:
             contacts=contacts_of(live.compiled, [self.record.history]),
             counters=self.decisions.counters,
             learned=self.decisions.learned,
+            fetched=[self.fetched],
         )
 
     def items(self, live: LiveFlow) -> list[DecisionItem]:

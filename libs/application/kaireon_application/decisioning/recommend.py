@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
@@ -10,8 +11,10 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from kaireon_application.decisioning.decide_together import Asked, CommitDecisions, DecideTogether
+from kaireon_application.decisioning.asked import Asked
+from kaireon_application.decisioning.decide_together import CommitDecisions, DecideTogether
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
+from kaireon_application.decisioning.fetch_scores import Attempt, ScoresNeeded
 from kaireon_application.decisioning.plan_decision import PlanDecision
 from kaireon_application.decisioning.record_decision import IdempotencyDraft
 from kaireon_application.decisioning.wire import ANONYMOUS, Recommendation, RecommendRequest
@@ -34,6 +37,8 @@ class Recommend:
     decide: DecideTogether
     # Decides with whoever else asks right now; None when the customer moved on meanwhile.
     together: Callable[[Asked], Awaitable[Recommendation | None]]
+    # Commits with whoever else commits right now: the decision of one who waited for a service.
+    commit: CommitDecisions
     hold: HoldCustomer
     metrics: Metrics
 
@@ -54,7 +59,7 @@ class Recommend:
         asked = await self._plan(tenant_id, request, _customer_id(request, caller))
         if idempotency is not None or request.debug:
             asked = replace(asked, idempotency=idempotency, validation_ms=validation_ms)
-        answer = await self.together(asked)
+        answer = await self._decide(asked)
         if answer is None:
             answer = await self._insist(replace(asked, is_fresh=True))
         return answer
@@ -69,21 +74,40 @@ class Recommend:
         """Decide again from fresh facts until it is committed."""
         for _ in range(MAX_ATTEMPTS - 1):
             self.metrics.add(DECISION_CONFLICTS)
-            answer = await self.together(asked)
+            answer = await self._decide(asked)
             if answer is not None:
                 return answer
         while True:
-            # Ends: each time that a cap was taken meanwhile, less of it is left to be taken.
-            with suppress(CapTaken):
+            # Ends: each time that a cap was taken meanwhile, less of it is left to be taken; and offers are finite.
+            with suppress(CapTaken, ScoresNeeded):
                 async with self.hold(asked.tenant_id, asked.customer_id) as commit:
-                    (answer,) = await self.decide([asked], commit)
+                    (answer,) = await self.decide([_without_calls(asked)], commit)
                 assert answer is not None, asked.customer_id  # noqa: S101 - the row was held: nobody else could commit
                 return answer
+            if asked.attempt is not None:
+                # What services were not asked about yet they are asked about now that the row is free.
+                await self.decide.decide([asked])
+
+    async def _decide(self, asked: Asked) -> Recommendation | None:
+        """Decide with others; one who must wait for a service waits alone, and commits with others."""
+        if not asked.live.calls_out:
+            return await self.together(asked)
+        (answer,) = await self.decide([asked], self.commit)
+        return answer
 
     async def _plan(self, tenant_id: str, request: RecommendRequest, customer_id: str) -> Asked:
         started = time.perf_counter()
         snapshot, live = await self.plan(tenant_id, request.flow_key, request.routing)
-        return Asked(snapshot=snapshot, live=live, request=request, customer_id=customer_id, started=started)
+        attempt = Attempt(is_alone=True) if live.calls_out else None
+        return Asked(
+            snapshot=snapshot, live=live, request=request, customer_id=customer_id, started=started, attempt=attempt
+        )
+
+
+def _without_calls(asked: Asked) -> Asked:
+    if asked.attempt is None:
+        return asked
+    return replace(asked, attempt=dataclasses.replace(asked.attempt, may_call=False))
 
 
 def _customer_id(request: RecommendRequest, caller: str) -> str:

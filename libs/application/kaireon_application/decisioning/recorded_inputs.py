@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -9,7 +10,9 @@ import msgspec
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.facts import CustomerRecord, History
 from kaireon_application.decisioning.trace import TraceContent
+from kaireon_core.decisioning.external import Fetched, OfferScores
 from kaireon_core.decisioning.request import DecisionRequest, PlacementAsk, Routing
+from kaireon_core.learning.fallback import FallbackReason
 from kaireon_core.table import CustomerFacts
 
 # What the engine itself is asked, beside the fields of `request.X`.
@@ -23,6 +26,7 @@ class RecordedInputs(msgspec.Struct, frozen=True, kw_only=True):
     customer: CustomerFacts
     segments: frozenset[str]
     record: CustomerRecord
+    fetched: Fetched
 
 
 def write_request(decided: DecidedCustomer) -> dict[str, Any]:
@@ -56,6 +60,30 @@ def write_facts(decided: DecidedCustomer) -> dict[str, Any]:
         "contactTotals": decided.record.history.totals,
         **_write_outcomes(decided.record.history),
         **_write_metrics(decided.record.history),
+        **_write_fetched(decided.fetched),
+    }
+
+
+def _write_fetched(fetched: Fetched) -> dict[str, Any]:
+    """Return what services said, by model key; a flow that asks none keeps nothing."""
+    if not fetched:
+        return {}
+    return {
+        "externalScores": {
+            model_key: {"scores": dict(found.scores), "fallbackReasons": dict(found.reasons)}
+            for model_key, found in fetched.items()
+        }
+    }
+
+
+def _read_fetched(facts: Mapping[str, Any]) -> Fetched:
+    kept: Mapping[str, dict[str, Any]] = facts.get("externalScores", {})
+    return {
+        model_key: OfferScores(
+            scores=found["scores"],
+            reasons={offer: FallbackReason(reason) for offer, reason in found["fallbackReasons"].items()},
+        )
+        for model_key, found in kept.items()
     }
 
 
@@ -105,4 +133,5 @@ def read_inputs(content: TraceContent) -> RecordedInputs:
         ),
         segments=frozenset(facts["segments"]),
         record=CustomerRecord(rows={}, history=history),
+        fetched=_read_fetched(facts),
     )

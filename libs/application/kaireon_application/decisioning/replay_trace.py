@@ -236,12 +236,14 @@ def _decide(live: LiveFlow, trace: StoredTrace) -> DecidedCustomer:
         contacts=contacts_of(live.compiled, [inputs.record.history]),
         counters=read_counters(live.compiled, trace.content.facts),
         learned=read_learned(live.compiled, trace.content.facts),
+        fetched=[inputs.fetched],
     )
     return DecidedCustomer(
         customer_id=trace.customer_id,
         record=inputs.record,
         facts=inputs.customer,
         segments=inputs.segments,
+        fetched=inputs.fetched,
         request=inputs.request,
         decisions=decide(live.compiled, inputs.request, facts),
         index=0,

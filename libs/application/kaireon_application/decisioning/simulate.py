@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 
 from kaireon_application.catalog.entities import EntityReader
+from kaireon_application.decisioning.asked import Asked
 from kaireon_application.decisioning.choose_flow import choose_flow
 from kaireon_application.decisioning.decide_list import MAX_CUSTOMERS, DecideCustomer
-from kaireon_application.decisioning.decide_together import Asked, DecideTogether
+from kaireon_application.decisioning.decide_together import DecideTogether
 from kaireon_application.decisioning.decided_customer import DecidedCustomer
 from kaireon_application.decisioning.explain_trace import narrowed
 from kaireon_application.decisioning.flow_references import reference_problems

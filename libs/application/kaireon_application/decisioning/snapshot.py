@@ -21,12 +21,15 @@ from kaireon_application.decisioning.stored_segments import StoredSegment, store
 from kaireon_application.decisioning.trace import TraceCodec
 from kaireon_application.decisioning.wire import CoupledChannel, DecisionMeta
 from kaireon_application.experimentation.variant import CONTROL, Split, split_of, variant_flow
+from kaireon_application.learning.external_scoring import sent_offer
 from kaireon_application.learning.learners import LearnerDefinition
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.compile import CompiledFlow, Needs, compile_flow
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.reasons import Reason, StageSpan
 from kaireon_core.decisioning.request import DecisionRequest
+from kaireon_core.decisioning.scored_by import NOBODY, ScoredBy, scored_by
+from kaireon_core.learning.external_endpoint import ExternalEndpoint
 from kaireon_core.learning.model import ScoringModel
 
 _LEGEND_COMPRESSION = 6
@@ -161,6 +164,10 @@ class LiveFlow:
     traces: TraceCodec
     # How its customers are split between models, None without an experiment that runs.
     split: Split | None = None
+    # Which of its models scores which candidate.
+    scored_by: ScoredBy = NOBODY
+    # Whether one of the models that it may ask is a service.
+    calls_out: bool = False
     is_stored: bool = False
     # Its forms for variants, made when they are first asked for.
     variants: dict[str, LiveFlow] = field(default_factory=dict[str, Any])
@@ -206,6 +213,15 @@ class TenantSnapshot:
             metrics=metric_queries(configuration.catalogue.behavioral_metrics),
             config_version=configuration.config_version,
         )
+
+    @cached_property
+    def sent_offers(self) -> list[msgspec.Raw]:
+        """The offers as services that score them are sent them, in the order of the catalogue."""
+        categories = {document.id: document.key for document in self.configuration.catalogue.categories}
+        return [
+            sent_offer(offer, categories.get(str(offer.body.get("categoryId"))))
+            for offer in self.configuration.catalogue.offers
+        ]
 
     @property
     def version(self) -> str:
@@ -311,6 +327,8 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
         compiled=compiled,
         segments=segments,
         split=split,
+        scored_by=scored_by(published.flow, compiled.candidates),
+        calls_out=compiled.calls_out or _is_split_outside(split, snapshot.configuration.models),
         needs=msgspec.structs.replace(needs, enrichments=tuple(rows), assignment_of=assignment_of),
         items=ItemWriter(compiled),
         meta=DecisionMeta(decision_flow_key=published.key, decision_flow_id=published.id),
@@ -322,6 +340,11 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
         legend_hash=hashlib.sha256(content).digest(),
         traces=legend.codec(),
     )
+
+
+def _is_split_outside(split: Split | None, models: Mapping[str, ScoringModel]) -> bool:
+    arms = [models.get(key) for key, _ in split.arms] if split else []
+    return any(arm is not None and isinstance(arm.model, ExternalEndpoint) for arm in arms)
 
 
 def _legend(compiled: CompiledFlow, tables: Mapping[str, SchemaTable]) -> Legend:

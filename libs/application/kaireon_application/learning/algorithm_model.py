@@ -12,8 +12,10 @@ from msgspec import Meta
 from kaireon_application.catalog.entities import EntityReader
 from kaireon_application.catalog.fields import Key, Label, Name, OpenObject, Status, Text
 from kaireon_application.catalog.kind import Change, Document, EntityKind, Filter
+from kaireon_application.learning.endpoint_rules import endpoint_problems, shown_model, with_stored_token
 from kaireon_core.learning.configs import parse_config
 from kaireon_core.learning.definitions import ModelType, RollbackThresholds
+from kaireon_core.learning.external_config import ExternalEndpointConfig
 from kaireon_core.learning.lifecycle import RegistryStatus
 from kaireon_core.learning.states import parse_state
 from kaireon_core.problems import InvalidValue, Problem
@@ -68,7 +70,7 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
 
 def _prepare(change: Change) -> Document:
     """Return the document with what the server sets on a new model."""
-    document = _with_read_trees(change)
+    document = with_stored_token(_with_read_trees(change), change.previous.body if change.previous else None)
     if document.get("family") is None:
         document = {**document, "family": document["name"]}
     if change.previous is not None:
@@ -116,7 +118,9 @@ def _problems(change: Change) -> Iterable[Problem]:
         if field == "modelState" and not (document[field] and field in change.given):
             continue
         try:
-            parse(model_type, document[field], f"{change.path}.{field}")
+            parsed = parse(model_type, document[field], f"{change.path}.{field}")
+            if isinstance(parsed, ExternalEndpointConfig):
+                yield from endpoint_problems(change, parsed)
         except InvalidValue as error:
             yield from error.problems
 
@@ -175,4 +179,5 @@ ALGORITHM_MODEL = EntityKind(
     prepare=_prepare,
     problems=_problems,
     check=_check,
+    shown=shown_model,
 )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kaireon_core.column import Floats, Mask, any_in
 from kaireon_core.decisioning.candidates import Candidates
+from kaireon_core.decisioning.external import ScoreNeed
 from kaireon_core.decisioning.flow import ScoreConfig
-from kaireon_core.decisioning.scorer import Scorer, scorer_of
-from kaireon_core.decisioning.state import Stage, State
+from kaireon_core.decisioning.scorer import Scorer, asks_of, scorer_of
+from kaireon_core.decisioning.state import Asks, Stage, State
 from kaireon_core.learning.fallback import FallbackReason
 from kaireon_core.learning.model import Model
 
@@ -23,9 +24,13 @@ class _ChannelModel:
     covered: Mask
     scorer: Scorer | None
 
+    def mine(self, state: State, alive: Mask) -> Mask:
+        """Return which of those alive it scores, (B, C); offers that stand alone are on no channel."""
+        return alive & (self.covered if state.bare is None else self.covered & ~state.bare)
+
     def predict(self, state: State, alive: Mask, propensity: Floats, default: float, floor: float) -> None:
-        """Write the propensities of its candidates; offers that stand alone are on no channel."""
-        mine = alive & (self.covered if state.bare is None else self.covered & ~state.bare)
+        """Write the propensities of its candidates."""
+        mine = self.mine(state, alive)
         rows = np.flatnonzero(mine.any(axis=0))
         if not rows.size:
             return
@@ -64,7 +69,8 @@ def with_channel_models(
         for part in parts:
             if any_in(part.covered):
                 part.predict(state, alive, propensity, default, floor)
-        state.propensity = np.maximum(propensity, floor)
+        # Without a floor nothing is raised: what is below 0 passes.
+        state.propensity = np.maximum(propensity, floor) if floor else propensity
         state.score = state.propensity if state.fit is None else state.propensity * state.fit
         if state.law is not None:
             state.law = state.law.anew(state.fit)
@@ -73,6 +79,7 @@ def with_channel_models(
     return replace(
         predict,
         apply=apply,
+        asks=_asks(predict, parts, covered),
         reads=[*predict.reads, *(name for scorer in scorers for name in scorer.reads)],
         candidate_reads=[*predict.candidate_reads, *(name for scorer in scorers for name in scorer.candidate_reads)],
         learned=[*predict.learned, *(one for scorer in scorers for one in scorer.learned)],
@@ -80,13 +87,33 @@ def with_channel_models(
     )
 
 
+def _asks(predict: Stage, parts: Sequence[_ChannelModel], covered: Mask) -> Asks | None:
+    """Return how to tell what must be fetched for the node's own model and those of the channels."""
+    asking = [(part, ask) for part in parts if (ask := asks_of(part.scorer))]
+    if predict.asks is None and not asking:
+        return None
+
+    def asks(state: State, alive: Mask) -> list[ScoreNeed]:
+        others = covered if state.bare is None else covered & ~state.bare
+        needs = predict.asks(state, alive & ~others) if predict.asks else []
+        return needs + [need for part, ask in asking for need in ask(state, part.mine(state, alive))]
+
+    return asks
+
+
 def _parts(config: ScoreConfig, candidates: Candidates, models: Mapping[str, Model]) -> list[_ChannelModel]:
-    taken = np.zeros(len(candidates), np.bool_)
     parts = list[_ChannelModel]()
+    for key, covered in covered_by_overrides(config, candidates):
+        model = models.get(key)
+        parts.append(_ChannelModel(covered=covered, scorer=scorer_of(key, model, candidates) if model else None))
+    return parts
+
+
+def covered_by_overrides(config: ScoreConfig, candidates: Candidates) -> Iterator[tuple[str, Mask]]:
+    """Yield each override's model key and its candidates, (C,): those of its channel, unless an earlier one has it."""
+    taken = np.zeros(len(candidates), np.bool_)
     for override in config.overrides:
         channels = [override.channel_id in (one.id, one.key) for one in candidates.catalogue.channels]
         covered = np.array([*channels, False], np.bool_)[candidates.channel] & ~taken
         taken |= covered
-        model = models.get(override.model_key)
-        parts.append(_ChannelModel(covered=covered, scorer=scorer_of(model, candidates) if model else None))
-    return parts
+        yield override.model_key, covered

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from kaireon_core.column import Mask
 from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
-from kaireon_core.decisioning.state import State
+from kaireon_core.decisioning.state import Asks, State
 from kaireon_core.learning.learned import LearnerReference
 
 # Where a rule fails: (B, 1) when it looks at the customer, (1, C) when it looks at the offer, else (B, C).
@@ -17,7 +17,7 @@ Failing: TypeAlias = Callable[[State], Mask]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """Where a rule fails, and the names of the columns and the facts that it reads, as in a `Stage`."""
+    """Where a rule fails, and the columns, facts and services that it looks at, as in a `Stage`."""
 
     failing: Failing
     reads: Sequence[str] = ()
@@ -25,3 +25,4 @@ class Check:
     history: HistoryNeeds = NOTHING
     learned: Sequence[LearnerReference] = ()
     needs_evidence: bool = False
+    asks: Asks | None = None

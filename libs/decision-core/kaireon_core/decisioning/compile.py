@@ -57,7 +57,7 @@ from kaireon_core.decisioning.qualify import EVALUATED_RULE_TYPES, compile_quali
 from kaireon_core.decisioning.rank import Ranker, compile_rank
 from kaireon_core.decisioning.reasons import LegendBuilder, Reason, StageSpan
 from kaireon_core.decisioning.score import compile_score
-from kaireon_core.decisioning.scorer import Scorer
+from kaireon_core.decisioning.scorer import Scorer, asks_of
 from kaireon_core.decisioning.shadows import Shadow, compile_shadows
 from kaireon_core.decisioning.state import Stage
 from kaireon_core.learning.learned import LearnerReference
@@ -115,12 +115,19 @@ class CompiledFlow:
     spans: tuple[StageSpan, ...]
     reads: tuple[str, ...]
     candidate_columns: Mapping[str, Column]
+    # Whether a model that it asks is a service.
+    calls_out: bool
     model_key: str | None
     model_type: str | None
     shadows: tuple[Shadow, ...]
     mandatory: Mandatory | None
     zone: ZoneInfo
     max_offers: int
+
+    @cached_property
+    def every_stage(self) -> tuple[Stage, ...]:
+        """The stages in the order in which they run."""
+        return (*self.stages, *self.scoring)
 
     @cached_property
     def unknown_rules(self) -> list[str]:
@@ -226,6 +233,7 @@ def compile_flow(
         candidate_columns=candidates.columns(
             chain(*(stage.candidate_reads for stage in stages), *_read_by(shadows), of_formulas)
         ),
+        calls_out=any(stage.asks for stage in stages) or any(asks_of(shadow.scorer) for shadow in shadows),
         model_key=model_key,
         model_type=model_type,
         shadows=shadows,

@@ -13,7 +13,7 @@ from kaireon_core.decisioning.conditions import Holding
 from kaireon_core.decisioning.filtering import compile_conditions, customer_names
 from kaireon_core.decisioning.flow import Conditional
 from kaireon_core.decisioning.history_needs import HistoryNeeds
-from kaireon_core.decisioning.state import Stage, StagePart, State
+from kaireon_core.decisioning.state import Asks, Stage, StagePart, State
 
 
 def compile_conditional(
@@ -40,6 +40,7 @@ def compile_conditional(
     return Stage(
         name="conditional",
         apply=apply,
+        asks=_asks(branches),
         reads=[*customer_names(condition), *(name for stage in inner for name in stage.reads)],
         candidate_reads=[name for stage in inner for name in stage.candidate_reads],
         shared_codes=[code for stage in inner for code in stage.shared_codes],
@@ -50,6 +51,14 @@ def compile_conditional(
         learned=[one for stage in inner for one in stage.learned],
         inner=[one for stage in inner for one in (stage, *stage.inner)],
     )
+
+
+def _asks(branches: Sequence[tuple[Holding, Sequence[Stage]]]) -> Asks | None:
+    """Return how to tell what the branches must have fetched, each for its own candidates."""
+    asking = [(mask, stage.asks) for mask, stages in branches for stage in stages if stage.asks]
+    if not asking:
+        return None
+    return lambda state, alive: [need for mask, ask in asking for need in ask(state, alive & mask(state))]
 
 
 def _inside(stage: Stage, mask: Holding) -> Stage:

@@ -1,4 +1,7 @@
-"""Deciding: a compiled flow and the facts of some customers in, a decision and its reasons out. Pure."""
+"""Deciding: a compiled flow and the facts of some customers in, a decision and its reasons out. Pure.
+
+A flow that asks services is decided in steps: `start` says which scores it needs, and goes on once it is given them.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from kaireon_core.decisioning.contacts import Contacts
 from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.coupling import couple
 from kaireon_core.decisioning.coverage import Segments
+from kaireon_core.decisioning.external import ExternalScores, Fetched, ScoreNeed, merged
 from kaireon_core.decisioning.fill import Filled
 from kaireon_core.decisioning.output import Properties
 from kaireon_core.decisioning.rank import Indices, Ranked
@@ -25,6 +29,8 @@ from kaireon_core.decisioning.state import State, Ticks
 from kaireon_core.learning.fallback import Fallbacks
 from kaireon_core.learning.learned import Learned
 from kaireon_core.table import CustomerFacts, Table
+
+_NO_OFFERS: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,8 @@ class Facts:
     shadowed: Mask | None = None
     # What responses have taught the models that the flow asks, by model id.
     learned: Mapping[str, Learned] = field(default_factory=dict[str, Learned])
+    # What services have said for each customer, by model key; without any, nobody has asked.
+    fetched: Sequence[Fetched] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,18 +106,81 @@ class Decisions:
         return funnel(flow.spans, self.reasons[customer])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedScores:
+    """The decisions cannot go on before services have scored offers; `resume` goes on, once."""
+
+    needs: Sequence[ScoreNeed]
+    _run: _Run
+
+    def resume(self, fetched: Sequence[Fetched]) -> Decisions | NeedScores:
+        """Return what comes next, each customer's scores given; what is not among them gets its model's fallback."""
+        for customer, by_model in enumerate(fetched):
+            for model_key, found in by_model.items():
+                self._run.state.external.add(model_key, customer, found)
+        self._run.step()
+        return _advance(self._run)
+
+
 def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ticks | None = None) -> Decisions:
-    """Return the decisions. The same arguments give the same bytes; `ticks` (ms) only measures the stages."""
-    state, cells = begin(flow, request, facts), flow.placing.cells(request)
+    """Return the decisions. The same arguments give the same bytes; `ticks` (ms) only measures the stages.
+
+    Scores of services are those among the facts, and never asked for.
+    """
+    decided = start(flow, request, facts, ticks)
+    while isinstance(decided, NeedScores):
+        decided = decided.resume(())
+    return decided
+
+
+def start(
+    flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ticks | None = None
+) -> Decisions | NeedScores:
+    """Return the decisions, or what must be fetched for them and is not among the facts."""
+    cells = flow.placing.cells(request)
+    state = begin(flow, request, facts)
     state.repeats = 1 if cells is None or cells.is_unique else len(cells.cells)
-    watch = _Watch(ticks)
-    for stage in (*flow.stages, *flow.scoring):
-        stage.apply(state)
-        watch.lap(stage.name)
+    return _advance(_Run(flow=flow, state=state, cells=cells, shadowed=facts.shadowed, watch=_Watch(ticks)))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """Decisions on their way; `done` stages have been applied."""
+
+    flow: CompiledFlow
+    state: State
+    cells: Cells | None
+    shadowed: Mask | None
+    watch: _Watch
+    done: int = 0
+
+    def step(self) -> None:
+        """Apply the next stage."""
+        stage = self.flow.every_stage[self.done]
+        stage.apply(self.state)
+        self.watch.lap(stage.name)
+        self.done += 1
+
+
+def _advance(run: _Run) -> Decisions | NeedScores:
+    state, stages = run.state, run.flow.every_stage
+    while run.done < len(stages):
+        asks = stages[run.done].asks
+        if asks is not None:
+            needs = merged(asks(state, state.alive))
+            if needs:
+                return NeedScores(needs=needs, _run=run)
+        run.step()
+    return _finish(run)
+
+
+def _finish(run: _Run) -> Decisions:
+    """Rank what was scored and fill the answers."""
+    flow, state, cells, watch = run.flow, run.state, run.cells, run.watch
     ranked = flow.ranker.rank(state, cells)
     for mask in flow.post_rank:
         ranked = mask.keep(state, ranked)
-    filled, emptied = flow.filler.fill(state, ranked, _limit(flow, request), cells), None
+    filled, emptied = flow.filler.fill(state, ranked, _limit(flow, state.request), cells), None
     if cells is not None:
         filled, emptied = couple(state, flow.placing, cells, filled)
     watch.lap("rank")
@@ -134,7 +205,7 @@ def decide(flow: CompiledFlow, request: DecisionRequest, facts: Facts, ticks: Ti
         is_score_replaced=state.is_score_replaced,
         properties=flow.output.write(state, filled.picks),
         # Last, when there is nothing left that they could change.
-        shadows=None if facts.shadowed is None else shadow_results(flow.shadows, state, scored, facts.shadowed),
+        shadows=None if run.shadowed is None else shadow_results(flow.shadows, state, scored, run.shadowed),
         stages_ms=watch.laps,
     )
 
@@ -162,6 +233,7 @@ def begin(flow: CompiledFlow, request: DecisionRequest, facts: Facts) -> State:
         seeds=np.array(facts.seeds or np.zeros(customers), np.uint64),
         counters=facts.counters or flow.nothing_counted,
         learned=facts.learned,
+        external=ExternalScores(facts.fetched, customers, flow.offer_index if flow.calls_out else _NO_OFFERS),
         mandatory=flow.mandatory.at(request.now_ms) if flow.mandatory else None,
         alive=np.ones((customers, candidates), np.bool_),
         reasons=np.zeros((customers, candidates), np.int16),

@@ -161,6 +161,7 @@ def _fresh(before: State) -> State:
         seeds=before.seeds,
         counters=before.counters,
         learned=before.learned,
+        external=before.external,
         mandatory=before.mandatory,
         alive=np.ones_like(before.alive),
         reasons=np.zeros_like(before.reasons),

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from kaireon_core.column import Mask
 from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.check import Check
+from kaireon_core.decisioning.external import ScoreNeed
 from kaireon_core.decisioning.given_scores import Names, given_scores, offer_names
-from kaireon_core.decisioning.scorer import threshold_scorer_of
+from kaireon_core.decisioning.scorer import asks_of, threshold_scorer_of
 from kaireon_core.decisioning.state import State
 from kaireon_core.learning.model import Model
 
@@ -23,8 +24,10 @@ _UNKNOWN, _BELOW, _REACHED = -1, 0, 1
 def propensity_threshold(config: dict[str, Any], candidates: Candidates, models: Mapping[str, Model]) -> Check:
     """Return the check; a candidate without any score does not pass."""
     least = float(config["minScore"])
-    model = models.get(config.get("model") or "")
-    scorer = threshold_scorer_of(model, candidates) if model else None
+    key = str(config.get("model") or "")
+    model = models.get(key)
+    scorer = threshold_scorer_of(key, model, candidates) if model else None
+    ask = asks_of(scorer)
     names = offer_names(candidates.catalogue.offers)
 
     def failing(state: State) -> Mask:
@@ -38,6 +41,10 @@ def propensity_threshold(config: dict[str, Any], candidates: Candidates, models:
             is_failing[:, rows] &= ~(asked[:, rows] & reached)
         return is_failing
 
+    def asks(state: State, alive: Mask) -> list[ScoreNeed]:
+        unknown = _given(state, names, least)[:, candidates.offer] == _UNKNOWN
+        return ask(state, unknown & alive) if ask else []
+
     if scorer is None:
         return Check(failing=failing)
     return Check(
@@ -46,6 +53,7 @@ def propensity_threshold(config: dict[str, Any], candidates: Candidates, models:
         candidate_reads=scorer.candidate_reads,
         learned=scorer.learned,
         needs_evidence=scorer.needs_evidence,
+        asks=asks if ask else None,
     )
 
 

@@ -15,6 +15,7 @@ from kaireon_core.decisioning.candidates import Candidates
 from kaireon_core.decisioning.check import Check
 from kaireon_core.decisioning.conditions import compile_condition
 from kaireon_core.decisioning.coverage import Coverage, coverage_of, scopes_of
+from kaireon_core.decisioning.external import ScoreNeed
 from kaireon_core.decisioning.flow import Qualify
 from kaireon_core.decisioning.history_needs import HistoryNeeds
 from kaireon_core.decisioning.metric_condition import compile_metric_test
@@ -78,6 +79,11 @@ def compile_qualify(node: Qualify, candidates: Candidates, legend: LegendBuilder
         for rule in compiled:
             rule.apply(state)
 
+    asking = [(rule, rule.check.asks) for rule in compiled if rule.check.asks]
+
+    def asks(state: State, alive: Mask) -> list[ScoreNeed]:
+        return [need for rule, ask in asking for need in ask(state, alive & rule.covered(state))]
+
     parts = [
         StagePart(document=document, covered=rule.covered, apply=rule.apply)
         for document, rule in zip(rules, compiled, strict=True)
@@ -85,6 +91,7 @@ def compile_qualify(node: Qualify, candidates: Candidates, legend: LegendBuilder
     return Stage(
         name="qualify",
         apply=apply,
+        asks=asks if asking else None,
         reads=[name for rule in compiled for name in rule.check.reads],
         candidate_reads=[name for rule in compiled for name in rule.check.candidate_reads],
         history=HistoryNeeds.union(one.history for rule in compiled for one in (rule.check, rule.coverage)),

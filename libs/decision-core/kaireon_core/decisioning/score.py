@@ -14,7 +14,7 @@ from kaireon_core.decisioning.evidence import DEFAULT_PROPENSITY, compile_eviden
 from kaireon_core.decisioning.flow import Score, ScoreConfig
 from kaireon_core.decisioning.maturity import with_maturity
 from kaireon_core.decisioning.prie import compile_prie
-from kaireon_core.decisioning.scorer import scorer_of
+from kaireon_core.decisioning.scorer import asks_of, scorer_of
 from kaireon_core.decisioning.state import Stage, State
 from kaireon_core.learning.fallback import FallbackReason
 from kaireon_core.learning.model import Model
@@ -38,7 +38,7 @@ def _compile_method(config: ScoreConfig, candidates: Candidates, models: Mapping
     if config.model_key is None:
         predict = _by_evidence(config, candidates)
     else:
-        predict = _by_model(config, candidates, models.get(config.model_key))
+        predict = _by_model(config, config.model_key, candidates, models.get(config.model_key))
     predict = with_channel_models(predict, config, candidates, models, DEFAULT_PROPENSITY)
     if config.method == "propensity":
         return predict
@@ -81,10 +81,10 @@ def _by_evidence(config: ScoreConfig, candidates: Candidates) -> Stage:
     return Stage(name="score", apply=apply, needs_evidence=True)
 
 
-def _by_model(config: ScoreConfig, candidates: Candidates, model: Model | None) -> Stage:
+def _by_model(config: ScoreConfig, key: str, candidates: Candidates, model: Model | None) -> Stage:
     """Score = propensity * fit multiplier; `propensityFloor` raises the propensity and drops nobody."""
     floor = config.propensity_floor or 0.0
-    scorer = scorer_of(model, candidates) if model else None
+    scorer = scorer_of(key, model, candidates) if model else None
 
     def apply(state: State) -> None:
         shape = (state.table.customers, len(candidates))
@@ -113,6 +113,7 @@ def _by_model(config: ScoreConfig, candidates: Candidates, model: Model | None) 
         candidate_reads=scorer.candidate_reads,
         learned=scorer.learned,
         needs_evidence=scorer.needs_evidence,
+        asks=asks_of(scorer),
     )
 
 

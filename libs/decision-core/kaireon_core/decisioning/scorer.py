@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
+from kaireon_core.column import Mask
 from kaireon_core.decisioning.bandit_scorer import BanditScorer, ExpectationScorer, bandit_scorer
 from kaireon_core.decisioning.candidates import Candidates, Indices
 from kaireon_core.decisioning.evidence import EvidenceModel, compile_evidence
+from kaireon_core.decisioning.external import ScoreNeed
 from kaireon_core.decisioning.scored import Scored
-from kaireon_core.decisioning.state import State
+from kaireon_core.decisioning.state import Asks, State
 from kaireon_core.learning.bandit import Bandit
+from kaireon_core.learning.external_endpoint import ExternalEndpoint
+from kaireon_core.learning.fallback import NO_FALLBACK, FallbackReason
 from kaireon_core.learning.learned import LearnerReference
 from kaireon_core.learning.model import BoundModel, Model
 from kaireon_core.learning.untrained import Untrained
@@ -46,19 +52,26 @@ class Scorer(Protocol):
         ...
 
 
-def scorer_of(model: Model, candidates: Candidates) -> Scorer:
+def scorer_of(key: str, model: Model, candidates: Candidates) -> Scorer:
     """Return what scores these candidates with a model; where it has learnt nothing yet the evidence stands in."""
     if isinstance(model, Bandit):
         return bandit_scorer(model, candidates)
     if isinstance(model, Untrained):
         return EvidenceScorer(evidence=compile_evidence(candidates))
+    if isinstance(model, ExternalEndpoint):
+        return ExternalScorer(key=key, model=model, candidates=candidates)
     columns = candidates.columns(model.fields)
     return ColumnScorer(model=model, bound=model.bound(Table.of((), columns, len(candidates))))
 
 
-def threshold_scorer_of(model: Model, candidates: Candidates) -> Scorer:
+def asks_of(scorer: Scorer | None) -> Asks | None:
+    """Return how to tell what must be fetched before it scores, None for a scorer that computes."""
+    return scorer.needs if isinstance(scorer, ExternalScorer) else None
+
+
+def threshold_scorer_of(key: str, model: Model, candidates: Candidates) -> Scorer:
     """Return what rules about propensity ask: as `scorer_of`, but of a bandit what it expects and no draw."""
-    scorer = scorer_of(model, candidates)
+    scorer = scorer_of(key, model, candidates)
     return ExpectationScorer(scorer) if isinstance(scorer, BanditScorer) else scorer
 
 
@@ -102,3 +115,35 @@ class ColumnScorer:
         if self.bound is not None and state.bare is None:
             return Scored(self.bound.score_rows(state.table, rows))
         return Scored(self.model.score(state.table.select(rows)).values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalScorer:
+    """A service, which has one score for all candidates of an offer; it has been asked before the stage runs."""
+
+    key: str
+    model: ExternalEndpoint
+    candidates: Candidates
+    reads: Sequence[str] = ()
+    candidate_reads: Sequence[str] = ()
+    learned: Sequence[LearnerReference] = ()
+    needs_evidence: bool = False
+
+    def scores(self, state: State, rows: Indices) -> Scored:
+        """Return what the service said, its fallback score where it said nothing or was never asked."""
+        values, codes = state.external.of(self.key)
+        offers = self.candidates.offer[rows]
+        found, reasons = values[:, offers], codes[:, offers]
+        is_missing = np.isnan(found)
+        if not is_missing.any():
+            return Scored(found)
+        unasked = is_missing & (reasons == NO_FALLBACK)
+        fallbacks = np.where(unasked, np.int8(FallbackReason.NOT_READY.code), reasons)
+        return Scored(np.where(is_missing, self.model.fallback, found), fallbacks)
+
+    def needs(self, state: State, asked: Mask) -> list[ScoreNeed]:
+        """Return the offers that the service has not been asked about yet."""
+        offers = np.zeros((len(asked), len(self.candidates.catalogue.offers)), np.bool_)
+        customers, rows = np.nonzero(asked)
+        offers[customers, self.candidates.offer[rows]] = True
+        return [ScoreNeed(model_key=self.key, offers=state.external.missing(self.key, offers))]

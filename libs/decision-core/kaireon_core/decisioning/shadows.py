@@ -65,7 +65,7 @@ def _shadows(
     for key in keys:
         model = models.get(key)
         if model is not None:
-            yield Shadow(key=key, model_type=model.model_type, scorer=scorer_of(model.model, candidates))
+            yield Shadow(key=key, model_type=model.model_type, scorer=scorer_of(key, model.model, candidates))
         elif key in unready:
             yield Shadow(key=key, model_type=unready[key], scorer=None)
 

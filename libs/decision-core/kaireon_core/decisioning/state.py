@@ -17,6 +17,7 @@ from kaireon_core.decisioning.candidates import Candidates, Indices
 from kaireon_core.decisioning.contacts import Contacts
 from kaireon_core.decisioning.counters import Counters
 from kaireon_core.decisioning.coverage import Coverage, Segments
+from kaireon_core.decisioning.external import ExternalScores, ScoreNeed
 from kaireon_core.decisioning.history_needs import NOTHING, HistoryNeeds
 from kaireon_core.decisioning.reasons import Reasons
 from kaireon_core.decisioning.request import DecisionRequest
@@ -60,6 +61,8 @@ class State:
     learned: Mapping[str, Learned]
     alive: Mask
     reasons: Reasons
+    # What models that are services said; nothing for a flow that asks none.
+    external: ExternalScores
     # Why a candidate's propensity stands in for one of its model, (B, C); None while all are the models' own.
     fallbacks: Fallbacks | None = None
     # Which candidates are mandatory now, (C,); None when none is.
@@ -151,6 +154,7 @@ class State:
             seeds=self.seeds[places],
             alive=self.alive[places],
             reasons=self.reasons[places],
+            external=self.external.of_customers(places),
         )
 
     def inside(self, mask: Mask) -> Mask:
@@ -165,6 +169,10 @@ class StagePart:
     document: Document
     covered: Callable[[State], Mask]
     apply: Callable[[State], None]
+
+
+# Which scores of services a stage looks at, the candidates that are alive given, (B, C).
+Asks: TypeAlias = Callable[[State, Mask], list[ScoreNeed]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +194,8 @@ class Stage:
     needs_evidence: bool = False
     # The models of which it must know what responses have taught them.
     learned: Sequence[LearnerReference] = ()
+    # What it must have fetched before it is applied; None for a stage that needs nothing.
+    asks: Asks | None = None
     # The reasons of its shared limits: these may apply again while the answer is filled.
     shared_codes: Sequence[int] = ()
     # Its rules or policies one by one, for explanations.

@@ -11,6 +11,8 @@ from kaireon_core.learning.bayesian import BayesianState, compile_bayesian
 from kaireon_core.learning.configs import BayesianConfig, ScorecardConfig, parse_config
 from kaireon_core.learning.definitions import ModelType
 from kaireon_core.learning.epsilon_greedy import EpsilonGreedy
+from kaireon_core.learning.external_config import ExternalEndpointConfig
+from kaireon_core.learning.external_endpoint import ExternalEndpoint
 from kaireon_core.learning.gradient_boosted import GradientBoosted, GradientBoostedState, Trees
 from kaireon_core.learning.learner_configs import EpsilonConfig, ThompsonConfig
 from kaireon_core.learning.linear import compile_linear, compile_logistic
@@ -76,6 +78,13 @@ def _linear(_config: Mapping[str, Any], state: State | None, _load_trees: LoadTr
     return compile_linear(_parsed_state(ModelType.LINEAR_REGRESSION, _trained(state)))
 
 
+def _external_endpoint(config: Mapping[str, Any], _state: State | None, _load_trees: LoadTrees) -> Model:
+    parsed = parse_config(ModelType.EXTERNAL_ENDPOINT, config)
+    if not isinstance(parsed, ExternalEndpointConfig):
+        raise TypeError(parsed)
+    return ExternalEndpoint(config=parsed)
+
+
 def _trained(state: State | None) -> State:
     if not state:
         message = "the model has not been trained yet"
@@ -113,4 +122,5 @@ _COMPILERS: dict[ModelType, Callable[[Mapping[str, Any], State | None, LoadTrees
     ModelType.GRADIENT_BOOSTED: _gradient_boosted,
     ModelType.THOMPSON_BANDIT: _thompson,
     ModelType.EPSILON_GREEDY: _epsilon_greedy,
+    ModelType.EXTERNAL_ENDPOINT: _external_endpoint,
 }

@@ -21,6 +21,7 @@ from kaireon_core.learning.definitions import (
     Seed,
     TrainingConfig,
 )
+from kaireon_core.learning.external_config import ExternalEndpointConfig
 from kaireon_core.learning.learner_configs import EpsilonConfig, LearnerConfig, OnlineConfig, ThompsonConfig
 from kaireon_core.problems import InvalidValue, Problem, convert
 
@@ -113,7 +114,13 @@ class GradientBoostedConfig(TrainingConfig, frozen=True, kw_only=True, rename="c
 
 
 Config: TypeAlias = (
-    ScorecardConfig | BayesianConfig | LinearRegressionConfig | GradientBoostedConfig | LearnerConfig | dict[str, Any]
+    ScorecardConfig
+    | BayesianConfig
+    | LinearRegressionConfig
+    | GradientBoostedConfig
+    | LearnerConfig
+    | ExternalEndpointConfig
+    | dict[str, Any]
 )
 
 # Types that are not here yet take any object.
@@ -126,6 +133,7 @@ _CONFIG_TYPES: dict[ModelType, Any] = {
     ModelType.THOMPSON_BANDIT: ThompsonConfig,
     ModelType.EPSILON_GREEDY: EpsilonConfig,
     ModelType.ONLINE_LEARNER: OnlineConfig,
+    ModelType.EXTERNAL_ENDPOINT: ExternalEndpointConfig,
 }
 
 

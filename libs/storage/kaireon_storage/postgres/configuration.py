@@ -20,6 +20,7 @@ from kaireon_application.decisioning.snapshot import (
     PublishedFlow,
 )
 from kaireon_application.errors import NotFound
+from kaireon_application.learning.endpoint_rules import without_token
 from kaireon_application.learning.learners import generation_of, learners
 from kaireon_application.learning.model_source import current_state
 from kaireon_core.catalog.document import Catalogue, Document
@@ -130,7 +131,8 @@ def _origin(document: Document, version: Row | None) -> ModelOrigin:
         id=document.id,
         version=version["version"] if version and document.body.get("lastTrainedAt") else 0,
         model_type=document.body["modelType"],
-        config=document.body.get("config") or {},
+        # Traces refer to it for ever, and a replay calls nobody.
+        config=without_token(document.body.get("config") or {}),
         state=document.body.get("modelState") or None,
     )
 

@@ -46,7 +46,13 @@ def under_older_name(operations: Iterable[Operation], path: str, older: str) -> 
 def caller(call: Call[Any]) -> Caller:
     """Return who asks, and that it is now."""
     is_admin = call.principal.role is Role.ADMIN
-    return Caller(tenant_id=call.tenant_id, is_admin=is_admin, at=datetime.now(UTC), actor=call.actor)
+    return Caller(
+        tenant_id=call.tenant_id,
+        is_admin=is_admin,
+        at=datetime.now(UTC),
+        actor=call.actor,
+        reach=call.services.settings.allow_list,
+    )
 
 
 def finder(kind: EntityKind) -> Finder:

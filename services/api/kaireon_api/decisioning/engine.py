@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from kaireon_application.customers.record_outcome import RecordOutcome
-from kaireon_application.decisioning.changes import ResponseChange
-from kaireon_application.decisioning.decide_together import Asked, CommitDecisions, DecideTogether
+from kaireon_application.decisioning.asked import Asked
+from kaireon_application.decisioning.changes import DecisionChange, ResponseChange
+from kaireon_application.decisioning.decide_together import CommitDecisions, DecideTogether
 from kaireon_application.decisioning.facts import FactLoader
 from kaireon_application.decisioning.plan_decision import PlanDecision
 from kaireon_application.decisioning.recommend import Recommend
@@ -19,6 +20,7 @@ from kaireon_application.decisioning.replay_trace import ReplayTrace
 from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.decisioning.wire import Recommendation
 from kaireon_application.errors import Unavailable
+from kaireon_application.learning.external_scoring import ExternalScoring
 from kaireon_application.platform.grouped import Grouped
 from kaireon_runtime.metrics import Metrics
 from kaireon_storage.boosting import TreesLoader
@@ -73,14 +75,18 @@ class Engine:
             await self.waker.drain()
 
 
-def build_engine(database: Database, redis: Redis, metrics: Metrics, trees: TreesLoader) -> Engine:
+def build_engine(
+    database: Database, redis: Redis, metrics: Metrics, trees: TreesLoader, scoring: ExternalScoring
+) -> Engine:
     """Return the engine, unconnected."""
-    core = build_decision_engine(database, redis, metrics, trees)
+    core = build_decision_engine(database, redis, metrics, trees, scoring)
     traces = PostgresTraces(database)
+    commit = core.waker.after(core.decisions.commit_decisions)
     recommend = Recommend(
         plan=core.plan,
         decide=core.decide,
-        together=_grouped_decisions(core.decide, core.waker.after(core.decisions.commit_decisions)),
+        together=_grouped_decisions(core.decide, commit),
+        commit=_grouped_commits(commit),
         hold=core.decisions.hold_customer,
         metrics=metrics,
     )
@@ -121,6 +127,22 @@ def _grouped_decisions(decide: DecideTogether, commit: CommitDecisions) -> Group
         max_size=_MAX_GROUP,
         max_runs=_MAX_GROUPS,
     )
+
+
+def _grouped_commits(commit: CommitDecisions) -> CommitDecisions:
+    """Return how those who decide alone, after waiting for a service, commit with others."""
+    grouped = Grouped[DecisionChange, bool](
+        commit,
+        partition=lambda change: change.tenant_id,
+        exclusive=lambda change: ((change.tenant_id, change.customer_id),),
+        max_size=_MAX_GROUP,
+        max_runs=_MAX_GROUPS,
+    )
+
+    async def commit_each(changes: Sequence[DecisionChange]) -> Sequence[bool]:
+        return await asyncio.gather(*map(grouped, changes))
+
+    return commit_each
 
 
 def _grouped_responses(

@@ -12,6 +12,7 @@ from kaireon_application.platform.job import JobHandler, JobRun
 from kaireon_runtime.metrics import Metrics
 from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.decision_engine import build_decision_engine
+from kaireon_storage.external.wiring import build_endpoint_scoring
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.runs import PostgresRunProgress, ReadMembers
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows
@@ -24,8 +25,9 @@ def batch_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
 
     async def decide(run: JobRun) -> dict[str, Any]:
         async with open_services(settings) as services:
+            scoring = build_endpoint_scoring(settings, services.redis, metrics)
             engine = build_decision_engine(
-                services.database, services.redis, metrics, TreesLoader(), is_cache_filled=False
+                services.database, services.redis, metrics, TreesLoader(), scoring, is_cache_filled=False
             )
             decide_run = DecideRun(
                 snapshots=engine.snapshots,
@@ -40,6 +42,7 @@ def batch_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
                 return await decide_run(run)
             finally:
                 await engine.drain()
+                await scoring.close()
 
     return {JOB_TYPE: decide}
 

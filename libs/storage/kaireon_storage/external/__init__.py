@@ -1,0 +1,1 @@
+"""Models that are services of somebody else's."""
