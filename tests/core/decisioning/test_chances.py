@@ -164,6 +164,15 @@ def test_the_probabilities_of_all_answers_sum_to_one(
         assert sum(beginnings.values()) == pytest.approx(chances[0], abs=1e-7)
 
 
+def test_a_panel_that_finds_its_mass_by_chance_is_halved_all_the_same() -> None:
+    arms = [(187.43616831588776, 156.53824233709042), (153.54645807048593, 163.10210722580757), (70.0, 53.0)]
+    contest = contest_of(laws_of(arms, 0.0))
+
+    orders = [contest.order(ranking) for ranking in permutations(range(3))]
+
+    assert sum(orders) == pytest.approx(1.0, abs=1e-9)
+
+
 @settings(max_examples=20, deadline=None)
 @given(arms=arms, data=st.data())
 def test_the_order_in_which_arms_are_listed_changes_nothing(
