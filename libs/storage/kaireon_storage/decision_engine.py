@@ -10,7 +10,7 @@ from uuid import UUID
 from kaireon_application.decisioning.decide_together import DecideTogether
 from kaireon_application.decisioning.ensure_base_flow import ensure_base_flow
 from kaireon_application.decisioning.facts import FactLoader
-from kaireon_application.decisioning.fetch_scores import FetchScores
+from kaireon_application.decisioning.fetch_scores import FetchScores, ShadowCalls
 from kaireon_application.decisioning.plan_decision import PlanDecision
 from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.governance.actor import SYSTEM
@@ -42,9 +42,11 @@ class DecisionEngine:
     flows: PostgresFlows
     cache: RedisFactCache
     waker: OutboxWaker
+    shadows: ShadowCalls
 
     async def drain(self) -> None:
         """End what goes on in the background; before Redis is closed."""
+        await self.shadows.drain()
         await self.cache.drain()
         await self.waker.drain()
 
@@ -61,6 +63,8 @@ def build_decision_engine(
     """Return the engine, unconnected. Who decides for a million customers should not fill the cache with them."""
     snapshots = Snapshots(PostgresConfiguration(database, trees), metrics)
     flows, cache = PostgresFlows(database), RedisFactCache(redis, metrics, is_filled=is_cache_filled)
+    shadows = ShadowCalls()
+    fetch = FetchScores(scoring=scoring, shadows=shadows)
     facts = FactLoader(cache=cache, store=PostgresFacts(database), metrics=metrics)
     return DecisionEngine(
         snapshots=snapshots,
@@ -68,11 +72,12 @@ def build_decision_engine(
             snapshots=snapshots, ensure_flow=lambda tenant_id: ensure_base_flow(flows, UUID(tenant_id), SYSTEM)
         ),
         facts=facts,
-        decide=DecideTogether(facts=facts, fetch=FetchScores(scoring=scoring), now_ms=now_ms, metrics=metrics),
+        decide=DecideTogether(facts=facts, fetch=fetch, now_ms=now_ms, metrics=metrics),
         decisions=PostgresDecisions(database),
         flows=flows,
         cache=cache,
         waker=OutboxWaker(redis),
+        shadows=shadows,
     )
 
 

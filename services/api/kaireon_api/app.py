@@ -101,7 +101,7 @@ def build_services(settings: Settings) -> Services:
         customer_cache=RedisCustomerCache(redis, metrics),
         model_versions=model_versions,
         endpoint_scoring=endpoint_scoring,
-        model_scoring=ModelScoring(entities, model_versions, trees, PostgresFacts(database)),
+        model_scoring=ModelScoring(entities, model_versions, trees, PostgresFacts(database), endpoint_scoring),
         off_policy=build_off_policy(database),
         experiment_outcomes=PostgresExperimentOutcomes(database),
         jobs=jobs,

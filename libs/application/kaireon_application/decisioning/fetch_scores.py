@@ -14,10 +14,13 @@ from kaireon_application.learning.external_scoring import EndpointBody, Endpoint
 from kaireon_core.decisioning.decide import Decisions, NeedScores
 from kaireon_core.decisioning.external import Fetched, OfferScores, ScoreNeed
 from kaireon_core.learning.external_endpoint import ExternalEndpoint
+from kaireon_core.learning.fallback import FallbackReason
 from kaireon_core.table import CustomerFacts
 
 # So many calls of one group of customers are on their way at once.
 _AT_ONCE = 32
+# So many calls of shadows are on their way in the process at once, and so many may wait for them.
+_SHADOWS_AT_ONCE, _MOST_SHADOWS = 32, 1000
 _Answers: TypeAlias = dict[str, OfferScores]
 
 
@@ -55,11 +58,48 @@ class Fetching(msgspec.Struct, frozen=True, kw_only=True):
     attempt: Attempt | None = None
 
 
+class ShadowCalls:
+    """Calls that nobody waits for; each ends within the time-out of its model."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[OfferScores]] = set()
+        self._gate = asyncio.Semaphore(_SHADOWS_AT_ONCE)
+
+    def start(self, scoring: ExternalScoring, call: EndpointCall) -> asyncio.Task[OfferScores] | None:
+        """Begin a call; None while too many wait."""
+        if len(self._running) >= _MOST_SHADOWS:
+            return None
+
+        async def ask() -> OfferScores:
+            async with self._gate:
+                return await scoring.score(call)
+
+        task = asyncio.create_task(ask())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def drain(self) -> None:
+        """End what is still on its way."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def _in_time(call: EndpointCall, task: asyncio.Task[OfferScores] | None) -> OfferScores:
+    """Return what a shadow has said by now."""
+    if task is not None and task.done() and not task.cancelled():
+        return task.result()
+    return OfferScores(scores={}, reasons=dict.fromkeys(call.offers, FallbackReason.LATE))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchScores:
     """The use case; one per process."""
 
     scoring: ExternalScoring
+    shadows: ShadowCalls
 
     async def until_decided(
         self, snapshot: TenantSnapshot, live: LiveFlow, needing: NeedScores, company: Sequence[Fetching]
@@ -73,7 +113,7 @@ class FetchScores:
         known = [_Answers(one.attempt.fetched if one.attempt else {}) for one in company]
         decisions: Decisions | NeedScores = needing
         while isinstance(decisions, NeedScores):
-            fetched = await self._fetch(snapshot, live, decisions.needs, company)
+            fetched = await self._fetch(snapshot, live, decisions, company)
             for mine, found in zip(known, fetched, strict=True):
                 mine.update((key, mine[key].merged(said) if key in mine else said) for key, said in found.items())
             decisions = decisions.resume(fetched)
@@ -83,10 +123,18 @@ class FetchScores:
         return decisions, list(known)
 
     async def _fetch(
-        self, snapshot: TenantSnapshot, live: LiveFlow, needs: Sequence[ScoreNeed], company: Sequence[Fetching]
+        self, snapshot: TenantSnapshot, live: LiveFlow, needing: NeedScores, company: Sequence[Fetching]
     ) -> list[Fetched]:
-        """Return what the services say for each customer, all of them asked at the same time; never raises."""
-        calls = [(place, call) for need in needs for place, call in _calls(snapshot, live, need, company)]
+        """Return what the services say for each customer, all of them asked at the same time; never raises.
+
+        What shadows have not said when the others are done is late.
+        """
+        calls = [(place, call) for need in needing.needs for place, call in _calls(snapshot, live, need, company)]
+        beside = [
+            (place, call, self.shadows.start(self.scoring, call))
+            for need in needing.shadows
+            for place, call in _calls(snapshot, live, need, company)
+        ]
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def ask(call: EndpointCall) -> OfferScores:
@@ -97,6 +145,8 @@ class FetchScores:
         fetched = [_Answers() for _ in company]
         for (place, call), answer in zip(calls, answers, strict=True):
             fetched[place][call.model_key] = answer
+        for place, call, task in beside:
+            fetched[place][call.model_key] = _in_time(call, task)
         return list(fetched)
 
 

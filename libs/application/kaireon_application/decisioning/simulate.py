@@ -41,6 +41,8 @@ from kaireon_core.problems import InvalidValue
 
 # Decided at once; between two groups other requests have their turn.
 _AT_ONCE = 64
+# Where each customer costs a call of a service.
+_MOST_CALLED_FOR = 100
 _TOP_OFFERS = 10
 _TOP_SCORES = 5
 # What a flow that was never published is called.
@@ -67,6 +69,9 @@ class Simulate:
         if request.segment_id is not None:
             request = msgspec.structs.replace(request, customers=await self._sample(tenant_id, request))
         requests, results = request.requests(), list[SimulatedCustomer]()
+        if live.calls_out and len(requests) > _MOST_CALLED_FOR:
+            message = f"the flow asks a service for each customer: simulate at most {_MOST_CALLED_FOR}"
+            raise InvalidInput.at("$.customers" if request.segment_id is None else "$.sampleSize", message)
         for start in range(0, len(requests), _AT_ONCE):
             asked = [_asked(snapshot, live, one) for one in requests[start : start + _AT_ONCE]]
             decided = await self.decide.decide(asked)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 import numpy as np
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from kaireon_application.catalog.entities import Entities, Entity, EntityReader, ListQuery
 from kaireon_application.catalog.refusal import refuse
 from kaireon_application.errors import InvalidInput, NotFound
+from kaireon_application.learning.external_scoring import ExternalScoring
+from kaireon_application.learning.score_outside import outside_offers
 from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_core.catalog.document import Document
 from kaireon_core.column import Column
+from kaireon_core.learning.external_endpoint import ExternalEndpoint
+from kaireon_core.learning.fallback import FallbackReason
 from kaireon_core.learning.model import Contribution, Model
 from kaireon_core.problems import Problem
 from kaireon_core.table import CustomerFacts, Table, split_name
@@ -42,6 +46,8 @@ class OfferScore(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     raw_score: float
     base_value: float
     explanations: tuple[Contribution, ...]
+    # Of a model that is a service: why its fallback score counts.
+    fallback_reason: FallbackReason | UnsetType = UNSET
 
 
 class OfferScores(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -63,8 +69,14 @@ async def score_offer_set(
     loaded = await scoring.load(tenant_id, reference)
     async with entities.reading(tenant_id) as reader:
         offers = await _offers(reader, request)
+        categories = await _category_keys(reader, offers) if isinstance(loaded.model, ExternalEndpoint) else {}
+    if isinstance(loaded.model, ExternalEndpoint):
+        outside = scoring.outside(loaded.entity)
+        scores = await _outside(outside, tenant_id, loaded.entity, loaded.model, request, offers, categories)
+    else:
+        scores = _scores(loaded.scorer, offers, request.attributes) if offers else []
     return OfferScores(
-        scores=_scores(loaded.scorer, offers, request.attributes) if offers else [],
+        scores=scores,
         model_id=loaded.entity.id,
         model_key=loaded.entity.key,
         model_type=str(loaded.entity.body["modelType"]),
@@ -90,6 +102,40 @@ async def _offers(reader: EntityReader, request: ScoreOfferSetRequest) -> list[E
         matching["categoryId"] = str(category.id)
     page = await reader.page("offer", ListQuery(limit=_ALL, status="active", matching=matching))
     return sorted(page.entities, key=lambda offer: offer.key)
+
+
+async def _category_keys(reader: EntityReader, offers: Sequence[Entity]) -> dict[str, str]:
+    """Return the keys of the offers' categories, by id."""
+    ids = {str(offer.body["categoryId"]) for offer in offers if offer.body.get("categoryId")}
+    return {id_: category.key for id_, category in (await reader.find("category", ids)).items()}
+
+
+async def _outside(
+    outside: ExternalScoring,
+    tenant_id: UUID,
+    model: Entity,
+    endpoint: ExternalEndpoint,
+    request: ScoreOfferSetRequest,
+    offers: Sequence[Entity],
+    categories: Mapping[str, str],
+) -> list[OfferScore]:
+    """Return what a service says of the offers, in one call; it explains nothing."""
+    if not offers:
+        return []
+    named = {} if request.customer_id is None else {"customerId": request.customer_id}
+    sent = [(_document(offer), categories.get(str(offer.body.get("categoryId")))) for offer in offers]
+    found = await outside_offers(outside, tenant_id, model, endpoint, {**request.attributes, **named}, sent)
+    return [
+        OfferScore(
+            offer_id=offer.id,
+            score=one.score,
+            raw_score=one.score,
+            base_value=one.score,
+            explanations=(),
+            fallback_reason=one.reason or UNSET,
+        )
+        for offer, one in zip(offers, found, strict=True)
+    ]
 
 
 def _scores(model: Model, offers: Sequence[Entity], attributes: dict[str, Any]) -> list[OfferScore]:

@@ -13,13 +13,17 @@ from msgspec import UNSET, UnsetType
 
 from kaireon_application.catalog.entities import Entities, Entity
 from kaireon_application.catalog.read_entity import get_entity
-from kaireon_application.errors import Conflict
+from kaireon_application.errors import Conflict, InvalidInput
 from kaireon_application.learning.algorithm_model import KIND
+from kaireon_application.learning.external_scoring import ExternalScoring
 from kaireon_application.learning.learned_state import LearnedStore, shown, taught
 from kaireon_application.learning.learners import LEARNING_TYPES
 from kaireon_application.learning.model_source import compile_source, model_source
+from kaireon_application.learning.score_outside import MAX_ROWS, outside_row, outside_rows
 from kaireon_application.learning.versions import ModelVersions
 from kaireon_core.learning.compile import LoadTrees, ModelNotReady
+from kaireon_core.learning.external_endpoint import ExternalEndpoint
+from kaireon_core.learning.fallback import FallbackReason
 from kaireon_core.learning.model import Contribution, Fields, Model, RowTable
 
 Row = Mapping[str, Any]
@@ -36,6 +40,8 @@ class ScoreAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     base_value: float
     explanations: tuple[Contribution, ...]
     confidence: float | UnsetType = UNSET
+    # Of a model that is a service: why its fallback score counts.
+    fallback_reason: FallbackReason | UnsetType = UNSET
     model_id: UUID
     model_key: str
     model_type: str
@@ -67,9 +73,18 @@ class ModelScoring:
     """Scores with stored models in whatever state of their lifecycle."""
 
     def __init__(
-        self, entities: Entities, versions: ModelVersions, load_trees: LoadTrees, learned: LearnedStore | None = None
+        self,
+        entities: Entities,
+        versions: ModelVersions,
+        load_trees: LoadTrees,
+        learned: LearnedStore | None = None,
+        outside: ExternalScoring | None = None,
     ) -> None:
-        """Read models from here and make trees with `load_trees`; without `learned` they score by their states."""
+        """Read models from here and make trees with `load_trees`; without `learned` they score by their states.
+
+        Models that are services are called through `outside`, and without it they cannot score.
+        """
+        self._outside = outside
         self._learned = learned
         self._entities = entities
         self._versions = versions
@@ -105,9 +120,28 @@ class ModelScoring:
             self._learned, tenant_id, entity, compile_source(model_source(entity, newest), self._load_trees)
         )
 
+    def outside(self, entity: Entity) -> ExternalScoring:
+        """Return who calls services. Raises `Conflict` where nobody does."""
+        if self._outside is None:
+            raise Conflict(f"model {entity.key!r} is a service, which is not called from here")
+        return self._outside
+
     async def score_row(self, tenant_id: UUID, reference: str, row: Row) -> ScoreAnswer:
         """Return the score of one row and its explanation. Raises as `load`."""
         loaded = await self.load(tenant_id, reference)
+        if isinstance(loaded.model, ExternalEndpoint):
+            found = await outside_row(self.outside(loaded.entity), tenant_id, loaded.entity, loaded.model, row)
+            return ScoreAnswer(
+                score=found.score,
+                raw_score=found.score,
+                base_value=found.score,
+                explanations=(),
+                fallback_reason=found.reason or UNSET,
+                model_id=loaded.entity.id,
+                model_key=loaded.entity.key,
+                model_type=str(loaded.entity.body["modelType"]),
+                model_version=loaded.version,
+            )
         table = RowTable([row])
         scores = loaded.scorer.score(table)
         explanation = loaded.scorer.explain(table, 0, 0)
@@ -128,6 +162,12 @@ class ModelScoring:
     ) -> ScoresAnswer:
         """Return the scores of many rows: each exactly what it would be alone. Raises as `load`."""
         loaded = await self.load(tenant_id, reference, version)
+        if isinstance(loaded.model, ExternalEndpoint):
+            if len(rows) > MAX_ROWS:
+                raise InvalidInput.at("$.rows", f"each row is a call of the service: send at most {MAX_ROWS}")
+            outside = self.outside(loaded.entity)
+            scores = await outside_rows(outside, tenant_id, loaded.entity, loaded.model, rows)
+            return ScoresAnswer(scores=scores, model_version=loaded.version)
         # Ten thousand rows take a while; nobody else shall wait for them.
         scores = await asyncio.to_thread(row_scores, loaded.scorer, RowTable(rows))
         return ScoresAnswer(scores=scores, model_version=loaded.version)

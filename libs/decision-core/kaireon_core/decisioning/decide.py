@@ -24,6 +24,7 @@ from kaireon_core.decisioning.output import Properties
 from kaireon_core.decisioning.rank import Indices, Ranked
 from kaireon_core.decisioning.reasons import Reasons, StageCount, funnel, is_scored
 from kaireon_core.decisioning.request import DecisionRequest
+from kaireon_core.decisioning.scorer import asks_of
 from kaireon_core.decisioning.shadows import ShadowResults, shadow_results
 from kaireon_core.decisioning.state import State, Ticks
 from kaireon_core.learning.fallback import Fallbacks
@@ -111,6 +112,8 @@ class NeedScores:
     """The decisions cannot go on before services have scored offers; `resume` goes on, once."""
 
     needs: Sequence[ScoreNeed]
+    # Of shadows: nobody waits for these.
+    shadows: Sequence[ScoreNeed]
     _run: _Run
 
     def resume(self, fetched: Sequence[Fetched]) -> Decisions | NeedScores:
@@ -166,12 +169,21 @@ def _advance(run: _Run) -> Decisions | NeedScores:
     state, stages = run.state, run.flow.every_stage
     while run.done < len(stages):
         asks = stages[run.done].asks
-        if asks is not None:
-            needs = merged(asks(state, state.alive))
-            if needs:
-                return NeedScores(needs=needs, _run=run)
+        needs = [] if asks is None else merged(asks(state, state.alive))
+        shadows = _shadow_needs(run) if run.done == len(run.flow.stages) else []
+        if needs or shadows:
+            return NeedScores(needs=needs, shadows=shadows, _run=run)
         run.step()
     return _finish(run)
+
+
+def _shadow_needs(run: _Run) -> list[ScoreNeed]:
+    """Return what shadows that are services must score, of what the active model is about to score."""
+    if run.shadowed is None or not run.flow.calls_out:
+        return []
+    alive = run.state.alive & run.shadowed[:, None]
+    asking = [ask for shadow in run.flow.shadows if (ask := asks_of(shadow.scorer))]
+    return merged(need for ask in asking for need in ask(run.state, alive))
 
 
 def _finish(run: _Run) -> Decisions:

@@ -14,6 +14,7 @@ from kaireon_application.decisioning.asked import Asked
 from kaireon_application.decisioning.changes import DecisionChange, ResponseChange
 from kaireon_application.decisioning.decide_together import CommitDecisions, DecideTogether
 from kaireon_application.decisioning.facts import FactLoader
+from kaireon_application.decisioning.fetch_scores import ShadowCalls
 from kaireon_application.decisioning.plan_decision import PlanDecision
 from kaireon_application.decisioning.recommend import Recommend
 from kaireon_application.decisioning.replay_trace import ReplayTrace
@@ -55,6 +56,7 @@ class Engine:
     replay: ReplayTrace
     waker: OutboxWaker
     cache: RedisFactCache
+    shadows: ShadowCalls
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -71,6 +73,7 @@ class Engine:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+            await self.shadows.drain()
             await self.cache.drain()
             await self.waker.drain()
 
@@ -113,6 +116,7 @@ def build_engine(
         ),
         waker=core.waker,
         cache=core.cache,
+        shadows=core.shadows,
     )
 
 

@@ -28,6 +28,7 @@ from kaireon_application.learning.resolve_lifecycle import CHAMPION_WEIGHT, Reso
 from kaireon_application.learning.score_offer_set import OfferScores, ScoreOfferSetRequest, score_offer_set
 from kaireon_application.learning.versions import VersionSummary
 from kaireon_application.platform.jobs import JobAccepted, accepted
+from kaireon_core.learning.fallback import FallbackReason
 from kaireon_core.learning.model import Contribution
 
 _PATH = f"/api/v1/{ALGORITHM_MODEL.path}"
@@ -63,6 +64,7 @@ class ScoreReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     base_value: float | UnsetType = UNSET
     explanations: list[Contribution] | UnsetType = UNSET
     confidence: float | UnsetType = UNSET
+    fallback_reason: FallbackReason | UnsetType = UNSET
     model_id: UUID | UnsetType = UNSET
     model_key: str | UnsetType = UNSET
     model_type: str | UnsetType = UNSET
