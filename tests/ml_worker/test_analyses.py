@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import msgspec
@@ -25,8 +28,8 @@ from kaireon_application.learning.analysis import (
     SegmentsPlan,
     SegmentsRequest,
 )
-from kaireon_application.learning.run_analysis import JOB_TYPE, AnalyzePayload
-from kaireon_application.platform.job import JobStatus, Queue
+from kaireon_application.learning.run_analysis import JOB_TYPE, AnalyzePayload, RunAnalysis
+from kaireon_application.platform.job import Job, JobCancelled, JobStatus, Queue
 from kaireon_application.platform.job_runner import JobRunner
 from kaireon_application.platform.jobs import JobRecord, Jobs, NewJob
 from kaireon_runtime.metrics import Metrics
@@ -323,6 +326,52 @@ async def test_whatever_the_ml_worker_does_the_worker_answers(desk: Desk, speak:
         if speak is endless:
             answer = await desk.answer(desk.segments(max_clusters=3), ml_worker_url=url)
             assert (answer["engine"], answer["fallbackReason"]) == ("local", "ml_worker_failed")
+
+
+class Impatient:
+    """A run whose owner cancels it as soon as it says anything."""
+
+    def __init__(self, plan: AnalysisPlan) -> None:
+        payload = msgspec.to_builtins(AnalyzePayload(plan=plan))
+        self.job = Job(
+            id=uuid4(), tenant_id=plan.tenant_id, queue=Queue.BATCH, type=JOB_TYPE, payload=payload, attempt=1
+        )
+        self.lease_token = uuid4()
+
+    async def report(self, processed: int, total: int | None) -> None:
+        raise JobCancelled
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+async def test_cancelling_ends_an_analysis_at_its_next_step(
+    desk: Desk, ml_worker: Process, database_url: str, is_remote: bool
+) -> None:
+    await plant_schema(desk.database, desk.tenant_id, planted_rows(MANY if is_remote else 4_000)[0])
+    plan = desk.segments(max_clusters=20)
+    local = build_analyst(desk.database, Engine.LOCAL, LOCAL_ROWS)
+    remote = MlAnalyst(ml_worker.url) if is_remote else None
+    analysis = RunAnalysis(counter=local, local=local, ml_worker=remote, summarizer=None, metrics=Metrics())
+    with pytest.raises(JobCancelled):
+        await analysis(Impatient(plan))
+    deadline = time.monotonic() + 60
+    if is_remote:
+        # Its slots are free again: both are needed for the answers.
+        plans = [desk.segments(max_clusters=2, seed=seed) for seed in (1, 2)]
+        answers = await asyncio.gather(*(MlAnalyst(ml_worker.url).analyze(one) for one in plans))
+        assert [one.engine for one in answers] == [Engine.ML_WORKER] * 2
+    else:
+        while any("asyncio" in thread.name and _is_clustering(thread) for thread in threading.enumerate()):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+def _is_clustering(thread: threading.Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    names = set[str]()
+    while frame is not None:
+        names.add(frame.f_code.co_name)
+        frame = frame.f_back
+    return "find_clusters" in names
 
 
 async def eloquent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

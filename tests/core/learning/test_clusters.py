@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kaireon_core.column import Column, Operator, compile_test
 from kaireon_core.learning.analysis import AnalysisRefusal, AnalysisRefused
 from kaireon_core.learning.cluster_filters import Step, best_filters
-from kaireon_core.learning.cluster_matrix import MOST_LEVELS, ClusterField, ClusterMatrix, cluster_matrix
+from kaireon_core.learning.cluster_matrix import MOST_AXES, MOST_LEVELS, ClusterField, ClusterMatrix, cluster_matrix
 from kaireon_core.learning.cluster_profile import by_size, cluster_name, describe_cluster
 from kaireon_core.learning.feature import FeatureKind
 from tests.core.learning.planted import cluster_fields, planted_rows
@@ -61,6 +61,13 @@ def test_each_level_has_a_column_and_null_is_one() -> None:
 def test_rare_levels_share_no_column() -> None:
     values = [f"v{number % 30}" for number in range(600)]
     assert len(matrix_of(tier=values).axes) == MOST_LEVELS
+
+
+def test_many_fields_share_the_columns() -> None:
+    texts = {f"t{number}": [f"v{(row + number) % 9}" for row in range(90)] for number in range(98)}
+    matrix = matrix_of(a=list(range(90)), b=list(range(90, 0, -1)), **texts)
+    assert len(matrix.fields) == 100
+    assert len(matrix.axes) == 2 + 98 * 2 <= MOST_AXES
 
 
 def test_fields_that_tell_nothing_are_left_out_with_the_reason() -> None:

@@ -30,7 +30,7 @@ from kaireon_application.platform.jobs import JobRecord, Jobs, NewJob
 
 # Whoever asks is answered at once for so long; a job that no worker has begun by then is not waited for.
 WAIT_SECONDS = 25.0
-_BEGIN_SECONDS = 3.0
+_BEGIN_SECONDS = 2.0
 _FIRST_POLL_SECONDS = 0.05
 _LAST_POLL_SECONDS = 0.5
 

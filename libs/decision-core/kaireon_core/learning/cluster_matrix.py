@@ -20,6 +20,9 @@ from kaireon_core.learning.feature import FeatureKind
 MINIMUM_ROWS = 20
 # Rarer values share no column: they are only "none of these".
 MOST_LEVELS = 20
+# So many columns keep fifty thousand rows within 100 MB; where fields are many, each gets fewer levels.
+MOST_AXES = 200
+_FEWEST_LEVELS = 2
 # A text with more values than this, most rows having one of their own, names its row and says nothing about it.
 _MOST_NAMES = 50
 
@@ -81,7 +84,8 @@ def cluster_matrix(fields: Sequence[ClusterField], row_count: int) -> ClusterMat
     if not kept:
         told = ", ".join(f"{one.name} ({one.reason})" for one in ignored)
         raise AnalysisRefused(AnalysisRefusal.CONSTANT_FEATURES, f"no field tells rows apart: {told}")
-    columns = [one for place, field in enumerate(kept) for one in _columns(place, field)]
+    levels = _levels_each(kept)
+    columns = [one for place, field in enumerate(kept) for one in _columns(place, field, levels)]
     return ClusterMatrix(
         fields=tuple(kept),
         axes=tuple(axis for axis, _ in columns),
@@ -118,14 +122,21 @@ def _reason_to_ignore(field: ClusterField) -> str | None:
     return "identifier" if len(counts) > max(_MOST_NAMES, known_count // 2) else None
 
 
-def _columns(place: int, field: ClusterField) -> Iterator[tuple[Axis, Floats]]:
+def _levels_each(fields: Sequence[ClusterField]) -> int:
+    """Return how many levels of a categorical field get a column."""
+    numeric = sum(field.kind is FeatureKind.NUMERIC for field in fields)
+    room = (MOST_AXES - numeric) // max(1, len(fields) - numeric)
+    return min(MOST_LEVELS, max(_FEWEST_LEVELS, room))
+
+
+def _columns(place: int, field: ClusterField, most: int) -> Iterator[tuple[Axis, Floats]]:
     if field.kind is FeatureKind.NUMERIC:
         yield _standardised(place, numbers_of(field))
         return
     levels = levels_of(field)
     # The most frequent first; equal ones in a fixed order.
     ranked = sorted(Counter(levels).items(), key=lambda counted: (-counted[1], str(counted[0])))
-    for level, _ in ranked[:MOST_LEVELS]:
+    for level, _ in ranked[:most]:
         holds = np.array([value is level or value == level for value in levels], np.float64)
         yield Axis(field=place, level=level, is_level=True), holds
 

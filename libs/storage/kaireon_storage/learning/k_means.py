@@ -16,6 +16,9 @@ from kaireon_core.learning.cluster_profile import Labels, by_size
 # The mean silhouette needs the distance of every pair: beyond this many rows it is that of a sample.
 SILHOUETTE_ROWS = 2_000
 _RESTARTS = 5
+# From so many values on, a start takes so long that two must do.
+_MANY_VALUES = 1_000_000
+_FEW_RESTARTS = 2
 _DEPTH = 4
 _LEAF_SHARE = 0.02
 
@@ -33,10 +36,11 @@ def cluster_rows(values: Floats, most: int, seed: int, check: Callable[[], None]
     sampled = _silhouette_rows(len(values), seed)
     best: tuple[float, Labels] | None = None
     silhouettes = list[Silhouette]()
+    restarts = _RESTARTS if values.size <= _MANY_VALUES else _FEW_RESTARTS
     with threadpool_limits(limits=1):
         for count in range(2, min(most, distinct) + 1):
             check()
-            means = KMeans(count, n_init=_RESTARTS, random_state=seed)  # pyright: ignore[reportArgumentType] - its own annotation knows `auto` only
+            means = KMeans(count, n_init=restarts, random_state=seed)  # pyright: ignore[reportArgumentType] - its own annotation knows `auto` only
             labels = cast("Labels", means.fit_predict(values)).astype(np.int64)
             score = _silhouette(values[sampled], labels[sampled])
             silhouettes.append(Silhouette(clusters=count, silhouette=score))
