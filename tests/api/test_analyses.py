@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kaireon_application.learning.analysis import LOCAL_ROWS
 from tests.core.learning.planted import (
+    Answer,
     capped_at_three,
+    cooling_for_a_day,
     never_tired,
+    offended_for_two_weeks,
     planted_creatives,
     planted_happenings,
     planted_rows,
@@ -68,14 +72,36 @@ async def test_clusters_come_with_segments_that_find_them(api: Clients, database
         assert created.json()["customerCount"] == cluster["matching"]
 
 
-async def test_a_planted_fatigue_comes_as_a_policy(api: Clients, database: Database, worker: None) -> None:
-    happenings = planted_happenings(capped_at_three, seed=4, customers=36, days=30, per_day=4)
+PLANTED: list[tuple[Answer, int, float, str, dict[str, Any]]] = [
+    (capped_at_three, 36, 4, "frequency_cap", {"maxPerDay": 3}),
+    (cooling_for_a_day, 110, 1.2, "cooldown", {"cooldownHours": 24}),
+    (offended_for_two_weeks, 110, 1.2, "outcome_based", {"afterOutcome": "dismiss", "suppressForDays": 14}),
+]
+
+
+@pytest.mark.parametrize(
+    ("fatigue", "customers", "per_day", "rule_type", "config"), PLANTED, ids=[c[3] for c in PLANTED]
+)
+async def test_a_planted_fatigue_comes_as_a_policy(
+    api: Clients,
+    database: Database,
+    worker: None,
+    fatigue: Answer,
+    customers: int,
+    per_day: float,
+    rule_type: str,
+    config: dict[str, Any],
+) -> None:
+    happenings = planted_happenings(fatigue, seed=4, customers=customers, days=30, per_day=per_day)
+    assert len(happenings) <= LOCAL_ROWS
     await plant_history(database, api.tenant.tenant_id, happenings, _midnight(40))
     answer = await answered(api, "policies")
     assert answer["verdict"] == "suggested"
     assert answer["contacts"]["count"] == sum(one.is_contact for one in happenings)
-    policy = answer["suggestions"][0]["policy"]
-    assert (policy["ruleType"], policy["config"]) == ("frequency_cap", {"maxPerDay": 3})
+    (suggestion,) = answer["suggestions"]
+    policy = suggestion["policy"]
+    assert (policy["ruleType"], policy["config"]) == (rule_type, config)
+    assert 0 < suggestion["positiveShare"] < suggestion["contactShare"] < 1
     created = await api.admin.post("/api/v1/contact-policies", json=policy)
     assert created.status_code == 201, created.text
     # A suggestion blocks nobody before somebody has looked at it.
