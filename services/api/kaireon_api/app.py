@@ -14,6 +14,7 @@ from kaireon_api.auth import Authenticator
 from kaireon_api.decisioning.engine import Engine, build_engine
 from kaireon_api.dispatch import Dispatcher
 from kaireon_api.documentation import document_operations
+from kaireon_api.learning.lifecycle import build_lifecycle
 from kaireon_api.learning.off_policy import build_off_policy
 from kaireon_api.readiness import Readiness
 from kaireon_api.routes import OPERATIONS
@@ -36,7 +37,6 @@ from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
-from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
 from kaireon_storage.postgres.facts import PostgresFacts
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
@@ -80,8 +80,7 @@ def build_services(settings: Settings) -> Services:
     api_keys, tenants = PostgresApiKeys(database), PostgresTenants(database)
     announcer = BrokerAnnouncer(parse_broker_url(settings.broker_url))
     entities, model_versions = PostgresEntities(database), PostgresModelVersions(database)
-    trees = TreesLoader()
-    endpoint_scoring = build_endpoint_scoring(settings, redis, metrics)
+    trees, endpoint_scoring = TreesLoader(), build_endpoint_scoring(settings, redis, metrics)
     engine = build_engine(database, redis, metrics, trees, endpoint_scoring)
     jobs, runs = Jobs(PostgresJobBook(database), announcer), PostgresRuns(database)
     return Services(
@@ -103,7 +102,7 @@ def build_services(settings: Settings) -> Services:
         endpoint_scoring=endpoint_scoring,
         model_scoring=ModelScoring(entities, model_versions, trees, PostgresFacts(database), endpoint_scoring),
         off_policy=build_off_policy(database),
-        experiment_outcomes=PostgresExperimentOutcomes(database),
+        lifecycle=build_lifecycle(database, entities),
         jobs=jobs,
         runs=runs,
         start_run=StartRun(plan=engine.plan, entities=entities, shelf=runs, jobs=jobs),

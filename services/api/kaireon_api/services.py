@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from kaireon_api.auth import Authenticator
 from kaireon_api.decisioning.engine import Engine
 from kaireon_api.documentation import Documentation
+from kaireon_api.learning.lifecycle import Lifecycle
 from kaireon_api.learning.off_policy import OffPolicy
 from kaireon_api.readiness import Readiness
 from kaireon_api.settings import Settings
@@ -23,7 +24,6 @@ from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
-from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
 from kaireon_storage.postgres.runs import PostgresRuns
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
@@ -53,7 +53,7 @@ class Services:
     endpoint_scoring: EndpointScoring
     model_scoring: ModelScoring
     off_policy: OffPolicy
-    experiment_outcomes: PostgresExperimentOutcomes
+    lifecycle: Lifecycle
     jobs: Jobs
     runs: PostgresRuns
     start_run: StartRun

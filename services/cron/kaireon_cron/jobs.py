@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -9,10 +10,15 @@ from typing import TypeAlias
 
 import msgspec
 
+from kaireon_application.errors import KaireonError
+from kaireon_application.experimentation.auto_promote import Verdict, auto_promote
 from kaireon_application.platform.cleanup import clean_up
 from kaireon_application.platform.outbox_reaper import reap_outbox
 from kaireon_cron.settings import JobSettings
 from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.entities import PostgresEntities
+from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
+from kaireon_storage.postgres.flows import PostgresFlows
 from kaireon_storage.postgres.outbox import PostgresOutbox
 from kaireon_storage.postgres.retention import PostgresRetention
 
@@ -40,4 +46,30 @@ async def outbox_reaper(database: Database, settings: JobSettings) -> JobOutcome
     return JobOutcome(counts={"releasedEvents": count})
 
 
-JOBS: Mapping[str, Job] = MappingProxyType({"cleanup": cleanup, "outbox-reaper": outbox_reaper})
+async def scheduled_retrains(database: Database, _settings: JobSettings) -> JobOutcome:
+    """Promote the challengers that have won their experiments."""
+    now = datetime.now(UTC)
+    entities, flows = PostgresEntities(database), PostgresFlows(database)
+    outcomes, verdicts, failures = PostgresExperimentOutcomes(database), Counter[Verdict](), list[str]()
+    for tenant in await PostgresRetention(database).tenants():
+        try:
+            found = await auto_promote(entities, flows, outcomes, tenant.tenant_id, now)
+        except KaireonError as error:
+            failures.append(f"tenant {tenant.tenant_id}: {error.message}")
+            continue
+        verdicts.update(one.verdict for one in found)
+    counts = {
+        "promotedModels": verdicts[Verdict.PROMOTED],
+        "refusedPromotions": verdicts[Verdict.REFUSED],
+        "waitingExperiments": verdicts[Verdict.WAITING],
+    }
+    return JobOutcome(counts=counts, failures=tuple(failures))
+
+
+JOBS: Mapping[str, Job] = MappingProxyType(
+    {
+        "cleanup": cleanup,
+        "outbox-reaper": outbox_reaper,
+        "scheduled-retrains": scheduled_retrains,
+    }
+)

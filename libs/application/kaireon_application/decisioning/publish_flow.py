@@ -78,8 +78,14 @@ async def publish_flow(
 
 
 async def publish_draft(writer: FlowWriter, entity: Entity, notes: str | None) -> tuple[Entity, PublishedVersion]:
-    """Publish inside an open transaction."""
-    config: dict[str, Any] = entity.body["draftConfig"]
+    """Publish the draft inside an open transaction."""
+    return await publish_config(writer, entity, entity.body["draftConfig"], notes)
+
+
+async def publish_config(
+    writer: FlowWriter, entity: Entity, config: dict[str, Any], notes: str | None, status: str = "active"
+) -> tuple[Entity, PublishedVersion]:
+    """Make a configuration the next version, with the flow as it is given and in this status; the draft may differ."""
     try:
         flow = parse_flow(config, FlowKind.PUBLISHED, "$.draftConfig")
     except InvalidValue as error:
@@ -94,7 +100,7 @@ async def publish_draft(writer: FlowWriter, entity: Entity, notes: str | None) -
         "publishedVersions": [*entity.body.get("publishedVersions", []), listed],
         "protected": True,
     }
-    published = msgspec.structs.replace(entity, status="active", body=body)
+    published = msgspec.structs.replace(entity, status=status, body=body)
     return await writer.update(published, AuditAction.PUBLISH), version
 
 

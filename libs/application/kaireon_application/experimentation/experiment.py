@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
@@ -12,6 +14,7 @@ from kaireon_application.catalog.kind import Change, Document, EntityKind, Refer
 from kaireon_core.problems import Problem
 
 _EVERYBODY = 100
+_OVER = ("completed", "archived")
 
 
 class TrafficSplit(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -51,6 +54,27 @@ def _problems(change: Change) -> Iterator[Problem]:
         yield change.problem(message, "trafficSplit", "championPct")
 
 
+def _prepare(change: Change) -> Document:
+    """Return the document with when it was started and ended; what is over and becomes active again begins anew."""
+    previous: Document = dict(change.previous.body) if change.previous else {}
+    before = change.previous.status if change.previous else None
+    status, now = change.document["status"], change.caller.at.isoformat()
+    started, completed = previous.get("startedAt"), previous.get("completedAt")
+    if status == "active" and (started is None or before in _OVER):
+        started = now
+    if status not in _OVER:
+        completed = None
+    elif completed is None:
+        completed = now
+    promoted = previous.get("promotedModelId") if completed else None
+    return {**change.document, "startedAt": started, "completedAt": completed, "promotedModelId": promoted}
+
+
+def _shown(document: Document) -> Document:
+    """Show what experiments of earlier releases lack."""
+    return {"startedAt": None, "completedAt": None, "promotedModelId": None, **document}
+
+
 def _references(document: Document) -> Iterable[Reference]:
     if document["championModelId"] is not None:
         yield Reference(path=("championModelId",), kind="algorithm_model")
@@ -64,6 +88,13 @@ EXPERIMENT = EntityKind(
     path="experiments",
     create=NewExperiment,
     example={"name": "Spring", "key": "spring", "trafficSplit": {"championPct": 100}},
+    derived_fields={
+        "started_at": datetime | None,
+        "completed_at": datetime | None,
+        "promoted_model_id": UUID | None,
+    },
+    prepare=_prepare,
     problems=_problems,
     references=_references,
+    shown=_shown,
 )

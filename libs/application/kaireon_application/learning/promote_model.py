@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 import msgspec
 
-from kaireon_application.catalog.entities import Entities, Entity, EntityWriter, ListQuery
+from kaireon_application.catalog.entities import Entities, Entity, EntityReader, EntityWriter, ListQuery
 from kaireon_application.catalog.fields import Label
 from kaireon_application.catalog.read_entity import require
 from kaireon_application.errors import Conflict, InvalidTransition, RollbackGuard
 from kaireon_application.governance.actor import Actor
 from kaireon_application.governance.audit_log import AuditAction
 from kaireon_application.learning.algorithm_model import KIND, Promotion
+from kaireon_application.learning.evidence import EvidenceSources, PromotionEvidence, gather_evidence
 from kaireon_core.learning.definitions import RollbackThresholds
 from kaireon_core.learning.lifecycle import TRANSITIONS, GuardResult, RegistryStatus, check_rollback_guard
 from kaireon_core.problems import Problem
@@ -44,37 +46,67 @@ class PromotionAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     family: str
     rollback_guard_skipped: list[str]
     rollback_guard_breaches: list[str]
+    evidence: PromotionEvidence | None = None
 
 
-async def promote_model(
-    entities: Entities, tenant_id: UUID, reference: str, request: PromotionRequest, at: datetime, actor: Actor
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromoteModel:
+    """The use case."""
+
+    entities: Entities
+    evidence: EvidenceSources
+
+    async def __call__(
+        self, tenant_id: UUID, reference: str, request: PromotionRequest, at: datetime, actor: Actor
+    ) -> PromotionAnswer:
+        """Change a model's registry status, and say what is known of it; a new champion archives the old one.
+
+        Raises as `promoted`.
+        """
+        async with self.entities.reading(tenant_id) as reader:
+            model = await require(reader, KIND, reference)
+            champions = await _champions(reader, request.family or str(model.body["family"]))
+        champion = next((one for one in champions if one.id != model.id), None)
+        # Looked up before anything is changed: what is done is not taken back because a look at it failed.
+        evidence = await gather_evidence(self.evidence, tenant_id, model, champion)
+        async with self.entities.writing(tenant_id, actor) as writer:
+            answer = await promoted(writer, reference, request, at, actor, evidence.psi)
+        return msgspec.structs.replace(answer, evidence=evidence)
+
+
+async def promoted(
+    writer: EntityWriter,
+    reference: str,
+    request: PromotionRequest,
+    at: datetime,
+    actor: Actor,
+    known_psi: float | None = None,
 ) -> PromotionAnswer:
-    """Change a model's registry status; a new champion archives the family's old one in the same transaction.
+    """Promote inside an open transaction, with what a drift check knows where the snapshot has no `psi`.
 
     Raises `NotFound`, `InvalidTransition`, `RollbackGuard`, and `Conflict` for a champion that is itself a draft.
     """
-    async with entities.writing(tenant_id, actor) as writer:
-        model = await require(writer, KIND, reference)
-        previous = RegistryStatus(model.body["registryStatus"])
-        _require_transition(previous, request.to_status)
-        if request.to_status is RegistryStatus.CHAMPION and model.status == "draft":
-            raise Conflict("a model whose status is draft scores nothing: set it to active before it becomes champion")
-        family = request.family or str(model.body["family"])
-        champions = await _champions(writer, family) if request.to_status is RegistryStatus.CHAMPION else []
-        guard = _guard(model, champions, request)
-        for champion in champions:
-            await _archive(writer, champion, at, actor)
-        step = Promotion(
-            at=at,
-            previous_status=previous,
-            new_status=request.to_status,
-            by_key_id=actor.user_id,
-            metrics_snapshot=request.metrics_snapshot,
-            bypassed_breaches=list(guard.breaches),
-        )
-        moved = await writer.update(_moved(model, step, family), AuditAction.PROMOTE)
-        if guard.breaches:
-            await writer.note(AuditAction.ROLLBACK_GUARD_BYPASS, moved, {"breaches": list(guard.breaches)})
+    model = await require(writer, KIND, reference)
+    previous = RegistryStatus(model.body["registryStatus"])
+    _require_transition(previous, request.to_status)
+    if request.to_status is RegistryStatus.CHAMPION and model.status == "draft":
+        raise Conflict("a model whose status is draft scores nothing: set it to active before it becomes champion")
+    family = request.family or str(model.body["family"])
+    champions = await _champions(writer, family) if request.to_status is RegistryStatus.CHAMPION else []
+    guard = _guard(model, champions, request, known_psi)
+    for champion in champions:
+        await _archive(writer, champion, at, actor)
+    step = Promotion(
+        at=at,
+        previous_status=previous,
+        new_status=request.to_status,
+        by_key_id=actor.user_id,
+        metrics_snapshot=request.metrics_snapshot,
+        bypassed_breaches=list(guard.breaches),
+    )
+    moved = await writer.update(_moved(model, step, family), AuditAction.PROMOTE)
+    if guard.breaches:
+        await writer.note(AuditAction.ROLLBACK_GUARD_BYPASS, moved, {"breaches": list(guard.breaches)})
     return PromotionAnswer(
         model_id=model.id,
         previous_status=previous,
@@ -105,18 +137,19 @@ def _require_transition(previous: RegistryStatus, wanted: RegistryStatus) -> Non
         raise InvalidTransition(message, (Problem(path="$.toStatus", message=message),))
 
 
-async def _champions(writer: EntityWriter, family: str) -> list[Entity]:
+async def _champions(reader: EntityReader, family: str) -> list[Entity]:
     """Return the family's champions: one at most, unless older data broke the rule."""
     matching = {"family": family, "registryStatus": RegistryStatus.CHAMPION.value}
-    return list((await writer.page(KIND, ListQuery(limit=_MANY, matching=matching))).entities)
+    return list((await reader.page(KIND, ListQuery(limit=_MANY, matching=matching))).entities)
 
 
-def _guard(model: Entity, champions: list[Entity], request: PromotionRequest) -> GuardResult:
+def _guard(model: Entity, champions: list[Entity], request: PromotionRequest, known_psi: float | None) -> GuardResult:
     """Return what the rollback guard says of a new champion. Raises `RollbackGuard` unless it is bypassed."""
     if request.to_status is not RegistryStatus.CHAMPION:
         return GuardResult((), ())
     baseline = _baseline(champions[0]) if champions else dict[str, Any]()
-    result = check_rollback_guard(request.metrics_snapshot or {}, baseline, _thresholds(model))
+    known = {} if known_psi is None else {"psi": known_psi}
+    result = check_rollback_guard({**known, **(request.metrics_snapshot or {})}, baseline, _thresholds(model))
     if result.breaches and not request.bypass_rollback_guard:
         problems = tuple(Problem(path="$.metricsSnapshot", message=breach) for breach in result.breaches)
         skipped = f"; not tested for lack of input: {', '.join(result.skipped)}" if result.skipped else ""

@@ -10,7 +10,12 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from kaireon_application.learning.decision_log import LogPage, LogSummary
-from kaireon_application.learning.off_policy_evaluation import EvaluationPage, EvaluationQuery, StoredEvaluation
+from kaireon_application.learning.off_policy_evaluation import (
+    EvaluationPage,
+    EvaluationQuery,
+    EvaluationResult,
+    StoredEvaluation,
+)
 from kaireon_storage.postgres.database import Database, Row
 from kaireon_storage.postgres.queries import queries
 
@@ -114,4 +119,5 @@ def _summary(row: Row) -> LogSummary:
 
 
 def _evaluation(row: Row) -> StoredEvaluation:
-    return msgspec.convert(row, StoredEvaluation)
+    values: dict[str, Any] = {**row, "result": msgspec.convert(row["result"], EvaluationResult)}
+    return StoredEvaluation(**values)

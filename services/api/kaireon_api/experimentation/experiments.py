@@ -12,7 +12,7 @@ async def _results(call: Call[None]) -> Reply:
     services = call.services
     return Reply(
         content=await experiment_results(
-            services.entities, services.experiment_outcomes, call.tenant_id, call.path["id"]
+            services.entities, services.lifecycle.outcomes, call.tenant_id, call.path["id"]
         )
     )
 

@@ -22,7 +22,7 @@ from kaireon_application.catalog.forms import view_form
 from kaireon_application.errors import InvalidInput, Unprocessable
 from kaireon_application.learning.algorithm_model import ALGORITHM_MODEL
 from kaireon_application.learning.get_model import get_model
-from kaireon_application.learning.promote_model import PromotionAnswer, PromotionRequest, promote_model
+from kaireon_application.learning.promote_model import PromotionAnswer, PromotionRequest
 from kaireon_application.learning.request_training import request_training
 from kaireon_application.learning.resolve_lifecycle import CHAMPION_WEIGHT, ResolvedLifecycle, resolve_lifecycle
 from kaireon_application.learning.score_offer_set import OfferScores, ScoreOfferSetRequest, score_offer_set
@@ -120,16 +120,10 @@ async def _score_offer_set(call: Call[ScoreOfferSetRequest]) -> Reply:
 
 
 async def _promote(call: Call[PromotionRequest]) -> Reply:
-    return Reply(
-        content=await promote_model(
-            call.services.entities,
-            call.tenant_id,
-            call.path["id"],
-            call.body,
-            datetime.now(UTC),
-            call.actor,
-        )
+    answer = await call.services.lifecycle.promote(
+        call.tenant_id, call.path["id"], call.body, datetime.now(UTC), call.actor
     )
+    return Reply(content=answer)
 
 
 async def _resolve(call: Call[None]) -> Reply:

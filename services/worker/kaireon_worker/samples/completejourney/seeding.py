@@ -18,7 +18,7 @@ from kaireon_application.decisioning.publish_flow import publish_draft
 from kaireon_application.errors import Conflict
 from kaireon_application.governance.actor import of_job
 from kaireon_application.learning.algorithm_model import ALGORITHM_MODEL
-from kaireon_application.learning.promote_model import PromotionRequest, promote_model
+from kaireon_application.learning.promote_model import PromotionRequest, promoted
 from kaireon_application.platform.job import JobRefused, JobRun
 from kaireon_application.platform.sample_packs import COMPLETE_JOURNEY
 from kaireon_core.learning.lifecycle import RegistryStatus
@@ -138,7 +138,8 @@ class Seeding:
             if model.body["registryStatus"] != before:
                 return
             request = PromotionRequest(to_status=after)
-            await promote_model(self._entities, copy.tenant_id, reference, request, self._now, self._actor)
+            async with self._entities.writing(copy.tenant_id, self._actor) as writer:
+                await promoted(writer, reference, request, self._now, self._actor)
 
     async def _publish(self) -> None:
         """Store and publish the flow, the last step: whoever has the flow has the whole pack."""
