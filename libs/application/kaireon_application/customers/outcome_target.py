@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -27,6 +27,8 @@ class Recommended(msgspec.Struct, frozen=True, kw_only=True):
     creative_id: str | None
     channel_id: str | None
     placement_id: str | None
+    # What models that learn from features read then, by name; None where that was not kept.
+    features: dict[str, Any] | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +44,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     placement_id: str | None = None
     decision_id: str | None = None
     rank: int | None = None
+    features: dict[str, Any] | None = None
 
 
 FindRecommended: TypeAlias = Callable[[str, str, str, int], Awaitable[Recommended | None]]
@@ -126,4 +129,5 @@ def _named(snapshot: TenantSnapshot, shown: Recommended, decision_id: str | None
         placement_id=shown.placement_id,
         decision_id=decision_id,
         rank=rank,
+        features=shown.features,
     )

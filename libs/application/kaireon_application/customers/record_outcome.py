@@ -27,7 +27,7 @@ from kaireon_application.decisioning.record_decision import IMPRESSION, interact
 from kaireon_application.decisioning.snapshot import TenantSnapshot
 from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.errors import IdempotencyMismatch, InvalidInput, NotFound
-from kaireon_application.learning.lessons import lessons_of
+from kaireon_application.learning.lessons import lessons_of, steps_of
 from kaireon_application.platform.event_schemas import INTERACTION_RECORDED
 from kaireon_application.platform.identity import new_ids
 from kaireon_core.catalog.document import Document
@@ -125,7 +125,8 @@ class RecordOutcome:
             suppressions=suppressions_after([row], snapshot),
             tallies=recorded_tallies(row, snapshot),
             evidence=evidence_of(row),
-            lessons=lessons_of(row, snapshot.configuration.learners),
+            lessons=lessons_of(row, target.features, snapshot.configuration.learners),
+            steps=steps_of(row, target.features, snapshot.configuration.learners),
         )
         return change, answer
 

@@ -80,6 +80,15 @@ class LessonRow(msgspec.Struct, frozen=True, kw_only=True):
     second: float
 
 
+class StepRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A step of gradient descent that a model's weights take, and the state (both JSON) in which they begin."""
+
+    model_id: str
+    generation: int
+    beginning: bytes
+    step: bytes
+
+
 class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     """An outbox event; `payload` is JSON. `sequence_offset` n asks for the customer's n-th new sequence number."""
 
@@ -151,6 +160,8 @@ class DecisionChange(msgspec.Struct, frozen=True, kw_only=True):
     experiment_key: str | None = None
     variant: str | None = None
     assignment: AssignmentRow | None = None
+    # What models learn from, as JSON; see `learning.decision_features`.
+    features: bytes | None = None
     idempotency: IdempotencyRow | None = None
 
 
@@ -167,3 +178,4 @@ class ResponseChange(msgspec.Struct, frozen=True, kw_only=True):
     tallies: list[TallyRow] = []
     evidence: list[EvidenceRow] = []
     lessons: list[LessonRow] = []
+    steps: list[StepRow] = []

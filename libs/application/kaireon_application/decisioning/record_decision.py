@@ -24,6 +24,7 @@ from kaireon_application.decisioning.facts import ContactRow
 from kaireon_application.decisioning.record_trace import trace_of
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.wire import DecisionItem, Recommendation
+from kaireon_application.learning.decision_features import features_of
 from kaireon_application.platform.event_schemas import DECISION_MADE, INTERACTION_RECORDED
 from kaireon_application.platform.identity import new_ids
 
@@ -71,6 +72,9 @@ def build_change(
         experiment_key=decided.variant.experiment_key,
         variant=decided.variant.name,
         assignment=decided.assignment,
+        features=features_of(
+            snapshot.learned_fields, decided.facts, live.compiled.candidates, decided.picks, decided.bare
+        ),
         idempotency=None
         if idempotency is None
         else IdempotencyRow(key=idempotency.key, body_hash=idempotency.body_hash, answer=_encode(answer)),

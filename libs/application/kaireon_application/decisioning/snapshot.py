@@ -79,6 +79,8 @@ class ModelOrigin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     model_type: str
     config: dict[str, Any]
     state: dict[str, Any] | None = None
+    # Of a model that learns from the features of decisions: which.
+    predictors: list[str] | None = None
 
 
 class SnapshotContent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -222,6 +224,11 @@ class TenantSnapshot:
             sent_offer(offer, categories.get(str(offer.body.get("categoryId"))))
             for offer in self.configuration.catalogue.offers
         ]
+
+    @cached_property
+    def learned_fields(self) -> tuple[str, ...]:
+        """The names that models learn from: decisions keep their values."""
+        return tuple(dict.fromkeys(field for learner in self.configuration.learners for field in learner.fields))
 
     @property
     def version(self) -> str:

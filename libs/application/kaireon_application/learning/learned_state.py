@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
-from kaireon_application.catalog.entities import Entity
-from kaireon_application.learning.learners import generation_of
 from kaireon_core.learning.learned import LearnedRows, LearnerReference
 from kaireon_core.learning.learner import Learner
 from kaireon_core.learning.model import Model
@@ -21,21 +19,20 @@ class LearnedStore(Protocol):
         ...
 
 
-async def taught(store: LearnedStore, tenant_id: UUID, entity: Entity, model: Model) -> Model:
+async def taught(store: LearnedStore, tenant_id: UUID, model: Model) -> Model:
     """Return the model as it scores now; one that does not learn is returned as it is."""
     if not isinstance(model, Learner):
         return model
-    return model.taught(await _learned(store, tenant_id, entity, model))
+    return model.taught(await _learned(store, tenant_id, model))
 
 
-async def shown(store: LearnedStore, tenant_id: UUID, entity: Entity, model: Model) -> dict[str, Any] | None:
+async def shown(store: LearnedStore, tenant_id: UUID, model: Model) -> dict[str, Any] | None:
     """Return a learner's state with what responses have taught it, None for a model that does not learn."""
     if not isinstance(model, Learner):
         return None
-    return model.shown(await _learned(store, tenant_id, entity, model))
+    return model.shown(await _learned(store, tenant_id, model))
 
 
-async def _learned(store: LearnedStore, tenant_id: UUID, entity: Entity, model: Learner) -> LearnedRows:
-    reference = model.known_as(str(entity.id), generation_of(entity.body)).reference
-    found = await store.learned(str(tenant_id), [reference])
-    return found.get(reference.model_id, LearnedRows())
+async def _learned(store: LearnedStore, tenant_id: UUID, model: Learner) -> LearnedRows:
+    found = await store.learned(str(tenant_id), [model.reference])
+    return found.get(model.reference.model_id, LearnedRows())

@@ -17,8 +17,8 @@ from kaireon_application.errors import Conflict, InvalidInput
 from kaireon_application.learning.algorithm_model import KIND
 from kaireon_application.learning.external_scoring import ExternalScoring
 from kaireon_application.learning.learned_state import LearnedStore, shown, taught
-from kaireon_application.learning.learners import LEARNING_TYPES
-from kaireon_application.learning.model_source import compile_source, model_source
+from kaireon_application.learning.learners import LEARNING_TYPES, as_learner, generation_of, predictors_of
+from kaireon_application.learning.model_source import ModelSource, compile_source, model_source
 from kaireon_application.learning.score_outside import MAX_ROWS, outside_row, outside_rows
 from kaireon_application.learning.versions import ModelVersions
 from kaireon_core.learning.compile import LoadTrees, ModelNotReady
@@ -105,10 +105,12 @@ class ModelScoring:
         source = model_source(entity, found, is_pinned=version is not None)
         try:
             model = await asyncio.to_thread(compile_source, source, self._load_trees)
+            if version is None:
+                model = _learner(entity, source, model)
         except ModelNotReady as error:
             raise Conflict(f"model {entity.key!r}: {error}") from error
         if version is None and self._learned is not None:
-            model = await taught(self._learned, tenant_id, entity, model)
+            model = await taught(self._learned, tenant_id, model)
         return LoadedModel(entity=entity, version=source.version, model=model)
 
     async def learned_state(self, tenant_id: UUID, entity: Entity) -> dict[str, Any] | None:
@@ -116,9 +118,9 @@ class ModelScoring:
         if self._learned is None or entity.body["modelType"] not in LEARNING_TYPES:
             return None
         newest = (await self._versions.newest(tenant_id, [entity.id])).get(entity.id)
-        return await shown(
-            self._learned, tenant_id, entity, compile_source(model_source(entity, newest), self._load_trees)
-        )
+        source = model_source(entity, newest)
+        model = _learner(entity, source, compile_source(source, self._load_trees))
+        return await shown(self._learned, tenant_id, model)
 
     def outside(self, entity: Entity) -> ExternalScoring:
         """Return who calls services. Raises `Conflict` where nobody does."""
@@ -171,6 +173,18 @@ class ModelScoring:
         # Ten thousand rows take a while; nobody else shall wait for them.
         scores = await asyncio.to_thread(row_scores, loaded.scorer, RowTable(rows))
         return ScoresAnswer(scores=scores, model_version=loaded.version)
+
+
+def _learner(entity: Entity, source: ModelSource, model: Model) -> Model:
+    """Return a model that knows what it learns from, and where that is stored."""
+    return as_learner(
+        model,
+        entity.body,
+        source.state,
+        model_id=str(entity.id),
+        generation=generation_of(entity.body),
+        predictors=predictors_of(entity.body, source.state),
+    )
 
 
 def row_scores(model: Model, table: Fields) -> list[float]:

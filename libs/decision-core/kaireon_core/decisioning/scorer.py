@@ -13,13 +13,16 @@ from kaireon_core.decisioning.bandit_scorer import BanditScorer, ExpectationScor
 from kaireon_core.decisioning.candidates import Candidates, Indices
 from kaireon_core.decisioning.evidence import EvidenceModel, compile_evidence
 from kaireon_core.decisioning.external import ScoreNeed
+from kaireon_core.decisioning.feature_scorer import feature_scorer
 from kaireon_core.decisioning.scored import Scored
 from kaireon_core.decisioning.state import Asks, State
 from kaireon_core.learning.bandit import Bandit
+from kaireon_core.learning.bayesian_learner import BayesianLearner
 from kaireon_core.learning.external_endpoint import ExternalEndpoint
 from kaireon_core.learning.fallback import NO_FALLBACK, FallbackReason
 from kaireon_core.learning.learned import LearnerReference
 from kaireon_core.learning.model import BoundModel, Model
+from kaireon_core.learning.online_learner import OnlineLearner
 from kaireon_core.learning.untrained import Untrained
 from kaireon_core.table import Table
 
@@ -56,6 +59,8 @@ def scorer_of(key: str, model: Model, candidates: Candidates) -> Scorer:
     """Return what scores these candidates with a model; where it has learnt nothing yet the evidence stands in."""
     if isinstance(model, Bandit):
         return bandit_scorer(model, candidates)
+    if isinstance(model, OnlineLearner | BayesianLearner):
+        return feature_scorer(model, candidates)
     if isinstance(model, Untrained):
         return EvidenceScorer(evidence=compile_evidence(candidates))
     if isinstance(model, ExternalEndpoint):

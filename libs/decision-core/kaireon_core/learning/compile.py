@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
 from kaireon_core.learning.bayesian import BayesianState, compile_bayesian
+from kaireon_core.learning.bayesian_learner import BayesianLearner
 from kaireon_core.learning.configs import BayesianConfig, ScorecardConfig, parse_config
 from kaireon_core.learning.definitions import ModelType
 from kaireon_core.learning.epsilon_greedy import EpsilonGreedy
@@ -15,8 +16,9 @@ from kaireon_core.learning.external_config import ExternalEndpointConfig
 from kaireon_core.learning.external_endpoint import ExternalEndpoint
 from kaireon_core.learning.gradient_boosted import GradientBoosted, GradientBoostedState, Trees
 from kaireon_core.learning.learner_configs import EpsilonConfig, ThompsonConfig
-from kaireon_core.learning.linear import compile_linear, compile_logistic
+from kaireon_core.learning.linear import LinearState, compile_linear, compile_logistic
 from kaireon_core.learning.model import Model
+from kaireon_core.learning.online_learner import OnlineLearner
 from kaireon_core.learning.scorecard import Scorecard
 from kaireon_core.learning.states import parse_state
 from kaireon_core.learning.thompson import ThompsonBandit
@@ -114,6 +116,24 @@ def _epsilon_greedy(config: Mapping[str, Any], state: State | None, _load_trees:
     return EpsilonGreedy.of(parsed, _parsed_state(ModelType.EPSILON_GREEDY, state or {}))
 
 
+def _online_learner(_config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+    return compile_feature_learner(ModelType.ONLINE_LEARNER, {}, state, ())
+
+
+def compile_feature_learner(
+    model_type: str, config: Mapping[str, Any], state: State | None, predictors: Sequence[str]
+) -> OnlineLearner | BayesianLearner:
+    """Return a model that learns from the features of decisions, `predictors` among them. Raises as `compile_model`."""
+    if model_type == ModelType.ONLINE_LEARNER:
+        weights: LinearState = _parsed_state(ModelType.ONLINE_LEARNER, state or {"weights": {}})
+        return OnlineLearner.of(weights, predictors)
+    parsed = parse_config(ModelType.BAYESIAN, config)
+    if not isinstance(parsed, BayesianConfig):
+        raise TypeError(parsed)
+    counts: BayesianState | None = _parsed_state(ModelType.BAYESIAN, state) if state else None
+    return BayesianLearner.of(parsed, counts, predictors)
+
+
 _COMPILERS: dict[ModelType, Callable[[Mapping[str, Any], State | None, LoadTrees], Model]] = {
     ModelType.SCORECARD: _scorecard,
     ModelType.BAYESIAN: _bayesian,
@@ -123,4 +143,5 @@ _COMPILERS: dict[ModelType, Callable[[Mapping[str, Any], State | None, LoadTrees
     ModelType.THOMPSON_BANDIT: _thompson,
     ModelType.EPSILON_GREEDY: _epsilon_greedy,
     ModelType.EXTERNAL_ENDPOINT: _external_endpoint,
+    ModelType.ONLINE_LEARNER: _online_learner,
 }

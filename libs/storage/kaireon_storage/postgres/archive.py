@@ -10,12 +10,12 @@ from uuid import UUID
 from kaireon_application.decisioning.publish_flow import readable_flows
 from kaireon_application.decisioning.snapshot import ModelOrigin
 from kaireon_application.errors import InvalidInput
+from kaireon_application.learning.learners import as_learner
 from kaireon_core.decisioning.call_flow import inline_calls
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
 from kaireon_core.learning.compile import ModelNotReady, compile_model
 from kaireon_core.learning.gradient_boosted import Trees
-from kaireon_core.learning.learner import known_as
 from kaireon_core.learning.model import ScoringModel
 from kaireon_core.problems import InvalidValue
 from kaireon_storage.postgres.database import Database
@@ -73,4 +73,8 @@ class PostgresArchive:
             except (ModelNotReady, InvalidValue):
                 continue
             # What it had learned stands in the trace, whatever its generation was.
-            yield key, ScoringModel(model_type=origin.model_type, model=known_as(model, origin.id, 0))
+            made_of = {"modelType": origin.model_type, "config": origin.config}
+            learner = as_learner(
+                model, made_of, states[key], model_id=origin.id, generation=0, predictors=origin.predictors
+            )
+            yield key, ScoringModel(model_type=origin.model_type, model=learner)

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,13 +21,12 @@ from kaireon_application.decisioning.snapshot import (
 )
 from kaireon_application.errors import NotFound
 from kaireon_application.learning.endpoint_rules import without_token
-from kaireon_application.learning.learners import generation_of, learners
+from kaireon_application.learning.learners import LEARNING_TYPES, as_learner, generation_of, learners, predictors_of
 from kaireon_application.learning.model_source import current_state
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.call_flow import inline_calls
 from kaireon_core.learning.compile import ModelNotReady, compile_model
 from kaireon_core.learning.gradient_boosted import Trees
-from kaireon_core.learning.learner import known_as
 from kaireon_core.learning.model import ScoringModel
 from kaireon_core.problems import InvalidValue
 from kaireon_runtime.logs import logger
@@ -83,7 +82,7 @@ class PostgresConfiguration:
             schema_tables=dict(_tables(documents["schema"])),
             experiments=tuple(documents["experiment"]),
             segments=tuple(documents["segment"]),
-            learners=tuple(learners(documents["algorithm_model"])),
+            learners=tuple(learners(documents["algorithm_model"], _current_states(documents, states))),
         )
 
     async def tenants(self) -> list[str]:
@@ -111,19 +110,35 @@ class PostgresConfiguration:
             if not _may_score(document):
                 continue
             body = document.body
-            row = states.get(document.id)
-            state = current_state(body, row["state"] if row else None)
+            state = current_state(body, _state(states.get(document.id)))
             try:
                 model = compile_model(body["modelType"], body.get("config") or {}, state, self._load_trees)
             except (ModelNotReady, InvalidValue) as error:
                 log.debug("a model cannot score", modelKey=document.key, reason=str(error))
                 continue
-            learner = known_as(model, document.id, generation_of(body))
+            learner = as_learner(
+                model,
+                body,
+                state,
+                model_id=document.id,
+                generation=generation_of(body),
+                predictors=predictors_of(body, state),
+            )
             yield document.key, ScoringModel(model_type=body["modelType"], model=learner)
 
 
 def _may_score(document: Document) -> bool:
     return document.status == "active" and document.body.get("registryStatus") not in _NEVER_SCORING
+
+
+def _current_states(documents: dict[str, list[Document]], versions: dict[str, Row]) -> dict[str, dict[str, Any] | None]:
+    """Return the current state of every model that may learn, by id."""
+    models = (one for one in documents["algorithm_model"] if one.body["modelType"] in LEARNING_TYPES)
+    return {one.id: current_state(one.body, _state(versions.get(one.id))) for one in models}
+
+
+def _state(version: Row | None) -> dict[str, Any] | None:
+    return version["state"] if version else None
 
 
 def _origin(document: Document, version: Row | None) -> ModelOrigin:
@@ -134,6 +149,7 @@ def _origin(document: Document, version: Row | None) -> ModelOrigin:
         # Traces refer to it for ever, and a replay calls nobody.
         config=without_token(document.body.get("config") or {}),
         state=document.body.get("modelState") or None,
+        predictors=predictors_of(document.body, current_state(document.body, _state(version))),
     )
 
 

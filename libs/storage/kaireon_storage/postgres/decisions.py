@@ -9,6 +9,7 @@ from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+import msgspec
 import psycopg
 
 from kaireon_application.customers.outcome_target import Recommended
@@ -114,10 +115,18 @@ class PostgresDecisions:
         (result,) = await self._database.round_trip(tenant_id, [self._recommended_at.bind(values)])
         if result.ntuples == 0:
             return None
-        found = [result.get_value(0, column) for column in range(4)]
-        offer_id, creative_id, channel_id, placement_id = (None if one is None else one.decode() for one in found)
+        found = [result.get_value(0, column) for column in range(5)]
+        offer_id, creative_id, channel_id, placement_id, features = (
+            None if one is None else one.decode() for one in found
+        )
         assert offer_id is not None, decision_id  # noqa: S101 - recommendation rows have an offer
-        return Recommended(offer_id=offer_id, creative_id=creative_id, channel_id=channel_id, placement_id=placement_id)
+        return Recommended(
+            offer_id=offer_id,
+            creative_id=creative_id,
+            channel_id=channel_id,
+            placement_id=placement_id,
+            features=None if features is None else msgspec.json.decode(features, type=dict[str, Any]),
+        )
 
 
 def is_cap_taken(error: psycopg.Error) -> bool:
@@ -170,6 +179,7 @@ def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
         "details": json_array(change.details for change in changes),
         "legend_hashes": bytes_array(trace.legend_hash if trace else None for trace in traces),
         "snapshot_hashes": bytes_array(trace.snapshot_hash if trace else None for trace in traces),
+        "features": json_array(change.features for change in changes),
         "contents": bytes_array(trace.content if trace else None for trace in traces),
         "experiment_keys": text_array(change.experiment_key for change in changes),
         "variants": text_array(change.variant for change in changes),
@@ -199,6 +209,7 @@ def _response_statement(changes: Sequence[ResponseChange]) -> BoundStatement:
         "new_tally": _numbered(changes, lambda change: change.tallies),
         "new_evidence": _numbered(changes, lambda change: change.evidence),
         "new_lesson": _numbered(changes, lambda change: change.lessons),
+        "new_step": _numbered(changes, lambda change: change.steps),
         "new_event": _numbered(changes, lambda change: [change.event]),
     }
     return _bind("commit_responses", head, rows)
@@ -243,6 +254,7 @@ _PREFIXES = {
     "new_tally": "t",
     "new_evidence": "a",
     "new_lesson": "l",
+    "new_step": "w",
     "new_assignment": "v",
     "new_key": "k",
     "claimed": "k",
@@ -264,4 +276,6 @@ _FORMS: dict[str, Form] = {
     "v_experiment_key": text_array,
     "v_variant": text_array,
     "l_subject": text_array,
+    "w_beginning": json_array,
+    "w_step": json_array,
 }

@@ -24,7 +24,7 @@ from kaireon_application.decisioning.facts import (
 from kaireon_application.decisioning.metric_query import MetricQuery
 from kaireon_application.decisioning.tenant_counts import TenantCounts
 from kaireon_application.errors import Unavailable
-from kaireon_core.learning.learned import LearnedRows, LearnerReference
+from kaireon_core.learning.learned import LearnedForm, LearnedRows, LearnerReference
 from kaireon_storage.postgres import table_statements
 from kaireon_storage.postgres.queries import queries
 from kaireon_storage.postgres.schema_tables import readable
@@ -105,8 +105,7 @@ class PostgresFacts:
             statements["tallies"] = (self._sql.current_tallies.sql, periods_of)
         if needs.evidence:
             statements["evidence"] = (self._sql.evidence.sql, {"tenant_id": tenant_id})
-        if needs.learned:
-            statements["sums"] = (self._sql.learned_sums.sql, _references(tenant_id, needs.learned))
+        statements |= self._learned(tenant_id, needs.learned)
         found = dict(zip(statements, await self._answers(tenant_id, list(statements.values())), strict=True))
         return TenantCounts(
             tallies={
@@ -116,14 +115,25 @@ class PostgresFacts:
                 (row["offer_id"], row["channel_id"], row["positive"], row["negative"])
                 for row in found.get("evidence", ())
             ],
-            learned=_learned(found.get("sums", ())),
+            learned=_learned(found.get("sums", ()), found.get("weights", ())),
         )
 
     async def learned(self, tenant_id: str, references: Sequence[LearnerReference]) -> dict[str, LearnedRows]:
         """Return what responses have taught these models, by model id; one that nothing taught is absent."""
-        statement = (self._sql.learned_sums.sql, _references(tenant_id, references))
-        (sums,) = await self._answers(tenant_id, [statement])
-        return _learned(sums)
+        statements = self._learned(tenant_id, references)
+        found = dict(zip(statements, await self._answers(tenant_id, list(statements.values())), strict=True))
+        return _learned(found.get("sums", ()), found.get("weights", ()))
+
+    def _learned(self, tenant_id: str, references: Sequence[LearnerReference]) -> dict[str, Statement]:
+        """Return the statements that read what these models have learned, by name; only what is needed."""
+        weights = [one for one in references if one.form is LearnedForm.WEIGHTS]
+        sums = [one for one in references if one.form is not LearnedForm.WEIGHTS]
+        statements: dict[str, Statement] = {}
+        if sums:
+            statements["sums"] = (self._sql.learned_sums.sql, _references(tenant_id, sums))
+        if weights:
+            statements["weights"] = (self._sql.learned_weights.sql, _references(tenant_id, weights))
+        return statements
 
     async def _answers(self, tenant_id: str, statements: Sequence[Statement]) -> list[list[Row]]:
         try:
@@ -142,11 +152,19 @@ def _references(tenant_id: str, references: Sequence[LearnerReference]) -> dict[
     }
 
 
-def _learned(sums: Sequence[Row]) -> dict[str, LearnedRows]:
+def _learned(sums: Sequence[Row], weights: Sequence[Row]) -> dict[str, LearnedRows]:
     of_model = defaultdict[str, dict[str, tuple[float, float]]](dict)
     for row in sums:
         of_model[row["model_id"]][row["subject"]] = row["first"], row["second"]
-    return {model_id: LearnedRows(sums=found) for model_id, found in of_model.items()}
+    learned = {model_id: LearnedRows(sums=found) for model_id, found in of_model.items()}
+    for row in weights:
+        state = row["state"]
+        learned[row["model_id"]] = LearnedRows(
+            weights={name: float(weight) for name, weight in state["weights"].items()},
+            bias=float(state["bias"]),
+            updates=state["updates"],
+        )
+    return learned
 
 
 def _windows(needs: Needs, now_ms: int) -> tuple[int, int | None]:

@@ -8,11 +8,11 @@ WITH change AS (
         :decided_at_ms::double precision[], :flow_ids::uuid[], :flow_versions::integer[], :offer_ids::text[],
         :creative_ids::text[], :channel_ids::text[], :placement_ids::text[], :scores::text[], :details::text[],
         :legend_hashes::bytea[], :snapshot_hashes::bytea[], :contents::bytea[], :experiment_keys::text[],
-        :variants::text[]
+        :variants::text[], :features::text[]
     ) WITH ORDINALITY AS given (
         customer_id, expected_version, sequence_count, decision_id, decided_at_ms, flow_id, flow_version, offer_ids,
         creative_ids, channel_ids, placement_ids, scores, details, legend_hash, snapshot_hash, content,
-        experiment_key, variant, number
+        experiment_key, variant, features, number
     )
 ), won AS (
     INSERT INTO customers AS customer (tenant_id, customer_id, version, sequence)
@@ -29,12 +29,13 @@ WITH change AS (
 ), new_trace AS (
     INSERT INTO decision_traces (
         tenant_id, recommendation_id, decided_at, customer_id, flow_id, flow_version, offer_ids, creative_ids,
-        channel_ids, placement_ids, scores, details, legend_hash, snapshot_hash, content, experiment_key, variant
+        channel_ids, placement_ids, scores, details, legend_hash, snapshot_hash, content, experiment_key, variant,
+        features
     )
     SELECT
         :tenant_id::uuid, decision_id, decided_at, customer_id, flow_id, flow_version, offer_ids::uuid[],
         creative_ids::uuid[], channel_ids::uuid[], placement_ids::uuid[], scores::double precision[], details::jsonb,
-        legend_hash, snapshot_hash, content, experiment_key, variant
+        legend_hash, snapshot_hash, content, experiment_key, variant, features::jsonb
     FROM winner
 ), new_impression AS (
     INSERT INTO interactions (
@@ -263,6 +264,23 @@ WITH response AS (
     ORDER BY 2, 3, 4
     ON CONFLICT (tenant_id, model_id, generation, subject) DO UPDATE
         SET first = learned.first + excluded.first, second = learned.second + excluded.second
+), new_step AS (
+    INSERT INTO learned_weights AS learned (tenant_id, model_id, generation, state, steps)
+    SELECT
+        :tenant_id::uuid, taken.model_id, taken.generation, kaireon_learn(taken.beginning, taken.steps), taken.steps
+    FROM (
+        SELECT
+            given.model_id, given.generation, min(given.beginning)::jsonb AS beginning,
+            jsonb_agg(given.step::jsonb ORDER BY given.number) AS steps
+        FROM unnest(
+            :w_number::bigint[], :w_model_id::uuid[], :w_generation::integer[], :w_beginning::text[], :w_step::text[]
+        ) AS given (number, model_id, generation, beginning, step)
+        JOIN winner USING (number)
+        GROUP BY given.model_id, given.generation
+    ) AS taken
+    ORDER BY taken.model_id, taken.generation
+    ON CONFLICT (tenant_id, model_id, generation) DO UPDATE
+        SET state = kaireon_learn(learned.state, excluded.steps), steps = '[]'
 ), new_event AS (
     INSERT INTO outbox_events (id, tenant_id, type, key, payload)
     SELECT
@@ -403,10 +421,18 @@ JOIN unnest(:model_ids::uuid[], :generations::integer[]) AS wanted (model_id, ge
 WHERE learned.tenant_id = :tenant_id
 ORDER BY learned.model_id, learned.subject;
 
+-- name: learned_weights
+-- The weights that responses have brought about in these models in these generations.
+SELECT learned.model_id::text, learned.state
+FROM learned_weights AS learned
+JOIN unnest(:model_ids::uuid[], :generations::integer[]) AS wanted (model_id, generation) USING (model_id, generation)
+WHERE learned.tenant_id = :tenant_id;
+
 -- name: recommended_at^
 -- What was recommended at a rank of a decision. The decision's instant is in its id, so the customer's index finds it.
 SELECT offer_ids[:rank::integer], creative_ids[:rank::integer], channel_ids[:rank::integer],
-    placement_ids[:rank::integer]
+    placement_ids[:rank::integer],
+    (features -> 'customer' || (features -> 'offers' -> (:rank::integer - 1)))::text AS features
 FROM decision_traces
 WHERE tenant_id = :tenant_id AND customer_id = :customer_id
     AND decided_at = to_timestamp(:decided_at_ms::double precision / 1000)
