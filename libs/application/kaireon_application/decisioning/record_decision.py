@@ -72,15 +72,17 @@ def build_change(
         experiment_key=decided.variant.experiment_key,
         variant=decided.variant.name,
         assignment=decided.assignment,
-        features=features_of(
-            snapshot.learned_fields, decided.facts, live.compiled.candidates, decided.picks, decided.bare
-        ),
+        features=_features(snapshot, live, decided),
         idempotency=None
         if idempotency is None
         else IdempotencyRow(key=idempotency.key, body_hash=idempotency.body_hash, answer=_encode(answer)),
     )
     contacts: list[ContactRow] = [(row.offer_id, row.creative_id, row.channel_id, now_ms, 1) for row in impressions]
     return change, contacts
+
+
+def _features(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustomer) -> bytes | None:
+    return features_of(snapshot.learned_fields, decided.facts, live.compiled.candidates, decided.picks, decided.bare)
 
 
 def _recommended(items: Sequence[DecisionItem]) -> RecommendedItems:

@@ -33,37 +33,42 @@ CALL kaireon_protect('learned_weights');
 -- range of doubles: features and weights are held, what is next to nothing counts as nothing, and a model keeps at most
 -- 5,000 features.
 CREATE FUNCTION kaireon_learn(state jsonb, steps jsonb) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     weights jsonb := state -> 'weights';
     bias double precision := (state ->> 'bias')::double precision;
     updates bigint := coalesce((state ->> 'updates')::bigint, 0);
-    is_full boolean := (SELECT count(*) >= 5000 FROM jsonb_object_keys(weights));
+    -- Only what is large can be full, and only then is it worth counting.
+    is_full boolean := pg_column_size(weights) > 50000 AND (SELECT count(*) >= 5000 FROM jsonb_object_keys(weights));
     step jsonb;
-    rate double precision;
-    shrink double precision;
-    error double precision;
+    slope double precision;
     moved jsonb;
 BEGIN
     FOR step IN SELECT value FROM jsonb_array_elements(steps) LOOP
-        rate := (step ->> 'rate')::double precision;
-        shrink := rate * (step ->> 'l2')::double precision;
-        SELECT (step ->> 'reward')::double precision
-            - 1 / (1 + exp(-least(greatest(bias + coalesce(sum(
-                CASE WHEN abs(known.weight) < 1e-100 THEN 0 ELSE known.weight * given.value::double precision END
-            ), 0), -200), 200)))
-        INTO error
-        FROM jsonb_each_text(step -> 'x') AS given
-        CROSS JOIN LATERAL (SELECT coalesce((weights ->> given.key)::double precision, 0)) AS known (weight);
-        SELECT jsonb_object_agg(given.key, least(greatest(
-            CASE WHEN abs(known.weight) < 1e-100 THEN 0 ELSE known.weight * (1 - shrink) END
-            + rate * error * given.value::double precision, -1e50), 1e50))
-        INTO moved
-        FROM jsonb_each_text(step -> 'x') AS given
-        CROSS JOIN LATERAL (SELECT coalesce((weights ->> given.key)::double precision, 0)) AS known (weight)
-        WHERE NOT is_full OR weights ? given.key;
+        SELECT
+            jsonb_object_agg(key, least(greatest(weight * (1 - shrink) + rate * error * x, -1e50), 1e50))
+                FILTER (WHERE NOT is_full OR weights ? key),
+            max(rate * error)
+        INTO moved, slope
+        FROM (
+            SELECT feature.*, reward - 1 / (1 + exp(-least(greatest(bias + sum(weight * x) OVER (), -200), 200))) AS error
+            FROM (
+                SELECT
+                    given.key, given.value::double precision AS x,
+                    CASE WHEN abs(known.weight) < 1e-100 THEN 0 ELSE known.weight END AS weight,
+                    (step ->> 'reward')::double precision AS reward, (step ->> 'rate')::double precision AS rate,
+                    (step ->> 'rate')::double precision * (step ->> 'l2')::double precision AS shrink
+                FROM jsonb_each_text(step -> 'x') AS given
+                CROSS JOIN LATERAL (SELECT coalesce((weights ->> given.key)::double precision, 0)) AS known (weight)
+            ) AS feature
+        ) AS scored;
+        IF moved IS NULL AND slope IS NULL THEN
+            -- Without any feature the bias learns alone.
+            slope := (step ->> 'rate')::double precision
+                * ((step ->> 'reward')::double precision - 1 / (1 + exp(-least(greatest(bias, -200), 200))));
+        END IF;
         weights := weights || coalesce(moved, '{}');
-        bias := least(greatest(bias + rate * error, -1e50), 1e50);
+        bias := least(greatest(bias + slope, -1e50), 1e50);
         updates := updates + 1;
     END LOOP;
     RETURN jsonb_build_object('weights', weights, 'bias', bias, 'updates', updates);

@@ -39,17 +39,18 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def native_stack(clone: Path) -> Generator[Stack]:
+def native_stack(clone: Path, *, is_durable: bool = False) -> Generator[Stack]:
     """Start both servers with empty data beside anything else that runs in this clone; end and erase them after.
 
     `TEST_DATABASE_URL` (an owner that may create databases and roles) and `TEST_REDIS_URL` replace one or both, for
-    containers or servers that somebody else started. Raises `ServerDidNotStart`, `UnusableHome`.
+    containers or servers that somebody else started. With `is_durable` a commit waits for the disk. Raises
+    `ServerDidNotStart`, `UnusableHome`.
     """
     database_url, redis_url = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_REDIS_URL")
     with ExitStack() as opened:
         if database_url is None or redis_url is None:
             home = opened.enter_context(_session_home(clone))
-            database_url = database_url or opened.enter_context(_running_postgres(home))
+            database_url = database_url or opened.enter_context(_running_postgres(home, is_durable=is_durable))
             redis_url = redis_url or opened.enter_context(_running_valkey(home))
         yield Stack(postgres_url=database_url, redis_url=redis_url)
 
@@ -75,8 +76,8 @@ def _erase_leftovers(sessions: Path) -> None:
 
 
 @contextmanager
-def _running_postgres(home: Home) -> Generator[str]:
-    server = prepare_postgres(home, free_port(), is_durable=False)
+def _running_postgres(home: Home, *, is_durable: bool) -> Generator[str]:
+    server = prepare_postgres(home, free_port(), is_durable=is_durable)
     with running(server.command(), server.is_answering, log=home.folder / "postgres.log"):
         server.create_database()
         yield server.url

@@ -267,7 +267,17 @@ WITH response AS (
 ), new_step AS (
     INSERT INTO learned_weights AS learned (tenant_id, model_id, generation, state, steps)
     SELECT
-        :tenant_id::uuid, taken.model_id, taken.generation, kaireon_learn(taken.beginning, taken.steps), taken.steps
+        :tenant_id::uuid, taken.model_id, taken.generation,
+        -- Where there is a row this is not what becomes of it: its own state takes the steps below.
+        CASE
+            WHEN EXISTS (
+                SELECT FROM learned_weights AS known
+                WHERE known.tenant_id = :tenant_id::uuid AND known.model_id = taken.model_id
+                    AND known.generation = taken.generation
+            ) THEN taken.beginning
+            ELSE kaireon_learn(taken.beginning, taken.steps)
+        END,
+        taken.steps
     FROM (
         SELECT
             given.model_id, given.generation, min(given.beginning)::jsonb AS beginning,
