@@ -92,7 +92,7 @@ class ScoringService:
         self.connections += 1
         number = self.connections
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while not writer.is_closing():
                     received = await _request(reader, number)
                     self.received.append(received)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from kaireon_api.settings import Settings
+    from tests.api.conftest import Eventually, StartWorker
     from tests.api.shop import Shop
 
 MODELS = "/api/v1/algorithm-models"
@@ -325,3 +327,74 @@ async def test_explanations_call_as_a_decision_would(shop: Shop, service: Scorin
     found = await shop.get("customers/c1/why-not/gold", decisionFlowKey="scored")
     assert (found["verdict"], found["score"], found["rank"]) == ("eligible", 0.9, 1)
     assert service.calls == 1
+
+
+async def test_a_lost_race_asks_nothing_again_and_keeps_its_id(shop: Shop, service: ScoringService) -> None:
+    await endpoint_model(shop, service)
+    await scored_flow(shop)
+    await shop.flow("plain", {"type": "match_creatives"})
+    answers = service.answer
+
+    async def while_another_decides(received: Received, writer: asyncio.StreamWriter) -> None:
+        await shop.recommend("c1", decisionFlowKey="plain")
+        await answers(received, writer)
+
+    service.answer = while_another_decides
+    answer = await shop.recommend("c1", decisionFlowKey="scored")
+
+    assert [one["score"] for one in answer["decisions"]] == [0.9, 0.6, 0.3]
+    assert [one.body["requestId"] for one in service.received] == [answer["recommendationId"].removeprefix("rec_")]
+    metrics = (await shop.api.anonymous.get("/api/metrics")).text
+    assert "kaireon_decision_conflicts_total 1.0" in metrics
+    found = await shop.respond("k1", recommendationId=answer["recommendationId"], rank=1)
+    assert found.status_code == 201, found.text
+
+
+async def test_an_open_breaker_holds_in_every_process(
+    shop: Shop, second: Shop, service: ScoringService, eventually: Eventually
+) -> None:
+    await endpoint_model(shop, service)
+    await scored_flow(shop)
+
+    async def knows_the_flow() -> bool:
+        body = {"customerId": "c0", "decisionFlowKey": "scored"}
+        return (await second.api.viewer.post("/api/v1/recommend", json=body)).status_code == 200
+
+    await eventually(5, knows_the_flow)
+    service.received.clear()
+    service.answer = says("{}", "500 Internal Server Error")
+    for place in range(6):
+        await (second if place % 2 else shop).recommend(f"c{place}", decisionFlowKey="scored")
+    assert service.calls == 5
+    answer = await second.recommend("c9", decisionFlowKey="scored")
+    detail = await shop.get(f"decision-traces/{answer['recommendationId']}")
+    assert {one["fallbackReason"] for one in detail["scoringResults"]} == {"breaker_open"}
+    assert service.calls == 5
+
+
+async def test_a_batch_run_calls_for_each_customer(
+    shop: Shop,
+    service: ScoringService,
+    start_worker: StartWorker,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EXTERNAL_ENDPOINT_ALLOWLIST", f"127.0.0.1:{service.port}")
+    monkeypatch.setenv("KAIREON_SECRET_TOKEN", "from-env")
+    start_worker()
+    await endpoint_model(shop, service, auth={"token": "secret://env/TOKEN"})
+    await scored_flow(shop)
+    ids = [f"c{place}" for place in range(70)]
+    body = {"customerIds": ids, "decisionFlowKey": "scored", "async": True}
+    accepted = (await shop.api.viewer.post("/api/v1/decide", json=body)).json()
+
+    async def is_over() -> bool:
+        return (await shop.get(f"runs/{accepted['runId']}"))["status"] == "completed"
+
+    await eventually(60, is_over)
+    answer = await shop.api.viewer.get(f"/api/v1/runs/{accepted['runId']}/results")
+    results = [json.loads(line) for line in answer.text.splitlines()]
+    assert [[item["score"] for item in one["decisions"]] for one in results] == [[0.9, 0.6, 0.3]] * 70
+    asked = {one.body["customerId"]: one.body["requestId"] for one in service.received}
+    assert asked == {one["customerId"]: one["recommendationId"].removeprefix("rec_") for one in results}
+    assert {one.headers["authorization"] for one in service.received} == {"Bearer from-env"}
