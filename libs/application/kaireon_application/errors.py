@@ -116,6 +116,12 @@ class Unprocessable(KaireonError):
     code = "UNPROCESSABLE"
 
 
+class NothingToCompare(Unprocessable):
+    """There is nothing to compare for drift."""
+
+    code = "nothing_to_compare"
+
+
 class IdempotencyMismatch(Unprocessable):
     """This idempotency key was used with another body; use a new key."""
 

@@ -31,6 +31,7 @@ from kaireon_runtime.settings import load
 from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
+from kaireon_storage.drift_checking import build_check_drift
 from kaireon_storage.external.wiring import build_endpoint_scoring
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
 from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
@@ -73,10 +74,7 @@ def build_app(settings: Settings) -> Api:
 def build_services(settings: Settings) -> Services:
     """Return everything that handlers need, unconnected."""
     metrics = Metrics(shared_directory=settings.prometheus_multiproc_dir)
-    database = Database(
-        settings.database_url, max_connections=settings.api_database_connections, application_name="kaireon-api"
-    )
-    redis = open_redis(settings.redis_url)
+    database, redis = _database(settings), open_redis(settings.redis_url)
     api_keys, tenants = PostgresApiKeys(database), PostgresTenants(database)
     announcer = BrokerAnnouncer(parse_broker_url(settings.broker_url))
     entities, model_versions = PostgresEntities(database), PostgresModelVersions(database)
@@ -109,6 +107,13 @@ def build_services(settings: Settings) -> Services:
         announcer=announcer,
         dead_letters=PostgresDeadLetterBox(database),
         audit_logs=PostgresAuditLogs(database),
+        check_drift=build_check_drift(database),
+    )
+
+
+def _database(settings: Settings) -> Database:
+    return Database(
+        settings.database_url, max_connections=settings.api_database_connections, application_name="kaireon-api"
     )
 
 

@@ -34,6 +34,7 @@ STATUS: Mapping[str, int] = {
     "insufficient_rewards": 422,
     "no_champion": 422,
     "no_score_node": 422,
+    "nothing_to_compare": 422,
     "one_class": 422,
     "too_few_positives": 422,
     "constant_features": 422,

@@ -14,6 +14,7 @@ from kaireon_api.learning.off_policy import OffPolicy
 from kaireon_api.readiness import Readiness
 from kaireon_api.settings import Settings
 from kaireon_application.decisioning.start_run import StartRun
+from kaireon_application.learning.check_drift import CheckDrift
 from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_application.platform.jobs import Jobs
 from kaireon_runtime.metrics import Metrics
@@ -60,3 +61,4 @@ class Services:
     announcer: BrokerAnnouncer
     dead_letters: PostgresDeadLetterBox
     audit_logs: PostgresAuditLogs
+    check_drift: CheckDrift

@@ -8,6 +8,7 @@ from kaireon_application.platform.job import JobHandler
 from kaireon_runtime.metrics import Metrics
 from kaireon_worker.analyses import analysis_handlers
 from kaireon_worker.queues.batch import batch_handlers
+from kaireon_worker.queues.drift import drift_handlers
 from kaireon_worker.queues.retrain import retrain_handlers
 from kaireon_worker.queues.seed import seed_handlers
 from kaireon_worker.settings import Settings
@@ -20,4 +21,5 @@ def build_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
         **analysis_handlers(settings, metrics),
         **seed_handlers(settings),
         **retrain_handlers(settings),
+        **drift_handlers(settings),
     }

@@ -44,11 +44,16 @@ def _feature_histogram(kind: FeatureKind, column: Column) -> Mapping[str, Any]:
 
 
 def _numeric_histogram(numbers: Floats) -> dict[str, list[float]]:
-    """Return equally full bins: outliers do not push everything else into one."""
+    """Return equally full bins: outliers do not push everything else into one.
+
+    Up to 20 different numbers have a bin each, so that ones and zeros stay apart; the last edge stands twice then.
+    """
     if not len(numbers):
         return {"edges": [], "counts": []}
-    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, _BINS + 1)))
-    if len(edges) == 1:
-        return {"edges": [float(edges[0]), float(edges[0])], "counts": [len(numbers)]}
+    edges = np.unique(numbers)
+    if len(edges) > _BINS:
+        edges = np.unique(np.quantile(numbers, np.linspace(0, 1, _BINS + 1)))
+    else:
+        edges = np.append(edges, edges[-1])
     counts, _ = np.histogram(numbers, edges)
     return {"edges": edges.tolist(), "counts": counts.tolist()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +51,24 @@ class PostgresTraces:
         last = ListPosition(rank=0, at=shown[-1]["decided_at"], id=shown[-1]["recommendation_id"]) if has_more else None
         traces = [_trace(row, legends[row["legend_hash"]], codecs[row["legend_hash"]]) for row in shown]
         return TracePage(traces=traces, total=counted["total"], next_position=last)
+
+    async def recent(
+        self, tenant_id: UUID, since: datetime, after: ListPosition | None, limit: int
+    ) -> list[StoredTrace]:
+        """Return traces from an instant on, newest first, from the one behind `after` on."""
+        async with self._database.transaction(tenant_id) as connection:
+            found = self._sql.recent_traces(
+                connection,
+                tenant_id=tenant_id,
+                since=since,
+                after_at=after.at if after else None,
+                after_id=after.id if after else None,
+                limit=limit,
+            )
+            rows = [row async for row in found]
+            legends = await self._legends(connection, tenant_id, rows)
+        codecs = {hash_: legend.codec() for hash_, legend in legends.items()}
+        return [_trace(row, legends[row["legend_hash"]], codecs[row["legend_hash"]]) for row in rows]
 
     async def _legends(self, connection: Connection, tenant_id: UUID, rows: list[Row]) -> dict[bytes, Legend]:
         legends = dict[bytes, Legend]()

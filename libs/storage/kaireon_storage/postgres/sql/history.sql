@@ -150,3 +150,14 @@ WHERE t.tenant_id = :tenant_id AND t.content IS NOT NULL
 -- name: get_snapshot^
 -- Content-addressed bytes.
 SELECT content FROM snapshots WHERE tenant_id = :tenant_id AND hash = :hash;
+
+-- name: recent_traces
+-- Traces from an instant on, newest first, from one of them on; nothing is counted.
+SELECT
+    t.recommendation_id, t.decided_at, t.customer_id, t.flow_id, t.flow_version, t.legend_hash, t.snapshot_hash,
+    t.content, NULL AS flow_key
+FROM decision_traces AS t
+WHERE t.tenant_id = :tenant_id AND t.content IS NOT NULL AND t.decided_at >= :since
+    AND (:after_at::timestamptz IS NULL OR (t.decided_at, t.recommendation_id) < (:after_at, :after_id::uuid))
+ORDER BY t.decided_at DESC, t.recommendation_id DESC
+LIMIT :limit;
