@@ -236,3 +236,21 @@ class TooFewOutcomes(Unprocessable):
     """There are too few outcomes to say anything."""
 
     code = "too_few_outcomes"
+
+
+class InsufficientOverlap(Unprocessable):
+    """The log shows too little of what the target would choose."""
+
+    code = "insufficient_overlap"
+
+
+class InsufficientRewards(Unprocessable):
+    """The log has too few rewards for an estimate."""
+
+    code = "insufficient_rewards"
+
+
+class EvaluationTooLarge(Unprocessable):
+    """The evaluation takes too long; use fewer decisions."""
+
+    code = "evaluation_too_large"

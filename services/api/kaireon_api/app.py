@@ -79,6 +79,7 @@ def build_services(settings: Settings) -> Services:
     announcer = BrokerAnnouncer(parse_broker_url(settings.broker_url))
     entities, model_versions = PostgresEntities(database), PostgresModelVersions(database)
     trees, endpoint_scoring = TreesLoader(), build_endpoint_scoring(settings, redis, metrics)
+    scoring = ModelScoring(entities, model_versions, trees, PostgresFacts(database), endpoint_scoring)
     engine = build_engine(database, redis, metrics, trees, endpoint_scoring)
     jobs, runs = Jobs(PostgresJobBook(database), announcer), PostgresRuns(database)
     return Services(
@@ -98,8 +99,8 @@ def build_services(settings: Settings) -> Services:
         customer_cache=RedisCustomerCache(redis, metrics),
         model_versions=model_versions,
         endpoint_scoring=endpoint_scoring,
-        model_scoring=ModelScoring(entities, model_versions, trees, PostgresFacts(database), endpoint_scoring),
-        off_policy=build_off_policy(database),
+        model_scoring=scoring,
+        off_policy=build_off_policy(database, entities, scoring, engine.replay),
         lifecycle=build_lifecycle(database, entities),
         jobs=jobs,
         runs=runs,

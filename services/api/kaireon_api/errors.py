@@ -32,6 +32,7 @@ STATUS: Mapping[str, int] = {
     "IDEMPOTENCY_MISMATCH": 422,
     "insufficient_overlap": 422,
     "insufficient_rewards": 422,
+    "evaluation_too_large": 422,
     "no_champion": 422,
     "no_score_node": 422,
     "nothing_to_compare": 422,

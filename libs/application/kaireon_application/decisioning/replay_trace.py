@@ -110,6 +110,17 @@ class ReplayTrace:
         replay = await asyncio.to_thread(decide_again, snapshot, published, trace, variant)
         return replay if request.is_counterfactual else msgspec.structs.replace(replay, decisions=msgspec.UNSET)
 
+    async def prepared(
+        self, tenant_id: UUID, trace: StoredTrace, request: ReplayRequest, candidate: ScoringModel | None = None
+    ) -> tuple[TenantSnapshot, PublishedFlow]:
+        """Return the flow that decides instead, over the catalogue of the trace.
+
+        `candidate` is the model of the request where it need not be one that may score now.
+        Raises `NotFound` for what the request names, `InputsExpired` when the trace's snapshot is gone.
+        """
+        snapshot = await self._snapshot(tenant_id, trace)
+        return await self._changed(tenant_id, snapshot, _flow_of(snapshot, trace), request, candidate)
+
     async def _trace(self, tenant_id: UUID, decision_id: UUID) -> StoredTrace:
         try:
             return await find_trace(self.traces, tenant_id, decision_id)
@@ -138,11 +149,18 @@ class ReplayTrace:
         return found
 
     async def _changed(
-        self, tenant_id: UUID, snapshot: TenantSnapshot, recorded: PublishedFlow, request: ReplayRequest
+        self,
+        tenant_id: UUID,
+        snapshot: TenantSnapshot,
+        recorded: PublishedFlow,
+        request: ReplayRequest,
+        candidate: ScoringModel | None = None,
     ) -> tuple[TenantSnapshot, PublishedFlow]:
         """Return the flow to decide with instead, over the catalogue of the trace."""
         now = await self.snapshots.current(str(tenant_id))
-        published = recorded
+        published, today = recorded, now.configuration.models
+        if candidate is not None and request.model_key is not None:
+            today = {**today, request.model_key: candidate}
         if request.decision_flow_key is not None:
             chosen = choose_flow(now, request.decision_flow_key, Routing())
             assert chosen is not None  # noqa: S101 - a named flow is found or refused
@@ -154,11 +172,11 @@ class ReplayTrace:
                 raise NotFound.reference("$.version", message)
             published = msgspec.structs.replace(published, version=request.version, flow=flow)
         if request.model_key is not None:
-            published = _scored_by(published, request.model_key, now)
+            published = _scored_by(published, request.model_key, today)
         # Models of the trace's time before those of today: only what is changed may differ.
-        models = {**now.configuration.models, **snapshot.configuration.models}
+        models = {**today, **snapshot.configuration.models}
         if request.model_key is not None:
-            models[request.model_key] = now.configuration.models[request.model_key]
+            models[request.model_key] = today[request.model_key]
         changed = replace(snapshot.configuration, models=models)
         return snapshot_of(changed, snapshot.hash), published
 
@@ -173,7 +191,7 @@ def decide_again(
 ) -> Replay:
     """Return what this flow decides now for a variant from what the trace has kept, beside what the trace says."""
     live = snapshot.variant(snapshot.live(published), variant.name)
-    decided = _decide(live, trace)
+    decided = redecided(live, trace)
     replayed = replace(trace, content=content_of(snapshot, live, decided), legend=live.described)
     differences = differences_between(trace, replayed)
     return Replay(identical=not differences, differences=differences, decisions=decided.items(live))
@@ -207,9 +225,9 @@ def _flow_of(snapshot: TenantSnapshot, trace: StoredTrace) -> PublishedFlow:
     return found
 
 
-def _scored_by(published: PublishedFlow, model_key: str, now: TenantSnapshot) -> PublishedFlow:
+def _scored_by(published: PublishedFlow, model_key: str, models: Mapping[str, ScoringModel]) -> PublishedFlow:
     """Return the flow with this model in its score node. Raises `NotFound` for a model that cannot score now."""
-    if model_key not in now.configuration.models:
+    if model_key not in models:
         raise NotFound.reference("$.modelKey", f"there is no model '{model_key}' that may score now")
     places = [place for place, node in enumerate(published.flow.nodes) if isinstance(node, Score)]
     if not places:
@@ -226,11 +244,12 @@ def _with_model(node: Any, model_key: str) -> Any:
     return msgspec.structs.replace(node, config=msgspec.structs.replace(config, method=method, model_key=model_key))
 
 
-def _decide(live: LiveFlow, trace: StoredTrace) -> DecidedCustomer:
+def redecided(live: LiveFlow, trace: StoredTrace, seed: int | None = None) -> DecidedCustomer:
+    """Return what a flow decides from what a trace has kept; with another seed, where chance has a part, anew."""
     inputs = read_inputs(trace.content)
     decision_id = str(trace.recommendation_id)
     facts = Facts(
-        seeds=[seed_of(decision_id)],
+        seeds=[seed_of(decision_id) if seed is None else seed],
         customers=[inputs.customer],
         segments=[inputs.segments],
         contacts=contacts_of(live.compiled, [inputs.record.history]),

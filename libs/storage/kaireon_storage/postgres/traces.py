@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -46,10 +47,8 @@ class PostgresTraces:
             rows = [row async for row in found]
             counted = await self._sql.count_traces(connection, **chosen)
             shown, has_more = rows[: query.limit], len(rows) > query.limit
-            legends = await self._legends(connection, tenant_id, shown)
-            codecs = {hash_: legend.codec() for hash_, legend in legends.items()}
+            traces = await read_traces(connection, tenant_id, shown)
         last = ListPosition(rank=0, at=shown[-1]["decided_at"], id=shown[-1]["recommendation_id"]) if has_more else None
-        traces = [_trace(row, legends[row["legend_hash"]], codecs[row["legend_hash"]]) for row in shown]
         return TracePage(traces=traces, total=counted["total"], next_position=last)
 
     async def recent(
@@ -66,19 +65,20 @@ class PostgresTraces:
                 limit=limit,
             )
             rows = [row async for row in found]
-            legends = await self._legends(connection, tenant_id, rows)
-        codecs = {hash_: legend.codec() for hash_, legend in legends.items()}
-        return [_trace(row, legends[row["legend_hash"]], codecs[row["legend_hash"]]) for row in rows]
+            return await read_traces(connection, tenant_id, rows)
 
-    async def _legends(self, connection: Connection, tenant_id: UUID, rows: list[Row]) -> dict[bytes, Legend]:
-        legends = dict[bytes, Legend]()
-        for row in rows:
-            hash_ = row["legend_hash"]
-            if hash_ not in legends:
-                stored = await self._sql.get_snapshot(connection, tenant_id=tenant_id, hash=hash_)
-                assert stored is not None, hash_  # noqa: S101 - legends are stored before traces refer to them
-                legends[hash_] = decode_legend(stored["content"])
-        return legends
+
+async def read_traces(connection: Connection, tenant_id: UUID, rows: Sequence[Row]) -> list[StoredTrace]:
+    """Return the traces of these rows; a legend is read once for all of them."""
+    legends = dict[bytes, Legend]()
+    for row in rows:
+        hash_ = row["legend_hash"]
+        if hash_ not in legends:
+            stored = await queries("history").get_snapshot(connection, tenant_id=tenant_id, hash=hash_)
+            assert stored is not None, hash_  # noqa: S101 - legends are stored before traces refer to them
+            legends[hash_] = decode_legend(stored["content"])
+    codecs = {hash_: legend.codec() for hash_, legend in legends.items()}
+    return [_trace(row, legends[row["legend_hash"]], codecs[row["legend_hash"]]) for row in rows]
 
 
 def _trace(row: Row, legend: Legend, codec: TraceCodec) -> StoredTrace:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from kaireon_application.catalog.entities import Entities
+from kaireon_application.decisioning.replay_trace import ReplayTrace
+from kaireon_application.learning.evaluate_policy import EvaluatePolicy
+from kaireon_application.learning.evaluated_traces import TracesAsLog
+from kaireon_application.learning.score_rows import ModelScoring
+from kaireon_storage.postgres.answered_traces import PostgresAnsweredTraces
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.off_policy import PostgresDecisionLogs, PostgresOffPolicyEvaluations
 
@@ -15,9 +21,21 @@ class OffPolicy:
 
     logs: PostgresDecisionLogs
     evaluations: PostgresOffPolicyEvaluations
-    heavy_work: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    evaluate: EvaluatePolicy
+    heavy_work: asyncio.Semaphore
 
 
-def build_off_policy(database: Database) -> OffPolicy:
+def build_off_policy(database: Database, entities: Entities, scoring: ModelScoring, replay: ReplayTrace) -> OffPolicy:
     """Return it, unconnected."""
-    return OffPolicy(logs=PostgresDecisionLogs(database), evaluations=PostgresOffPolicyEvaluations(database))
+    logs, evaluations = PostgresDecisionLogs(database), PostgresOffPolicyEvaluations(database)
+    heavy_work = asyncio.Semaphore(1)
+    traces = TracesAsLog(traces=PostgresAnsweredTraces(database), entities=entities, choose_again=replay)
+    evaluate = EvaluatePolicy(
+        logs=logs,
+        evaluations=evaluations,
+        entities=entities,
+        scoring=scoring,
+        traces=traces,
+        heavy_work=heavy_work,
+    )
+    return OffPolicy(logs=logs, evaluations=evaluations, evaluate=evaluate, heavy_work=heavy_work)
