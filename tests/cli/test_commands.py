@@ -42,7 +42,7 @@ _NAMED = (
 )
 _COMMANDS = (
     "", "run", "reset", "migrate", "seed", "tenant", "tenant create", "key", "key create", "flow", "flow validate",
-    "flow diff", "flow explain", "flow simulate", "outbox", "outbox republish", "data", "data load",
+    "flow diff", "flow explain", "flow simulate", "outbox", "outbox republish", "data", "data load", "evaluate",
 )  # fmt: skip
 _FLOW = {
     "version": 2,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ import msgspec
 from kaireon_application.catalog.entities import Entities, Entity
 from kaireon_application.catalog.read_entity import get_entity
 from kaireon_application.errors import (
+    Busy,
     EvaluationTooLarge,
     InsufficientOverlap,
     InsufficientRewards,
@@ -48,6 +50,7 @@ from kaireon_core.learning.off_policy.refusal import EvaluationRefused, Refusal
 from kaireon_core.learning.off_policy.target import Target
 
 _MOST_SECONDS = 120.0
+_MOST_WAITING_SECONDS = 60.0
 
 _REFUSALS: dict[Refusal, type[Unprocessable]] = {
     Refusal.INSUFFICIENT_OVERLAP: InsufficientOverlap,
@@ -104,7 +107,8 @@ class EvaluatePolicy:
         if request.traces is not None:
             require_range(request.traces)
             loaded = await self.scoring.load(tenant_id, model.key)
-            log, target = await self.traces.of_model(tenant_id, request.traces, loaded, request.policy)
+            async with held(self.heavy_work):
+                log, target = await self.traces.of_model(tenant_id, request.traces, loaded, request.policy)
         else:
             log = await self._log(tenant_id, request.log_id)
             target = await self._model_target(tenant_id, model.key, log, request.policy)
@@ -118,7 +122,8 @@ class EvaluatePolicy:
             flow_key=request.traces.flow_key or flow.key, from_at=request.traces.from_at, to_at=request.traces.to_at
         )
         require_range(traces)
-        log, target = await self.traces.of_flow(tenant_id, traces, flow.key, request.version)
+        async with held(self.heavy_work):
+            log, target = await self.traces.of_flow(tenant_id, traces, flow.key, request.version)
         subject = Subject(target={"type": "flow", "flowKey": flow.key, "version": request.version}, flow_id=flow.id)
         source = _source(None, traces)
         return await self._evaluated(tenant_id, source, subject, (log, target), (request.confidence, request.clip))
@@ -128,7 +133,8 @@ class EvaluatePolicy:
             raise InvalidInput.of(problems)
         if request.traces is not None:
             require_range(request.traces)
-            log = await self.traces.of_decisions(tenant_id, request.traces)
+            async with held(self.heavy_work):
+                log = await self.traces.of_decisions(tenant_id, request.traces)
         else:
             log = await self._log(tenant_id, request.log_id)
         names = {name for row in table.probabilities.values() if isinstance(row, dict) for name in row}
@@ -153,7 +159,7 @@ class EvaluatePolicy:
         except NotFound:
             raise NotFound.reference("$.logId", "there is no such decision log") from None
         parts = await self.logs.parts(tenant_id, summary.id)
-        async with self.heavy_work:
+        async with held(self.heavy_work):
             return await asyncio.to_thread(read_log, parts)
 
     async def _model_target(self, tenant_id: UUID, model_key: str, log: DecisionLog, policy: Policy | None) -> Target:
@@ -183,7 +189,7 @@ class EvaluatePolicy:
         measure: tuple[float, float | None],
     ) -> StoredEvaluation:
         (log, target), (confidence, clip) = pair, measure
-        async with self.heavy_work:
+        async with held(self.heavy_work):
             result = await asyncio.to_thread(evaluated, log, target, confidence, clip)
         evaluation = StoredEvaluation(
             id=uuid4(),
@@ -204,6 +210,20 @@ def evaluated(log: DecisionLog, target: Target, confidence: float, clip: float |
         return result_of(evaluate(log, target, confidence, clip), clip)
     except EvaluationRefused as refused:
         raise _REFUSALS[refused.refusal](refused.message) from None
+
+
+@asynccontextmanager
+async def held(heavy_work: asyncio.Semaphore) -> AsyncGenerator[None]:
+    """Hold what lets one long computation run at a time. Raises `Busy` when others hold it for too long."""
+    try:
+        async with asyncio.timeout(_MOST_WAITING_SECONDS):
+            await heavy_work.acquire()
+    except TimeoutError:
+        raise Busy("Other logs and evaluations are being worked on; try again") from None
+    try:
+        yield
+    finally:
+        heavy_work.release()
 
 
 def deadline(seconds: float) -> Callable[[], None]:

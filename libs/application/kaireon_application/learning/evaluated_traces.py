@@ -74,13 +74,16 @@ class _Rows:
     followed: list[list[bool]] = field(default_factory=list[list[bool]])
 
     def add(self, answered: AnsweredTrace, runs: Sequence[Sequence[str]]) -> None:
-        """Add one decision; `runs` are the offers that the target chose in it, run by run."""
+        """Add one decision up to the first rank whose probability is not known.
+
+        `runs` are the offers that the target chose in it, run by run.
+        """
         trace = answered.trace
         content, candidates = trace.content, trace.legend.candidates
         shown = [candidates[pick].offer_id for pick in content.picks]
-        chances = content.selection or [1.0] * len(shown)
+        chances = _known(content.selection or [1.0] * len(shown))
         attributes = _attributes(trace)
-        for place, (offer, chance) in enumerate(zip(shown, chances, strict=True)):
+        for place, (offer, chance) in enumerate(zip(shown, chances, strict=False)):
             self.rows.append(
                 LoggedRow(
                     decision_id=str(trace.recommendation_id),
@@ -171,6 +174,16 @@ class TracesAsLog:
                 rows.add(one, runs)
         log = await asyncio.to_thread(rows.log)
         return log, rows.target(log)
+
+
+def _known(chances: Sequence[float | None]) -> list[float]:
+    """Return the probabilities before the first that is not known: what stands behind it cannot be weighed either."""
+    found: list[float] = []
+    for chance in chances:
+        if chance is None:
+            break
+        found.append(chance)
+    return found
 
 
 def _reward(answers: Sequence[Answered], weights: Mapping[str, float]) -> float:

@@ -11,7 +11,15 @@ from typing import Any, BinaryIO
 import msgspec
 
 from kaireon_application.errors import InvalidInput
-from kaireon_application.learning.logged_row import MOST_ROWS, PART_ROWS, LoggedRow, LogPart, bad_row, part_of
+from kaireon_application.learning.logged_row import (
+    MOST_CELLS,
+    MOST_ROWS,
+    PART_ROWS,
+    LoggedRow,
+    LogPart,
+    bad_row,
+    part_of,
+)
 
 # A line of NDJSON that is longer than this is none.
 _MOST_LINE_BYTES = 4 * 1024 * 1024
@@ -46,11 +54,15 @@ def csv_parts(file: BinaryIO) -> Iterator[LogPart]:
 
 def parts_of(rows: Iterable[LoggedRow]) -> Iterator[LogPart]:
     """Return rows in parts. Raises `InvalidInput` for a bad row, and beyond the most rows that a log may have."""
-    remaining, first = iter(rows), 0
+    remaining, first, cells = iter(rows), 0, 0
     while taken := list(islice(remaining, PART_ROWS)):
         if first + len(taken) > MOST_ROWS:
             raise InvalidInput(f"A log may have {MOST_ROWS} rows")
-        yield part_of(taken, first)
+        part = part_of(taken, first)
+        cells += part.cell_count
+        if cells > MOST_CELLS:
+            raise InvalidInput(f"A log may have {MOST_CELLS} attributes and eligible actions in all its rows")
+        yield part
         first += len(taken)
 
 

@@ -18,6 +18,8 @@ from kaireon_core.problems import Problem, problems_of
 
 MOST_ROWS = 2_000_000
 MOST_ATTRIBUTES = 200
+# Attributes and eligible actions of all rows together.
+MOST_CELLS = 20_000_000
 # So many rows are checked, and kept, at a time.
 PART_ROWS = 20_000
 
@@ -63,6 +65,11 @@ class LogPart(msgspec.Struct, frozen=True, kw_only=True):
     def row_count(self) -> int:
         """The number of rows."""
         return len(self.decisions)
+
+    @property
+    def cell_count(self) -> int:
+        """The number of attributes and of eligible actions, in all rows."""
+        return self.row_count * len(self.attributes) + sum(len(one) for one in self.eligible or () if one is not None)
 
 
 def bad_row(number: int, value: object) -> InvalidInput:

@@ -92,7 +92,7 @@ def model_target(
     `offers` are the stored offers of the log's actions, None for an action that is none. A bandit without a policy has
     its own; other models choose their best.
     """
-    own = _bandit_choice(model, _arms(model, log, offers)) if isinstance(model, Bandit) else None
+    own = _bandit_choice(model, _arms(model, log, offers), check) if isinstance(model, Bandit) else None
     if isinstance(model, Bandit) and policy is not None:
         return _expected(model, log, offers, policy, check)
     choice = own if own is not None else choice_of(policy or GreedyPolicy())
@@ -116,9 +116,9 @@ def _arms(model: Bandit, log: DecisionLog, offers: Sequence[Entity | None]) -> F
     return np.array([sums(name, offer) for name, offer in zip(log.action_names, offers, strict=True)]).reshape(-1, 2)
 
 
-def _bandit_choice(model: Bandit, sums: Floats) -> Choice | None:
+def _bandit_choice(model: Bandit, sums: Floats, check: Check) -> Choice | None:
     if isinstance(model, ThompsonBandit):
-        return ThompsonChoice(sums[:, 0], sums[:, 1])
+        return ThompsonChoice(sums[:, 0], sums[:, 1], check)
     if isinstance(model, EpsilonGreedy):
         expected = model.expected(sums)
         explore = Epsilon(_exploring(model))

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from kaireon_application.errors import InvalidInput
 from kaireon_core.learning.off_policy.log import DecisionLog
-from kaireon_core.learning.off_policy.target import DenseTarget, table_target
+from kaireon_core.learning.off_policy.target import TableTarget
 from kaireon_core.problems import Problem
 
 # How far above 1 a sum of decimal fractions may be by rounding.
@@ -75,7 +75,7 @@ def table_problems(table: TablePolicy, path: str = "$.target") -> list[Problem]:
 
 def target_of_table(
     table: TablePolicy, log: DecisionLog, aliases: Mapping[str, str] | None = None, path: str = "$.target"
-) -> DenseTarget:
+) -> TableTarget:
     """Return a table as a target for a log; `aliases` are other names of the log's actions.
 
     Raises `InvalidInput` for a slot that the log does not have, or one that the table leaves out.
@@ -93,7 +93,7 @@ def target_of_table(
                 chances[slot, known[name]] += probability
             else:
                 outside[slot] += probability
-    return table_target(log, chances, outside)
+    return TableTarget(chances, outside)
 
 
 def _sums(table: TablePolicy) -> Iterator[tuple[str, float]]:

@@ -17,6 +17,7 @@ from kaireon_api.operation import ITEM_ERRORS, READ_ERRORS, Call, Operation, Rep
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.errors import NotFound
 from kaireon_application.learning.decision_log import LogSummary, find_log, stored_part, summary_of
+from kaireon_application.learning.evaluate_policy import held
 from kaireon_application.learning.logged_row import LogPart
 from kaireon_application.platform.cursor import Count, Offset, decode_cursor, encode_cursor
 from kaireon_storage.decision_log_file import READERS
@@ -100,7 +101,7 @@ async def _read(upload: Upload, call: Call[Upload]) -> tuple[LogSummary, list[by
             file.write(piece)
         file.seek(0)
         parts = READERS[upload.media_type](cast("BinaryIO", file))
-        async with call.services.off_policy.heavy_work:
+        async with held(call.services.off_policy.uploads):
             return await asyncio.to_thread(_checked, parts, datetime.now(UTC))
 
 

@@ -17,18 +17,17 @@ from kaireon_storage.postgres.off_policy import PostgresDecisionLogs, PostgresOf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffPolicy:
-    """Where logs and evaluations are kept; `heavy_work` lets one long computation run at a time in a process."""
+    """Where logs and evaluations are kept; `uploads` lets one log be checked at a time in a process."""
 
     logs: PostgresDecisionLogs
     evaluations: PostgresOffPolicyEvaluations
     evaluate: EvaluatePolicy
-    heavy_work: asyncio.Semaphore
+    uploads: asyncio.Semaphore
 
 
 def build_off_policy(database: Database, entities: Entities, scoring: ModelScoring, replay: ReplayTrace) -> OffPolicy:
     """Return it, unconnected."""
     logs, evaluations = PostgresDecisionLogs(database), PostgresOffPolicyEvaluations(database)
-    heavy_work = asyncio.Semaphore(1)
     traces = TracesAsLog(traces=PostgresAnsweredTraces(database), entities=entities, choose_again=replay)
     evaluate = EvaluatePolicy(
         logs=logs,
@@ -36,6 +35,6 @@ def build_off_policy(database: Database, entities: Entities, scoring: ModelScori
         entities=entities,
         scoring=scoring,
         traces=traces,
-        heavy_work=heavy_work,
+        heavy_work=asyncio.Semaphore(1),
     )
-    return OffPolicy(logs=logs, evaluations=evaluations, evaluate=evaluate, heavy_work=heavy_work)
+    return OffPolicy(logs=logs, evaluations=evaluations, evaluate=evaluate, uploads=asyncio.Semaphore(1))

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from kaireon_core.learning.off_policy.evaluate import evaluate
-from tests.core.learning.off_policy.worlds import world
+from kaireon_core.learning.off_policy.log import DecisionLog
+from kaireon_core.learning.off_policy.target import TableTarget
+from tests.core.learning.off_policy.worlds import log_of, world
 
 LOGS = 2_000
 ROWS = 10_000
@@ -38,6 +40,33 @@ def test_intervals_hold_for_rare_rewards_and_heavy_weights() -> None:
         symmetrical += [abs(one.value - made.truth) <= 1.96 * one.standard_error for one in estimates]
     assert np.all(covered / 300 >= 0.9), covered
     assert np.all(covered > symmetrical)
+
+
+def shop_logs(seed: int) -> tuple[DecisionLog, DecisionLog, TableTarget]:
+    """Return the shape of the Open Bandit Dataset: 34 items in 3 positions, a random log and that of another policy."""
+    random = np.random.default_rng(seed)
+    policy = random.dirichlet(np.full(34, 0.6), 3) * 0.9 + 0.1 / 34
+    rates = np.random.default_rng(seed + 1).uniform(0.002, 0.012, (3, 34))
+    logs: list[DecisionLog] = []
+    for chances in (np.full((3, 34), 1 / 34), policy):
+        slots = random.integers(0, 3, ROWS)
+        actions = (random.random(ROWS)[:, None] > chances.cumsum(axis=1)[slots, :-1]).sum(axis=1)
+        clicks = (random.random(ROWS) < rates[slots, actions]).astype(float)
+        logs.append(log_of(actions, chances[slots, actions], clicks, 34, slots))
+    return logs[0], logs[1], TableTarget(policy, np.zeros(3))
+
+
+def test_a_random_log_tells_what_the_other_policys_own_log_says() -> None:
+    """Both are uncertain: the two intervals overlap, and the difference is within their errors."""
+    for seed in range(20):
+        uniform, own, target = shop_logs(seed)
+        found, truth = evaluate(uniform, target), evaluate(own, target)
+        for one in (found.ips, found.snips, found.dr):
+            assert truth.ips.value == pytest.approx(own.rewards.mean())
+            error = np.hypot(one.standard_error, truth.ips.standard_error)
+            assert abs(one.value - truth.ips.value) <= 4 * error
+            assert one.ci_lower <= truth.ips.ci_upper
+            assert truth.ips.ci_lower <= one.ci_upper
 
 
 def test_rows_of_one_customer_are_not_counted_as_independent() -> None:

@@ -15,7 +15,7 @@ from kaireon_core.learning.off_policy.evaluate import evaluate
 from kaireon_core.learning.off_policy.log import DecisionLog, Eligible
 from kaireon_core.learning.off_policy.refusal import EvaluationRefused, Refusal
 from kaireon_core.learning.off_policy.reward_model import fit_reward_model
-from kaireon_core.learning.off_policy.target import NOTHING, SampledTarget, table_target
+from kaireon_core.learning.off_policy.target import NOTHING, DenseTarget, SampledTarget, TableTarget
 from tests.core.learning.off_policy.worlds import log_of, world
 
 TWO_EQUAL = np.array([[0.5, 0.5]])
@@ -34,7 +34,7 @@ def uniform_log(seed: int = 0, rows: int = 2_000, actions: int = 4, slots: int =
 def test_ips_and_snips_are_the_plain_sums(seed: int, slots: int) -> None:
     log = uniform_log(seed, slots=slots)
     table = np.random.default_rng(seed).dirichlet(np.ones(4), slots)
-    found = evaluate(log, table_target(log, table, np.zeros(slots)))
+    found = evaluate(log, TableTarget(table, np.zeros(slots)))
     weights = [table[slot, action] / 0.25 for slot, action in zip(log.slots, log.actions, strict=True)]
     earned = math.fsum(weight * reward for weight, reward in zip(weights, log.rewards, strict=True))
     assert found.row_count == 2_000
@@ -49,9 +49,24 @@ def test_ips_and_snips_are_the_plain_sums(seed: int, slots: int) -> None:
     assert found.ips.standard_error == pytest.approx(error, rel=1e-9)
 
 
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_a_table_is_the_dense_target_that_says_the_same_of_every_row(seed: int) -> None:
+    log = uniform_log(seed, slots=3)
+    log = replace(log, attributes={"age": Column.from_values(np.random.default_rng(seed).random(2_000).tolist())})
+    shares = np.random.default_rng(seed).dirichlet(np.ones(5), 3)
+    rewards = fit_reward_model(log)
+    table = TableTarget(shares[:, :4], shares[:, 4]).assess(log, rewards)
+    dense = DenseTarget(lambda start, stop: shares[log.slots[start:stop], :4], shares[log.slots, 4]).assess(
+        log, rewards
+    )
+    for name in ("weights", "direct", "mass", "unshown"):
+        np.testing.assert_allclose(getattr(table, name), getattr(dense, name), atol=1e-12)
+
+
 def test_the_logging_policy_itself_earns_the_mean_reward() -> None:
     log = uniform_log()
-    found = evaluate(log, table_target(log, np.full((1, 4), 0.25), NONE))
+    found = evaluate(log, TableTarget(np.full((1, 4), 0.25), NONE))
     for estimate in (found.ips, found.snips):
         assert estimate.value == pytest.approx(log.rewards.mean(), rel=1e-12)
         assert estimate.ci_lower < estimate.value < estimate.ci_upper
@@ -86,7 +101,7 @@ def test_no_row_is_predicted_from_its_own_cluster() -> None:
 def test_a_target_that_may_show_nothing_is_paid_for_what_it_shows() -> None:
     log = uniform_log()
     table = np.full((1, 4), 0.125)
-    half, whole = evaluate(log, table_target(log, table, NONE)), evaluate(log, table_target(log, 2 * table, NONE))
+    half, whole = evaluate(log, TableTarget(table, NONE)), evaluate(log, TableTarget(2 * table, NONE))
     for one, other in ((half.ips, whole.ips), (half.snips, whole.snips), (half.dr, whole.dr)):
         assert one.value == pytest.approx(other.value / 2, rel=1e-9)
         assert one.standard_error == pytest.approx(other.standard_error / 2, rel=1e-6)
@@ -94,7 +109,7 @@ def test_a_target_that_may_show_nothing_is_paid_for_what_it_shows() -> None:
 
 def test_clipping_happens_only_when_asked_for_and_is_counted() -> None:
     log = uniform_log()
-    target = table_target(log, np.array([[0.7, 0.1, 0.1, 0.1]]), NONE)
+    target = TableTarget(np.array([[0.7, 0.1, 0.1, 0.1]]), NONE)
     free, clipped = evaluate(log, target), evaluate(log, target, clip=2.0)
     assert (free.clipped_count, clipped.clipped_count) == (0, int((log.actions == 0).sum()))
     assert clipped.ips.value < free.ips.value
@@ -103,14 +118,14 @@ def test_clipping_happens_only_when_asked_for_and_is_counted() -> None:
 
 def test_wider_confidence_is_a_wider_interval_around_the_same_value() -> None:
     log = uniform_log()
-    target = table_target(log, np.array([[0.7, 0.1, 0.1, 0.1]]), NONE)
+    target = TableTarget(np.array([[0.7, 0.1, 0.1, 0.1]]), NONE)
     narrow, wide = evaluate(log, target, 0.8).dr, evaluate(log, target, 0.99).dr
     assert wide.ci_lower < narrow.ci_lower < narrow.value == wide.value < narrow.ci_upper < wide.ci_upper
 
 
 def refusal(log: DecisionLog, table: np.ndarray, outside: float = 0.0) -> Refusal | None:
     try:
-        evaluate(log, table_target(log, table, np.full(len(log.slot_names), outside)))
+        evaluate(log, TableTarget(table, np.full(len(log.slot_names), outside)))
     except EvaluationRefused as refused:
         return refused.refusal
     return None
@@ -169,7 +184,7 @@ def test_a_sampled_target_agrees_with_its_probabilities() -> None:
     table = np.array([[0.4, 0.3, 0.2, 0.1]])
     runs = np.random.default_rng(0).choice(4, (400, 4_000), p=table[0])
     sampled = evaluate(log, SampledTarget(runs, np.ones((400, 4_000)), np.ones(4_000)))
-    exact = evaluate(log, table_target(log, table, NONE))
+    exact = evaluate(log, TableTarget(table, NONE))
     for one, other in ((sampled.ips, exact.ips), (sampled.dr, exact.dr)):
         assert one.value == pytest.approx(other.value, abs=0.15 * other.standard_error)
 

@@ -54,8 +54,9 @@ class Epsilon:
 class ThompsonChoice:
     """Thompson sampling over Beta arms, (A,) each: the exact probability that an eligible arm's draw is the largest."""
 
-    def __init__(self, alphas: Floats, betas: Floats) -> None:
-        """Hold the arms; what is found for a set of eligible arms is found once."""
+    def __init__(self, alphas: Floats, betas: Floats, check: Callable[[], None] = lambda: None) -> None:
+        """Hold the arms; what is found for a set of eligible arms is found once, after `check`, which may raise."""
+        self._check = check
         self._alphas = alphas
         self._betas = betas
         self._known: dict[bytes, Floats] = {}
@@ -70,6 +71,7 @@ class ThompsonChoice:
     def _of(self, eligible: Mask) -> Floats:
         key = eligible.tobytes()
         if key not in self._known:
+            self._check()
             shares = np.zeros(len(eligible))
             if eligible.any():
                 shares[eligible] = largest_probabilities(self._alphas[eligible], self._betas[eligible])

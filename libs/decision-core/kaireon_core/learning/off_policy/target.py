@@ -99,12 +99,25 @@ class SampledTarget:
 NOTHING = -2
 
 
-def table_target(log: DecisionLog, table: Floats, outside: Floats) -> DenseTarget:
-    """Return the target that shows action a in slot s with probability `table[s, a]`, (S, A).
+@dataclass(frozen=True, slots=True)
+class TableTarget:
+    """A target that shows action a in slot s with probability `table[s, a]`, (S, A), whoever the customer is.
 
     `outside` (S,) is each slot's mass on actions that the log does not know.
     """
-    return DenseTarget(lambda start, stop: table[log.slots[start:stop]], outside[log.slots])
+
+    table: Floats
+    outside: Floats
+
+    def assess(self, log: DecisionLog, rewards: RewardModel) -> Assessment:
+        """Return what it makes of the log's rows: what is expected of a slot is worked out once for all its rows."""
+        slots, outside = log.slots, self.outside[log.slots]
+        inside = self.table.sum(axis=1)[slots]
+        expected = np.einsum("sa,fsa->fs", self.table, rewards.cells)[rewards.folds, slots]
+        direct = expected + inside * rewards.residuals + outside * rewards.of_unseen(log)
+        unshown = (self.table * ~log.shown).sum(axis=1)[slots] + outside
+        weights = weights_of(self.table[slots, log.actions], log.probabilities)
+        return Assessment(weights, direct, inside + outside, unshown)
 
 
 def weights_of(target: Floats, logged: Floats) -> Floats:
