@@ -12,6 +12,7 @@ from msgspec import Meta
 from kaireon_core.decisioning.reasons import KEPT
 from perf.micro import world, zen
 from perf.micro.kaireon import Shop
+from perf.micro.models import model_works
 from perf.micro.timing import race
 
 
@@ -52,6 +53,7 @@ def measure(size: Size) -> Iterator[Ratio]:
     yield _many_candidates(size)
     yield from _many_customers(size)
     yield from _explaining(size)
+    yield from _models(size)
 
 
 def _narrowing(size: Size) -> Ratio:
@@ -135,6 +137,12 @@ def _explaining(size: Size) -> Iterator[Ratio]:
         times = race(works, rounds=size.rounds, seconds=size.seconds)
         of = f"decide, records and trace / without the trace, for {count} at once"
         yield _quotient(name, {side: time / count for side, time in times.items()}, "traced", "untraced", of=of)
+
+
+def _models(size: Size) -> Iterator[Ratio]:
+    for name, of, most, works in model_works(size.candidates):
+        times = race(works, rounds=size.rounds, seconds=size.seconds)
+        yield _quotient(name, times, "model", "bare", of=of, most=most)
 
 
 def _quotient(

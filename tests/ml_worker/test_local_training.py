@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kaireon_application.errors import Unprocessable
 from kaireon_application.platform.job import JobStatus
 from tests.ml_worker.conftest import PREDICTORS, ROWS, Process, Workshop, bank_rows
 
@@ -149,10 +150,39 @@ async def test_rows_that_support_no_regression_fail_the_job(
     assert (job.status, job.error["code"] if job.error else None) == (JobStatus.FAILED, code)
 
 
-@pytest.mark.parametrize("model_type", [*CLASSIFIERS, "linear_regression"])
+TASTES: dict[str, Any] = {
+    "modelType": "neural_cf",
+    "predictors": [],
+    "config": {"userField": "default", "itemField": "owner", "epochs": 30, "learningRate": 0.1},
+}
+
+
+async def test_tastes_are_learnt_from_ids_alone(workshop: Workshop) -> None:
+    await workshop.model("m1", **TASTES)
+    await workshop.model("m2", **TASTES)
+    job = await workshop.train("m1", None)
+    assert (job.status, job.error) == (JobStatus.COMPLETED, None)
+    assert job.result["metrics"].keys() == MEASURED
+    assert 0.6 < job.result["metrics"]["auc"] < 0.95
+    await workshop.train("m2", None)
+    rows = [*bank_rows(20), {}, {"default": "stranger"}]
+    scores = [(await workshop.scoring.score_rows(workshop.tenant_id, key, rows)).scores for key in ("m1", "m2")]
+    assert scores[0] == scores[1]
+    answer = await workshop.scoring.score_row(workshop.tenant_id, "m1", rows[0])
+    assert {part.field for part in answer.explanations} == {"default", "owner"}
+
+
+async def test_ids_that_the_schema_lacks_are_refused_at_once(workshop: Workshop) -> None:
+    await workshop.model("m1", modelType="neural_cf", config={})
+    with pytest.raises(Unprocessable) as caught:
+        await workshop.train("m1", None)
+    assert caught.value.code == "unknown_predictor"
+
+
+@pytest.mark.parametrize("model_type", [*CLASSIFIERS, "linear_regression", "neural_cf"])
 async def test_api_and_ml_worker_score_alike(workshop: Workshop, ml_worker: Process, model_type: str) -> None:
-    fields: dict[str, Any] = REGRESSION if model_type == "linear_regression" else {"modelType": model_type}
-    await workshop.model("m1", **fields, config={})
+    fields = {"linear_regression": REGRESSION, "neural_cf": TASTES}.get(model_type, {"modelType": model_type})
+    await workshop.model("m1", **{"config": {}, **fields})
     await workshop.train("m1", None)
     rows = [*bank_rows(50), {}, {"Age": "40", "default": "strange", "owner": 1}, {"default": None}]
     here = await workshop.scoring.score_rows(workshop.tenant_id, "m1", rows)

@@ -26,6 +26,8 @@ def test_every_ratio_is_measured_and_is_a_number() -> None:
         "customers-recorded",
         "explaining",
         "explaining-customers",
+        "logistic",
+        "trees",
     ]
     assert [ratio.name for ratio in ratios if ratio.most is not None or ratio.least is not None] == [
         "narrowing",
@@ -33,6 +35,8 @@ def test_every_ratio_is_measured_and_is_a_number() -> None:
         "candidates",
         "customers",
         "customers-recorded",
+        "logistic",
+        "trees",
     ]
     for ratio in ratios:
         assert all(math.isfinite(value) and value > 0 for value in (ratio.ratio, *ratio.decisions_per_second.values()))

@@ -104,6 +104,14 @@ class Table:
         """Return the values of a name that is about the customer, one each."""
         return _values(self.facts, name)
 
+    def rows(self, names: tuple[str, ...]) -> list[list[object]]:
+        """Return the values of these names, all about the customer: one list per customer."""
+        fields = _own_fields(names)
+        if fields is not None:
+            return [list(map(row.customer.get, fields)) for row in self.facts]
+        columns = [_values(self.facts, name) for name in names]
+        return [[column[place] for column in columns] for place in range(len(self.facts))]
+
     def without_creatives(self, rows: Mask) -> Table:
         """Return the table in which these candidates have neither creative, channel nor placement."""
         columns = {
@@ -124,6 +132,14 @@ class Table:
 
 def _values(facts: Sequence[CustomerFacts], name: str) -> list[object]:
     return _reader(name)(facts)
+
+
+@cache
+def _own_fields(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the fields of names that are all the customer's own, without inner dots; None of other names."""
+    parts = [split_name(name) for name in names]
+    is_plain = all(namespace == "customer" and "." not in field for namespace, field in parts)
+    return tuple(field for _, field in parts) if is_plain else None
 
 
 @cache

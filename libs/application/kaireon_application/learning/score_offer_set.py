@@ -74,7 +74,7 @@ async def score_offer_set(
         outside = scoring.outside(loaded.entity)
         scores = await _outside(outside, tenant_id, loaded.entity, loaded.model, request, offers, categories)
     else:
-        scores = _scores(loaded.scorer, offers, request.attributes) if offers else []
+        scores = _scores(loaded.scorer, offers, request) if offers else []
     return OfferScores(
         scores=scores,
         model_id=loaded.entity.id,
@@ -138,7 +138,7 @@ async def _outside(
     ]
 
 
-def _scores(model: Model, offers: Sequence[Entity], attributes: dict[str, Any]) -> list[OfferScore]:
+def _scores(model: Model, offers: Sequence[Entity], request: ScoreOfferSetRequest) -> list[OfferScore]:
     documents = [_document(offer) for offer in offers]
     columns = {
         name: Column.from_values([document.value(field) for document in documents])
@@ -146,7 +146,8 @@ def _scores(model: Model, offers: Sequence[Entity], attributes: dict[str, Any]) 
         for namespace, field in [split_name(name)]
         if namespace == "offer"
     }
-    table = Table.of([CustomerFacts(attributes, attributes, {}, {})], columns, len(offers))
+    facts = CustomerFacts(request.attributes, request.attributes, {}, {"customerId": request.customer_id})
+    table = Table.of([facts], columns, len(offers))
     scores = model.score(table)
     values = np.broadcast_to(scores.values, (1, len(offers)))[0].tolist()
     raws = np.broadcast_to(scores.raw, (1, len(offers)))[0].tolist()

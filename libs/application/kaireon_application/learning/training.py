@@ -10,7 +10,7 @@ import msgspec
 
 from kaireon_application.catalog.entities import Entity
 from kaireon_core.column import Column
-from kaireon_core.learning.configs import GradientBoostedConfig, ScorecardConfig, parse_config
+from kaireon_core.learning.configs import GradientBoostedConfig, NeuralCfConfig, ScorecardConfig, parse_config
 from kaireon_core.learning.definitions import ModelType, TrainingConfig
 from kaireon_core.learning.feature import FEATURE_KINDS, FeatureKind
 from kaireon_core.learning.training_set import DEFAULT_POSITIVES, Refusal, TrainingRefused
@@ -22,6 +22,7 @@ TRAINED_HERE = frozenset(
         ModelType.LOGISTIC_REGRESSION,
         ModelType.LINEAR_REGRESSION,
         ModelType.GRADIENT_BOOSTED,
+        ModelType.NEURAL_CF,
     }
 )
 
@@ -113,7 +114,7 @@ def plan_training(training_id: UUID, tenant_id: UUID, model: Entity, schema: Ent
     common = config if isinstance(config, TrainingConfig) else TrainingConfig()
     if common.time_field is not None and common.time_field not in types:
         raise TrainingRefused(Refusal.UNKNOWN_TIME_FIELD, f"schema {schema_key} has no field {common.time_field!r}")
-    features = _scorecard_features(config, types) if isinstance(config, ScorecardConfig) else _selected(body, types)
+    features = _features(config, body, types)
     if isinstance(config, GradientBoostedConfig):
         _check_constraints(config, features)
     return TrainingPlan(
@@ -127,6 +128,22 @@ def plan_training(training_id: UUID, tenant_id: UUID, model: Entity, schema: Ent
         time_field=common.time_field,
         positives=DEFAULT_POSITIVES if common.positive_value is None else (common.positive_value,),
     )
+
+
+def _features(config: object, body: Mapping[str, Any], types: Mapping[str, str]) -> tuple[PlannedFeature, ...]:
+    if isinstance(config, ScorecardConfig):
+        return _scorecard_features(config, types)
+    if isinstance(config, NeuralCfConfig):
+        return tuple(_planned_id(name, body, types) for name in (config.user_field, config.item_field))
+    return _selected(body, types)
+
+
+def _planned_id(name: str, body: Mapping[str, Any], types: Mapping[str, str]) -> PlannedFeature:
+    """Return the feature that is an id: each of its values is a category, numbers too."""
+    if name not in types or name == body.get("targetField"):
+        message = f"the schema has no field {name!r} for ids; name one in config.userField and config.itemField"
+        raise TrainingRefused(Refusal.UNKNOWN_PREDICTOR, message)
+    return PlannedFeature(name=name, kind=FeatureKind.TEXT)
 
 
 def field_types(schema: Entity) -> dict[str, str]:

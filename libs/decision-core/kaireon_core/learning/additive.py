@@ -8,30 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaireon_core.column import Column, Floats
+from kaireon_core.column import Floats
 from kaireon_core.learning.model import BoundModel, Contribution, CustomerFields, Explanation, Fields, Scores
+from kaireon_core.learning.terms import LARGEST_INPUT, NumericTerm, Term
 from kaireon_core.table import Axis, axis_of
-
-# Numbers beyond it count as it: a sum of products stays finite.
-LARGEST_INPUT = 1e100
-
-
-class Term(Protocol):
-    """What the values of one field add to the raw score; the same number for a value in either way of asking."""
-
-    def value(self, value: object) -> float:
-        """Return what one value adds."""
-        ...
-
-    def column(self, column: Column) -> Floats:
-        """Return what each row adds, shape (n,)."""
-        ...
-
 
 Link = Callable[[Floats], Floats]
 
@@ -48,17 +32,22 @@ class Additive:
     link: Link
     confidence: float | None
     _customer_terms: tuple[tuple[str, Term], ...]
+    _customer_fields: tuple[str, ...]
+    _customer_parts: tuple[tuple[float | None, float, Term], ...]
     _candidate_terms: tuple[tuple[str, Term], ...]
 
     @staticmethod
     def of(base: float, terms: Sequence[tuple[str, Term]], link: Link, confidence: float | None = None) -> Additive:
         """Return the model of these fields and their terms."""
+        customer_terms = tuple((name, term) for name, term in terms if axis_of(name) is Axis.CUSTOMER)
         return Additive(
             fields=tuple(name for name, _ in terms),
             base=base,
             link=link,
             confidence=confidence,
-            _customer_terms=tuple((name, term) for name, term in terms if axis_of(name) is Axis.CUSTOMER),
+            _customer_terms=customer_terms,
+            _customer_fields=tuple(name for name, _ in customer_terms),
+            _customer_parts=tuple(_part(term) for _, term in customer_terms),
             _candidate_terms=tuple((name, term) for name, term in terms if axis_of(name) is Axis.CANDIDATE),
         )
 
@@ -90,11 +79,20 @@ class Additive:
 
     def of_customers(self, table: CustomerFields) -> list[float]:
         """Return the base and what each customer adds to it, in the order of `score`."""
-        sums = [self.base] * table.customers
-        for name, term in self._customer_terms:
-            value = term.value
-            sums = [sum_ + value(one) for sum_, one in zip(sums, table.values(name), strict=True)]
-        return sums
+        return [self._of_customer(row) for row in table.rows(self._customer_fields)]
+
+    def _of_customer(self, row: Sequence[object]) -> float:
+        """Return the base and what one customer adds: the same operations on the same numbers as those on columns."""
+        total = self.base
+        for value, (slope, mean, term) in zip(row, self._customer_parts, strict=True):
+            # Most terms are of ordinary numbers, and a call costs more than the arithmetic.
+            if slope is not None and type(value) in _NUMBER_TYPES:
+                number: float = value  # pyright: ignore[reportAssignmentType] - a number
+                if -LARGEST_INPUT <= number <= LARGEST_INPUT:
+                    total += (number - mean) * slope
+                    continue
+            total += term.value(value)
+        return total
 
     def _of_candidates(self, table: Fields) -> tuple[Floats, Axis]:
         """Return what the candidates' fields add, and along which axis the table has them."""
@@ -114,26 +112,19 @@ class BoundAdditive:
     _candidates: Floats | None
 
     def score_rows(self, table: CustomerFields, rows: NDArray[np.int64]) -> Floats:
-        """Return the scores, shape (B, rows) or (B, 1); equal to those of `Additive.score` to the last bit."""
-        customers = np.array(self._model.of_customers(table))[:, None]
+        """Return the scores, broadcastable to (B, rows); equal to those of `Additive.score` to the last bit."""
+        totals = self._model.of_customers(table)
         if self._candidates is None:
-            return self._model.link(customers)
-        return self._model.link(customers + self._candidates[rows])
+            return self._model.link(np.array(totals)[:, None])
+        candidates = self._candidates.take(rows)
+        raw = candidates + totals[0] if len(totals) == 1 else np.array(totals)[:, None] + candidates
+        # A customer alone has one row, which broadcasts as it is.
+        return self._model.link(raw)
 
 
-def held(number: float) -> float:
-    """Return a number, held to what sums can take."""
-    return min(max(number, -LARGEST_INPUT), LARGEST_INPUT)
+def _part(term: Term) -> tuple[float | None, float, Term]:
+    """Return slope and mean of a term of numbers, no slope for any other, and the term."""
+    return (term.slope, term.mean, term) if isinstance(term, NumericTerm) else (None, 0.0, term)
 
 
-def text_of(value: object) -> str | None:
-    """Return how a value is written as a category: text as it is, `true`, `5`, `0.5`; None where there is no value."""
-    if type(value) is str:
-        return value
-    if type(value) is bool:
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < LARGEST_INPUT else repr(value)
-    return None
+_NUMBER_TYPES = frozenset({int, float})

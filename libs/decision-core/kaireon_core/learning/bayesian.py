@@ -19,9 +19,10 @@ from msgspec import Meta
 from scipy.special import expit
 
 from kaireon_core.column import Column, Floats, Kind
-from kaireon_core.learning.additive import Additive, text_of
+from kaireon_core.learning.additive import Additive
 from kaireon_core.learning.configs import BayesianConfig, BinEdges, rising_edges_problems
 from kaireon_core.learning.definitions import Name
+from kaireon_core.learning.terms import text_of
 from kaireon_core.problems import Problem
 
 _SURE_FROM = 1000

@@ -9,7 +9,7 @@ import msgspec
 
 from kaireon_core.learning.bayesian import BayesianState, compile_bayesian
 from kaireon_core.learning.bayesian_learner import BayesianLearner
-from kaireon_core.learning.configs import BayesianConfig, ScorecardConfig, parse_config
+from kaireon_core.learning.configs import BayesianConfig, NeuralCfConfig, ScorecardConfig, parse_config
 from kaireon_core.learning.definitions import ModelType
 from kaireon_core.learning.epsilon_greedy import EpsilonGreedy
 from kaireon_core.learning.external_config import ExternalEndpointConfig
@@ -18,6 +18,7 @@ from kaireon_core.learning.gradient_boosted import GradientBoosted, GradientBoos
 from kaireon_core.learning.learner_configs import EpsilonConfig, ThompsonConfig
 from kaireon_core.learning.linear import LinearState, compile_linear, compile_logistic
 from kaireon_core.learning.model import Model
+from kaireon_core.learning.neural_cf import NeuralCf
 from kaireon_core.learning.online_learner import OnlineLearner
 from kaireon_core.learning.scorecard import Scorecard
 from kaireon_core.learning.states import parse_state
@@ -134,6 +135,13 @@ def compile_feature_learner(
     return BayesianLearner.of(parsed, counts, predictors)
 
 
+def _neural_cf(config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+    parsed = parse_config(ModelType.NEURAL_CF, config)
+    if not isinstance(parsed, NeuralCfConfig):
+        raise TypeError(parsed)
+    return NeuralCf.compile(parsed, _parsed_state(ModelType.NEURAL_CF, _trained(state)))
+
+
 _COMPILERS: dict[ModelType, Callable[[Mapping[str, Any], State | None, LoadTrees], Model]] = {
     ModelType.SCORECARD: _scorecard,
     ModelType.BAYESIAN: _bayesian,
@@ -144,4 +152,5 @@ _COMPILERS: dict[ModelType, Callable[[Mapping[str, Any], State | None, LoadTrees
     ModelType.EPSILON_GREEDY: _epsilon_greedy,
     ModelType.EXTERNAL_ENDPOINT: _external_endpoint,
     ModelType.ONLINE_LEARNER: _online_learner,
+    ModelType.NEURAL_CF: _neural_cf,
 }

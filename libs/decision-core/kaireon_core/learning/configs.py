@@ -113,6 +113,24 @@ class GradientBoostedConfig(TrainingConfig, frozen=True, kw_only=True, rename="c
     calibration: Literal["none", "auto", "isotonic", "platt"] = "auto"
 
 
+class NeuralCfConfig(TrainingConfig, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How customers and offers become points, and which fields of the rows hold their ids.
+
+    `user_field` and `item_field` stand in training rows and in rows that are scored; a flow knows both by itself.
+    """
+
+    name: str | None = None
+    seed: Seed = 0
+    embedding_dim: Annotated[int, Meta(ge=1, le=64)] = 8
+    hidden_dim: Annotated[int, Meta(ge=1, le=256)] = 16
+    learning_rate: PositiveFraction = 0.05
+    l2: Penalty = 1e-3
+    epochs: Annotated[int, Meta(ge=1, le=1000)] = 20
+    batch_size: Annotated[int, Meta(ge=1, le=100_000)] = 256
+    user_field: Name = "customerId"
+    item_field: Name = "offerId"
+
+
 Config: TypeAlias = (
     ScorecardConfig
     | BayesianConfig
@@ -120,6 +138,7 @@ Config: TypeAlias = (
     | GradientBoostedConfig
     | LearnerConfig
     | ExternalEndpointConfig
+    | NeuralCfConfig
     | dict[str, Any]
 )
 
@@ -134,6 +153,7 @@ _CONFIG_TYPES: dict[ModelType, Any] = {
     ModelType.EPSILON_GREEDY: EpsilonConfig,
     ModelType.ONLINE_LEARNER: OnlineConfig,
     ModelType.EXTERNAL_ENDPOINT: ExternalEndpointConfig,
+    ModelType.NEURAL_CF: NeuralCfConfig,
 }
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from msgspec import Meta
 from scipy.special import expit
 
-from kaireon_core.column import Column, Floats, Kind
-from kaireon_core.learning.additive import LARGEST_INPUT, Additive, Link, held, text_of
+from kaireon_core.column import Column, Floats
+from kaireon_core.learning.additive import Additive, Link
 from kaireon_core.learning.definitions import Name
+from kaireon_core.learning.terms import NumericTerm, is_number, text_of
 
 Weight = Annotated[float, Meta(ge=-1e50, le=1e50)]
 Weights = Annotated[dict[Name, Weight], Meta(max_length=100_000)]
@@ -36,27 +37,6 @@ class LinearState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NumericTerm:
-    """Adds `slope` times how far a number or boolean is from `mean`, and `missing` for anything else."""
-
-    slope: float
-    mean: float
-    missing: float
-
-    def value(self, value: object) -> float:
-        """Return what one value adds."""
-        if type(value) in _NUMBER_TYPES:
-            return (held(float(value)) - self.mean) * self.slope  # pyright: ignore[reportArgumentType] - a number
-        return self.missing
-
-    def column(self, column: Column) -> Floats:
-        """Return what each row adds, shape (n,)."""
-        is_number = (column.kinds == Kind.NUMBER) | (column.kinds == Kind.BOOLEAN)
-        numbers = np.clip(column.numbers, -LARGEST_INPUT, LARGEST_INPUT)
-        return np.where(is_number, (numbers - self.mean) * self.slope, self.missing)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryTerm:
     """Adds the weight of a value, `missing` where it has none; numbers go to `number` where the field has one."""
 
@@ -66,7 +46,7 @@ class CategoryTerm:
 
     def value(self, value: object) -> float:
         """Return what one value adds."""
-        if self.number is not None and type(value) in _NUMBER_TYPES:
+        if self.number is not None and is_number(value):
             return self.number.value(value)
         text = text_of(value)
         return self.missing if text is None else self.weights.get(text, self.missing)
@@ -74,9 +54,6 @@ class CategoryTerm:
     def column(self, column: Column) -> Floats:
         """Return what each row adds, shape (n,)."""
         return np.array([self.value(value) for value in column.objects.tolist()], np.float64)
-
-
-_NUMBER_TYPES = frozenset({int, float, bool})
 
 
 def compile_logistic(state: LinearState) -> Additive:

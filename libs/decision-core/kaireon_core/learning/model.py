@@ -84,6 +84,10 @@ class CustomerFields(Protocol):
         """Return the values of a name that is about the customer, one each."""
         ...
 
+    def rows(self, names: tuple[str, ...]) -> list[list[object]]:
+        """Return the values of these names, all about the customer: one list per customer."""
+        ...
+
 
 class BoundModel(Protocol):
     """A model over candidates that do not change: what it makes of their columns is made once."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from kaireon_core.column import Column, Floats
-from kaireon_core.learning.additive import text_of
 from kaireon_core.learning.feature import FeatureKind
+from kaireon_core.learning.terms import text_of
 
 _BINS = 20
 _CATEGORIES = 50

@@ -9,6 +9,7 @@ from kaireon_core.learning.bayesian import BayesianState, bayesian_state_problem
 from kaireon_core.learning.definitions import ModelType
 from kaireon_core.learning.epsilon_greedy import EpsilonState
 from kaireon_core.learning.linear import LinearState
+from kaireon_core.learning.neural_cf import NeuralCfState, neural_cf_state_problems
 from kaireon_core.learning.parse_boosted import parse_boosted_state
 from kaireon_core.learning.thompson import ThompsonState
 from kaireon_core.problems import InvalidValue, Problem, convert
@@ -21,6 +22,7 @@ _STATE_TYPES: dict[ModelType, Any] = {
     ModelType.THOMPSON_BANDIT: ThompsonState,
     ModelType.EPSILON_GREEDY: EpsilonState,
     ModelType.ONLINE_LEARNER: LinearState,
+    ModelType.NEURAL_CF: NeuralCfState,
 }
 
 
@@ -41,4 +43,5 @@ def _no_problems(_state: Any, _path: str) -> tuple[Problem, ...]:
 
 _CHECKS: dict[ModelType, Callable[[Any, str], tuple[Problem, ...]]] = {
     ModelType.BAYESIAN: bayesian_state_problems,
+    ModelType.NEURAL_CF: neural_cf_state_problems,
 }

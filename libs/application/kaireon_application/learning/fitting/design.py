@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaireon_core.column import Floats
-from kaireon_core.learning.additive import text_of
 from kaireon_core.learning.feature import Feature, FeatureKind
 from kaireon_core.learning.linear import LinearState
+from kaireon_core.learning.terms import text_of
 from kaireon_core.learning.training_set import Refusal, TrainingRefused, TrainingSet
 
 # Of a field with more categories the rarer ones count as missing.

@@ -6,10 +6,10 @@ import numpy as np
 
 from kaireon_application.learning.fitting.fit_linear import OnStep
 from kaireon_core.column import Floats
-from kaireon_core.learning.additive import text_of
 from kaireon_core.learning.bayesian import BayesianState, ClassCounts, FieldCounts
 from kaireon_core.learning.configs import BayesianConfig
 from kaireon_core.learning.feature import Feature, FeatureKind
+from kaireon_core.learning.terms import text_of
 from kaireon_core.learning.training_set import TrainingSet
 
 # Of a field with more values the rarer ones are as never seen.

@@ -13,6 +13,7 @@ from kaireon_application.learning.columns_table import ColumnsTable, scores_of
 from kaireon_application.learning.fitting.fit_bayesian import fit_bayesian
 from kaireon_application.learning.fitting.fit_linear import OnStep, fit_linear
 from kaireon_application.learning.fitting.fit_logistic import fit_logistic
+from kaireon_application.learning.fitting.fit_neural_cf import fit_neural_cf
 from kaireon_application.learning.fitting.local_trainer import Fit
 from kaireon_application.learning.refusals import refusal_error
 from kaireon_application.learning.training import TrainedModel, TrainingPlan
@@ -24,6 +25,7 @@ from kaireon_core.learning.gradient_boosted import Trees
 from kaireon_core.learning.measurement import classification_metrics, regression_metrics
 from kaireon_core.learning.model import Model
 from kaireon_core.learning.reference import reference_of
+from kaireon_core.learning.terms import text_of
 from kaireon_core.learning.training_set import (
     VALIDATION_SHARE,
     TrainingRefused,
@@ -41,8 +43,14 @@ class _Fit:
 
     learn: Learn
     is_regression: bool = False
+    # Whether every feature is an id: a category, whatever its type.
+    is_of_ids: bool = False
 
     def __call__(self, plan: TrainingPlan, columns: Mapping[str, Column], on_step: OnStep) -> TrainedModel:
+        if self.is_of_ids:
+            columns = {
+                name: _as_text(column) if name != plan.target_field else column for name, column in columns.items()
+            }
         predictors = [(feature.name, feature.kind, columns[feature.name]) for feature in plan.features]
         target = columns[plan.target_field]
         config = parse_config(plan.model_type, plan.config)
@@ -111,6 +119,10 @@ def _deviation(model: Model, table: ColumnsTable, name: str) -> float:
     return float(np.std(model.score(alone).raw))
 
 
+def _as_text(column: Column) -> Column:
+    return Column.from_values([text_of(value) for value in column.objects.tolist()])
+
+
 def no_trees(text: str) -> Trees:
     """Refuse: a model that is fitted here has no trees."""
     message = f"a model that is fitted here has no trees: {text[:40]}"
@@ -121,4 +133,5 @@ FITS: dict[ModelType, Fit] = {
     ModelType.BAYESIAN: _Fit(fit_bayesian),
     ModelType.LOGISTIC_REGRESSION: _Fit(fit_logistic),
     ModelType.LINEAR_REGRESSION: _Fit(fit_linear, is_regression=True),
+    ModelType.NEURAL_CF: _Fit(fit_neural_cf, is_of_ids=True),
 }
