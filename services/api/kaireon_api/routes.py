@@ -17,7 +17,14 @@ from kaireon_api.decisioning import (
 )
 from kaireon_api.experimentation import experiments
 from kaireon_api.governance import audit_logs
-from kaireon_api.learning import algorithm_models, analyses, decision_logs, drift, off_policy_evaluations
+from kaireon_api.learning import (
+    algorithm_models,
+    analyses,
+    decision_logs,
+    drift,
+    model_learning,
+    off_policy_evaluations,
+)
 from kaireon_api.operation import Operation
 from kaireon_api.platform import api_keys, dead_letters, jobs, seed_datasets, tenant_settings
 
@@ -39,6 +46,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *segments.OPERATIONS,
     # models
     *algorithm_models.OPERATIONS,
+    *model_learning.OPERATIONS,
     *analyses.OPERATIONS,
     *decision_logs.OPERATIONS,
     *drift.OPERATIONS,

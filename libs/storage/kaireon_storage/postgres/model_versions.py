@@ -11,9 +11,11 @@ from psycopg.types.json import Jsonb
 
 from kaireon_application.catalog.read_entity import require
 from kaireon_application.errors import InvalidInput, NotFound
-from kaireon_application.governance.actor import of_job
+from kaireon_application.governance.actor import Actor, of_job
 from kaireon_application.governance.audit_log import AuditAction
 from kaireon_application.learning.algorithm_model import KIND
+from kaireon_application.learning.model_source import current_state
+from kaireon_application.learning.reset_learning import forgotten
 from kaireon_application.learning.training import TrainedModel
 from kaireon_application.learning.versions import ModelVersion, VersionSummary, with_version
 from kaireon_application.platform.job import JobRun
@@ -80,6 +82,33 @@ class PostgresModelVersions:
             trained_model = msgspec.structs.replace(model, body=with_version(model.body, version, trained))
             await writer.update(trained_model, AuditAction.TRAIN)
         return version
+
+    async def reset(self, tenant_id: UUID, model_id: UUID, learned: Mapping[str, Any] | None, actor: Actor) -> None:
+        """Keep what a model has learnt as a version, `learned` or else its current state, and make it a new draft.
+
+        Raises `NotFound` when the model was deleted meanwhile.
+        """
+        async with self._database.transaction(tenant_id) as connection:
+            writer = PostgresEntityWriter(connection, tenant_id, actor)
+            await writer.begin()
+            model = await require(writer, KIND, str(model_id))
+            rows = self._sql.newest_versions(connection, tenant_id=tenant_id, model_ids=[model_id])
+            newest = next(iter([ModelVersion(**row) async for row in rows]), None)
+            state = learned or current_state(model.body, newest.state if newest else None)
+            version = newest.version if newest else 0
+            if state:
+                row = await self._sql.insert_version(
+                    connection,
+                    tenant_id=tenant_id,
+                    model_id=model_id,
+                    model_type=model.body["modelType"],
+                    state=Jsonb(dict(state)),
+                    metrics=Jsonb(model.body.get("metrics") or {}),
+                    training=Jsonb({"source": "reset_learning"}),
+                )
+                version = int(row["version"])
+            fresh = msgspec.structs.replace(model, status="draft", body=forgotten(model.body, version))
+            await writer.update(fresh, AuditAction.RESET_LEARNING)
 
 
 class ModelOwners:
