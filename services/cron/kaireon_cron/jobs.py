@@ -12,15 +12,19 @@ import msgspec
 
 from kaireon_application.errors import KaireonError
 from kaireon_application.experimentation.auto_promote import Verdict, auto_promote
+from kaireon_application.learning.scheduled_retrains import queue_scheduled_retrains
 from kaireon_application.platform.cleanup import clean_up
+from kaireon_application.platform.jobs import Jobs, JobSummons
 from kaireon_application.platform.outbox_reaper import reap_outbox
 from kaireon_cron.settings import JobSettings
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
 from kaireon_storage.postgres.flows import PostgresFlows
+from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.outbox import PostgresOutbox
 from kaireon_storage.postgres.retention import PostgresRetention
+from kaireon_storage.postgres.tenants import PostgresTenants
 
 
 class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +50,27 @@ async def outbox_reaper(database: Database, settings: JobSettings) -> JobOutcome
     return JobOutcome(counts={"releasedEvents": count})
 
 
-async def scheduled_retrains(database: Database, _settings: JobSettings) -> JobOutcome:
-    """Promote the challengers that have won their experiments."""
+async def scheduled_retrains(database: Database, settings: JobSettings) -> JobOutcome:
+    """Queue the trainings that are due, which a worker finds by itself; promote challengers that have won."""
     now = datetime.now(UTC)
+    trainings, promotions = await _trainings(database, settings, now), await _promoted(database, now)
+    return JobOutcome(
+        counts={**trainings.counts, **promotions.counts}, failures=(*trainings.failures, *promotions.failures)
+    )
+
+
+async def _trainings(database: Database, settings: JobSettings, now: datetime) -> JobOutcome:
+    report = await queue_scheduled_retrains(
+        PostgresEntities(database),
+        Jobs(PostgresJobBook(database), _NoBroker()),
+        await PostgresTenants(database).config_versions(),
+        now,
+        has_ml_worker=settings.ml_worker_url is not None,
+    )
+    return JobOutcome(counts=report.counts, failures=report.failures)
+
+
+async def _promoted(database: Database, now: datetime) -> JobOutcome:
     entities, flows = PostgresEntities(database), PostgresFlows(database)
     outcomes, verdicts, failures = PostgresExperimentOutcomes(database), Counter[Verdict](), list[str]()
     for tenant in await PostgresRetention(database).tenants():
@@ -66,10 +88,16 @@ async def scheduled_retrains(database: Database, _settings: JobSettings) -> JobO
     return JobOutcome(counts=counts, failures=tuple(failures))
 
 
+class _NoBroker:
+    """Stands where the broker would be: a cron job knows the database only."""
+
+    async def announce(self, summons: JobSummons) -> bool:  # noqa: ARG002 - a port
+        return False
+
+    async def backlog_count(self, queue: str) -> int | None:  # noqa: ARG002 - a port
+        return None
+
+
 JOBS: Mapping[str, Job] = MappingProxyType(
-    {
-        "cleanup": cleanup,
-        "outbox-reaper": outbox_reaper,
-        "scheduled-retrains": scheduled_retrains,
-    }
+    {"cleanup": cleanup, "outbox-reaper": outbox_reaper, "scheduled-retrains": scheduled_retrains}
 )

@@ -13,6 +13,7 @@ from kaireon_application.catalog.entities import EntityReader
 from kaireon_application.catalog.fields import Key, Label, Name, OpenObject, Status, Text
 from kaireon_application.catalog.kind import Change, Document, EntityKind, Filter
 from kaireon_application.learning.endpoint_rules import endpoint_problems, shown_model, with_stored_token
+from kaireon_application.learning.retrain_schedule import schedule_problem
 from kaireon_core.learning.configs import parse_config
 from kaireon_core.learning.definitions import ModelType, RollbackThresholds
 from kaireon_core.learning.external_config import ExternalEndpointConfig
@@ -113,6 +114,10 @@ def _problems(change: Change) -> Iterable[Problem]:
         yield change.problem("cannot be changed; create another model", "modelType")
         return
     model_type = ModelType(document["modelType"])
+    if document.get("learnSchedule") is not None:
+        wrong = schedule_problem(document["learnSchedule"], change.caller.at)
+        if wrong:
+            yield change.problem(wrong, "learnSchedule")
     for parse, field in ((parse_config, "config"), (parse_state, "modelState")):
         # An empty state is none.
         if field == "modelState" and not (document[field] and field in change.given):

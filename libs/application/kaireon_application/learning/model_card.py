@@ -154,7 +154,8 @@ def _use(body: Mapping[str, Any]) -> CardUse:
 def _features(body: Mapping[str, Any]) -> list[CardFeature]:
     constraints: dict[str, int] = {}
     if body["modelType"] == ModelType.GRADIENT_BOOSTED.value:
-        constraints = dict((body.get("config") or {}).get("monotoneConstraints") or {})
+        config = cast("dict[str, Any]", body.get("config") or {})
+        constraints = cast("dict[str, int]", config.get("monotoneConstraints") or {})
     words = {1: "may only raise the score", -1: "may only lower the score"}
     features = [
         CardFeature(
