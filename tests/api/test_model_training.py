@@ -99,7 +99,8 @@ async def test_a_scorecard_needs_no_ml_worker(api: Clients) -> None:
 @without_ml_worker
 @pytest.mark.parametrize("model_type", ["external_endpoint", "onnx_imported"])
 async def test_what_is_not_trained_says_so(api: Clients, model_type: str) -> None:
-    await create(api.editor, modelType=model_type)
+    config = {"endpoint": "https://models.example.com/score"} if model_type == "external_endpoint" else {}
+    await create(api.editor, modelType=model_type, config=config)
     answer = await api.editor.post(f"{MODELS}/m1/train")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "training_not_supported")
 

@@ -22,6 +22,7 @@ from kaireon_application.errors import (
     Unprocessable,
 )
 from kaireon_application.learning.analysis import ML_WORKER_ROWS, ContentPlan, Engine, PoliciesPlan, SegmentsPlan
+from kaireon_application.learning.interaction_rows import SourcedRows
 from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_application.learning.training import TrainingPlan
 from kaireon_application.learning.training_rows import SchemaTrainingRows
@@ -35,6 +36,7 @@ from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.model_versions import ModelOwners, PostgresModelVersions
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows
+from kaireon_storage.postgres.training_decisions import PostgresTrainingDecisions
 
 CAPABILITIES = (*analyses.CAPABILITIES, "gradient_boosted_training", "scoring")
 
@@ -68,7 +70,8 @@ def build_app(settings: Settings) -> FastAPI:
     database = Database(settings.database_url, max_connections=4, application_name="kaireon-ml-worker")
     entities = PostgresEntities(database)
     scoring = ModelScoring(entities, PostgresModelVersions(database), TreesLoader())
-    rows = SchemaTrainingRows(entities, PostgresSchemaRows(database))
+    schema_rows = SchemaTrainingRows(entities, PostgresSchemaRows(database))
+    rows = SourcedRows(schema_rows, PostgresTrainingDecisions(database), entities)
     trainings = Trainings(rows, threads=settings.ml_worker_threads, at_once=settings.ml_worker_trainings)
 
     @asynccontextmanager

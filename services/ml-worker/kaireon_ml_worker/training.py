@@ -12,7 +12,7 @@ import msgspec
 from kaireon_application.errors import InvalidInput
 from kaireon_application.learning.fitting.fits import measured, told
 from kaireon_application.learning.refusals import refusal_error
-from kaireon_application.learning.training import TrainedModel, TrainingPlan, TrainingRows
+from kaireon_application.learning.training import TrainedModel, TrainingPlan, TrainingRows, with_kinds
 from kaireon_core.column import Column
 from kaireon_core.learning.configs import GradientBoostedConfig, parse_config
 from kaireon_core.learning.definitions import ModelType
@@ -54,7 +54,7 @@ class Trainings:
             raise InvalidInput.at("$.modelType", "only gradient_boosted models are trained here")
         async with self._slots:
             columns = await self._rows.read(plan.tenant_id, plan.schema_key, plan.fields, plan.time_field)
-            return await self._grow(plan, config, columns, is_abandoned)
+            return await self._grow(with_kinds(plan, columns), config, columns, is_abandoned)
 
     async def _grow(
         self,

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from kaireon_application.learning.columns_table import scores_of
-from kaireon_application.learning.fitting.fits import no_trees
+from kaireon_application.learning.fitting.fits import no_trees, rows_of
 from kaireon_application.learning.refusals import refusal_error
-from kaireon_application.learning.training import ReportProgress, TrainedModel, TrainingPlan, TrainingRows
+from kaireon_application.learning.training import ReportProgress, TrainedModel, TrainingPlan, TrainingRows, with_kinds
 from kaireon_core.column import Column
 from kaireon_core.learning.compile import compile_model
 from kaireon_core.learning.definitions import ModelType
@@ -29,6 +29,7 @@ class ScorecardMeasurement:
     async def train(self, plan: TrainingPlan, report: ReportProgress) -> TrainedModel:
         """Return the scorecard as it is, with its AUC and calibration on all labelled rows."""
         columns = await self._rows.read(plan.tenant_id, plan.schema_key, plan.fields, plan.time_field)
+        plan = with_kinds(plan, columns)
         total = len(columns[plan.target_field])
         await report(0, total)
         measured = await asyncio.to_thread(_measure, plan, columns)
@@ -54,8 +55,7 @@ def _measure(plan: TrainingPlan, columns: Mapping[str, Column]) -> TrainedModel:
             "positives": int(labels.sum()),
         },
         training={
-            "schemaKey": plan.schema_key,
-            "targetField": plan.target_field,
+            **rows_of(plan),
             "split": "measured on all rows",
             "reference": reference_of(predictors, scores),
         },

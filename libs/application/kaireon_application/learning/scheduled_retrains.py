@@ -63,7 +63,9 @@ async def _queue(
     if not is_due(model.body.get("learnSchedule"), trained_at, now):
         return "notDue"
     try:
-        await request_training(entities, jobs, tenant_id, str(model.id), has_ml_worker=has_ml_worker)
+        # A model that names no schema learns from what was decided.
+        source = "schema" if model.body.get("targetSchemaKey") else "interactions"
+        await request_training(entities, jobs, tenant_id, str(model.id), has_ml_worker=has_ml_worker, source=source)
     except (Unprocessable, MlWorkerNotConfigured):
         return "refused"
     except Conflict as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -11,19 +11,21 @@ import msgspec
 from kaireon_application.catalog.entities import Entities, Entity
 from kaireon_application.errors import NotFound, TrainingNotSupported
 from kaireon_application.learning.refusals import refusal_error
-from kaireon_application.learning.training import Trainer, TrainingPlan, plan_training
+from kaireon_application.learning.training import Trainer, TrainingPlan, plan_interactions, plan_training
 from kaireon_application.learning.versions import ModelVersions, VersionSummary
 from kaireon_application.platform.job import JobRun, decode_payload
 from kaireon_core.learning.definitions import ModelType
 from kaireon_core.learning.training_set import TrainingRefused
 
 JOB_TYPE = "train_model"
+TrainingSource: TypeAlias = Literal["schema", "interactions"]
 
 
 class TrainModelPayload(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What the job is about."""
 
     model_id: UUID
+    source: TrainingSource = "schema"
 
 
 async def train_model(
@@ -33,11 +35,12 @@ async def train_model(
 
     Run again after a crash, it leaves one version: a job that has stored one only returns it.
     """
-    tenant_id, model_id = run.job.tenant_id, decode_payload(run, TrainModelPayload).model_id
+    payload = decode_payload(run, TrainModelPayload)
+    tenant_id, model_id = run.job.tenant_id, payload.model_id
     model, schema = await find_model_and_schema(entities, tenant_id, str(model_id))
     stored = await versions.of_job(tenant_id, model_id, run.job.id)
     if stored is None:
-        plan = planned(run.job.id, tenant_id, model, schema)
+        plan = planned(run.job.id, tenant_id, model, schema, payload.source)
         trainer = trainers.get(plan.model_type)
         if trainer is None:
             raise TrainingNotSupported(f"models of type {plan.model_type} are not trained here")
@@ -56,9 +59,13 @@ async def find_model_and_schema(entities: Entities, tenant_id: UUID, reference: 
         return model, (await reader.find("schema", [schema_key])).get(schema_key) if schema_key else None
 
 
-def planned(training_id: UUID, tenant_id: UUID, model: Entity, schema: Entity | None) -> TrainingPlan:
+def planned(
+    training_id: UUID, tenant_id: UUID, model: Entity, schema: Entity | None, source: TrainingSource = "schema"
+) -> TrainingPlan:
     """Return the plan of a training. Raises an `Unprocessable` with the code of the refusal."""
     try:
+        if source == "interactions":
+            return plan_interactions(training_id, tenant_id, model)
         return plan_training(training_id, tenant_id, model, schema)
     except TrainingRefused as refused:
         raise refusal_error(refused) from refused

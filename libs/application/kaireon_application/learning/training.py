@@ -9,11 +9,12 @@ from uuid import UUID
 import msgspec
 
 from kaireon_application.catalog.entities import Entity
-from kaireon_core.column import Column
+from kaireon_core.column import Column, Kind
 from kaireon_core.learning.configs import GradientBoostedConfig, NeuralCfConfig, ScorecardConfig, parse_config
 from kaireon_core.learning.definitions import ModelType, TrainingConfig
 from kaireon_core.learning.feature import FEATURE_KINDS, FeatureKind
 from kaireon_core.learning.training_set import DEFAULT_POSITIVES, Refusal, TrainingRefused
+from kaireon_core.table import split_name
 
 TRAINED_HERE = frozenset(
     {
@@ -25,6 +26,13 @@ TRAINED_HERE = frozenset(
         ModelType.NEURAL_CF,
     }
 )
+
+
+# Names no schema: the rows are stored decisions, the target what became of an offer.
+INTERACTIONS = "@interactions"
+OUTCOME = "@outcome"
+# Of a creative, its channel and placement nothing is known that would hold for another decision.
+_NOT_LEARNT_FROM = frozenset({"channel", "creative", "placement"})
 
 
 class PlannedFeature(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -128,6 +136,56 @@ def plan_training(training_id: UUID, tenant_id: UUID, model: Entity, schema: Ent
         time_field=common.time_field,
         positives=DEFAULT_POSITIVES if common.positive_value is None else (common.positive_value,),
     )
+
+
+def plan_interactions(training_id: UUID, tenant_id: UUID, model: Entity) -> TrainingPlan:
+    """Return the plan for training a model on stored decisions and their outcomes. Raises `TrainingRefused`.
+
+    What kind of values its features have shows when they are read: see `with_kinds`.
+    """
+    model_type, body = ModelType(model.body["modelType"]), model.body
+    config = parse_config(model_type, body.get("config") or {})
+    if isinstance(config, ScorecardConfig):
+        names = [rule.field.removeprefix("customer.") for rule in config.rules]
+    elif isinstance(config, NeuralCfConfig):
+        names = [config.user_field, config.item_field]
+    else:
+        predictors = cast("Sequence[Mapping[str, Any]]", body.get("predictors") or ())
+        names = [str(predictor["field"]) for predictor in predictors if predictor.get("selected")]
+        if not names:
+            raise TrainingRefused(Refusal.NO_PREDICTORS, "no predictor has selected: true")
+        unknown = next((name for name in names if split_name(name)[0] in _NOT_LEARNT_FROM), None)
+        if unknown is not None:
+            message = f"predictor {unknown!r} is not learnt from interactions; use customer, context.* or offer.*"
+            raise TrainingRefused(Refusal.UNKNOWN_PREDICTOR, message)
+    return TrainingPlan(
+        training_id=training_id,
+        tenant_id=tenant_id,
+        model_type=model_type,
+        schema_key=INTERACTIONS,
+        target_field=OUTCOME,
+        features=tuple(PlannedFeature(name=name, kind=FeatureKind.TEXT) for name in dict.fromkeys(names)),
+        config=dict(body.get("config") or {}),
+        positives=(1,),
+    )
+
+
+def with_kinds(plan: TrainingPlan, columns: Mapping[str, Column]) -> TrainingPlan:
+    """Return the plan of a training on interactions with the kinds of features that were found; any other unchanged.
+
+    Text anywhere makes a feature text; else a boolean makes it boolean, and a number a number.
+    """
+    if plan.schema_key != INTERACTIONS:
+        return plan
+    features = tuple(PlannedFeature(name=one.name, kind=_kind_of(columns[one.name])) for one in plan.features)
+    return msgspec.structs.replace(plan, features=features)
+
+
+def _kind_of(column: Column) -> FeatureKind:
+    kinds = set(column.kinds.tolist())
+    if Kind.TEXT in kinds:
+        return FeatureKind.TEXT
+    return FeatureKind.BOOLEAN if Kind.BOOLEAN in kinds and Kind.NUMBER not in kinds else FeatureKind.NUMERIC
 
 
 def _features(config: object, body: Mapping[str, Any], types: Mapping[str, str]) -> tuple[PlannedFeature, ...]:

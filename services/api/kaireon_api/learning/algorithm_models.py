@@ -19,7 +19,7 @@ from kaireon_api.catalog.crud import (
 from kaireon_api.operation import ITEM_ERRORS, READ_ERRORS, WRITE_ERRORS, Call, Operation, Reply, Role
 from kaireon_application.catalog.fields import Label
 from kaireon_application.catalog.forms import view_form
-from kaireon_application.errors import InvalidInput, Unprocessable
+from kaireon_application.errors import InvalidInput
 from kaireon_application.learning.algorithm_model import ALGORITHM_MODEL
 from kaireon_application.learning.get_model import get_model
 from kaireon_application.learning.promote_model import PromotionAnswer, PromotionRequest
@@ -88,14 +88,13 @@ async def _get(call: Call[None]) -> Reply:
 
 
 async def _train(call: Call[TrainRequest | None]) -> Reply:
-    if call.body is not None and call.body.source == "interactions":
-        raise Unprocessable("training on interactions is not available yet; train on a schema")
     job_id = await request_training(
         call.services.entities,
         call.services.jobs,
         call.tenant_id,
         call.path["id"],
         has_ml_worker=call.services.settings.ml_worker_url is not None,
+        source=call.body.source if call.body is not None else "schema",
     )
     return Reply(content=accepted(job_id), status=202)
 
@@ -160,7 +159,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path=f"{_PATH}/{{id}}/train",
         role=Role.EDITOR,
         handler=_train,
-        summary="Train a model on the rows of its schema",
+        summary="Train a model on the rows of its schema, or on stored decisions and their outcomes",
         body=TrainRequest,
         is_body_optional=True,
         example={"source": "schema"},

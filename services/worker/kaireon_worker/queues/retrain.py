@@ -8,6 +8,7 @@ from typing import Any
 from kaireon_application.errors import MlWorkerNotConfigured
 from kaireon_application.learning.fitting.fits import FITS
 from kaireon_application.learning.fitting.local_trainer import LocalTrainer
+from kaireon_application.learning.interaction_rows import SourcedRows
 from kaireon_application.learning.measure_scorecard import ScorecardMeasurement
 from kaireon_application.learning.train_model import JOB_TYPE, train_model
 from kaireon_application.learning.training import ReportProgress, TrainedModel, Trainer, TrainingPlan
@@ -18,6 +19,7 @@ from kaireon_storage.ml_worker import MlWorker
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows
+from kaireon_storage.postgres.training_decisions import PostgresTrainingDecisions
 from kaireon_worker.services import Services, open_services
 from kaireon_worker.settings import Settings
 
@@ -44,7 +46,9 @@ def retrain_handlers(settings: Settings) -> Mapping[str, JobHandler]:
 def _trainers(services: Services) -> dict[ModelType, Trainer]:
     settings = services.settings
     token = settings.ml_worker_token.get_secret_value() if settings.ml_worker_token is not None else None
-    rows = SchemaTrainingRows(PostgresEntities(services.database), PostgresSchemaRows(services.database))
+    entities = PostgresEntities(services.database)
+    schema_rows = SchemaTrainingRows(entities, PostgresSchemaRows(services.database))
+    rows = SourcedRows(schema_rows, PostgresTrainingDecisions(services.database), entities)
     return {
         ModelType.SCORECARD: ScorecardMeasurement(rows),
         **{model_type: LocalTrainer(rows, fit) for model_type, fit in FITS.items()},

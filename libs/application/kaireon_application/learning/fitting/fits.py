@@ -16,11 +16,12 @@ from kaireon_application.learning.fitting.fit_logistic import fit_logistic
 from kaireon_application.learning.fitting.fit_neural_cf import fit_neural_cf
 from kaireon_application.learning.fitting.local_trainer import Fit
 from kaireon_application.learning.refusals import refusal_error
-from kaireon_application.learning.training import TrainedModel, TrainingPlan
+from kaireon_application.learning.training import INTERACTIONS, TrainedModel, TrainingPlan
 from kaireon_core.column import Column, Floats
 from kaireon_core.learning.compile import compile_model
 from kaireon_core.learning.configs import parse_config
 from kaireon_core.learning.definitions import ModelType
+from kaireon_core.learning.feature import FeatureKind
 from kaireon_core.learning.gradient_boosted import Trees
 from kaireon_core.learning.measurement import classification_metrics, regression_metrics
 from kaireon_core.learning.model import Model
@@ -48,9 +49,9 @@ class _Fit:
 
     def __call__(self, plan: TrainingPlan, columns: Mapping[str, Column], on_step: OnStep) -> TrainedModel:
         if self.is_of_ids:
-            columns = {
-                name: _as_text(column) if name != plan.target_field else column for name, column in columns.items()
-            }
+            columns = {**columns, **{one.name: _as_text(columns[one.name]) for one in plan.features}}
+            ids = tuple(msgspec.structs.replace(one, kind=FeatureKind.TEXT) for one in plan.features)
+            plan = msgspec.structs.replace(plan, features=ids)
         predictors = [(feature.name, feature.kind, columns[feature.name]) for feature in plan.features]
         target = columns[plan.target_field]
         config = parse_config(plan.model_type, plan.config)
@@ -94,15 +95,21 @@ def told(plan: TrainingPlan, rows: TrainingSet, scores: Floats, columns: Mapping
     predictors = [(feature.name, feature.kind, columns[feature.name].take(rows.places)) for feature in plan.features]
     return {
         "config": plan.config,
-        "schemaKey": plan.schema_key,
-        "targetField": plan.target_field,
+        **rows_of(plan),
         "split": {
-            "method": "time" if plan.time_field else "primary_key",
+            "method": "time" if plan.time_field or plan.schema_key == INTERACTIONS else "primary_key",
             "field": plan.time_field,
             "validation": VALIDATION_SHARE,
         },
         "reference": reference_of(predictors, scores),
     }
+
+
+def rows_of(plan: TrainingPlan) -> dict[str, Any]:
+    """Return where the rows of a training came from."""
+    if plan.schema_key == INTERACTIONS:
+        return {"source": "interactions"}
+    return {"source": "schema", "schemaKey": plan.schema_key, "targetField": plan.target_field}
 
 
 def _importances(model: Model, columns: Mapping[str, Column], rows: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from kaireon_application.learning.fitting.fit_linear import OnStep
-from kaireon_application.learning.training import ReportProgress, TrainedModel, TrainingPlan, TrainingRows
+from kaireon_application.learning.training import ReportProgress, TrainedModel, TrainingPlan, TrainingRows, with_kinds
 from kaireon_core.column import Column
 
 Fit: TypeAlias = Callable[[TrainingPlan, Mapping[str, Column], OnStep], TrainedModel]
@@ -29,6 +29,7 @@ class LocalTrainer:
         Raises an `Unprocessable` with the code of the refusal.
         """
         columns = await self._rows.read(plan.tenant_id, plan.schema_key, plan.fields, plan.time_field)
+        plan = with_kinds(plan, columns)
         steps = _Steps()
         work = asyncio.ensure_future(asyncio.to_thread(self._fit, plan, columns, steps.done))
         try:
