@@ -10,11 +10,12 @@ from typing import Any, Self
 
 import msgspec
 
-from kaireon_core.learning.additive import Additive, text_of
+from kaireon_core.learning.additive import Additive
 from kaireon_core.learning.bayesian import BayesianState, ClassCounts, FieldCounts, compile_bayesian
 from kaireon_core.learning.configs import BayesianConfig
 from kaireon_core.learning.learned import LearnedForm, LearnedRows, LearnerReference
 from kaireon_core.learning.model import BoundModel, Explanation, Fields, Scores
+from kaireon_core.learning.terms import text_of
 from kaireon_core.learning.untrained import Untrained
 
 # The subject that counts the classes themselves.

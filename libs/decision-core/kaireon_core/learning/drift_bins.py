@@ -11,8 +11,8 @@ import numpy as np
 from msgspec import Meta
 
 from kaireon_core.column import Column, Floats
-from kaireon_core.learning.additive import text_of
 from kaireon_core.learning.drift import Counts, KsTest, ks_test, ks_test_binned
+from kaireon_core.learning.terms import text_of
 
 _DECILES = np.linspace(0.1, 0.9, 9)
 # Up to so many different numbers each has a bin of its own.

@@ -13,10 +13,11 @@ from typing import Any, Self
 
 import msgspec
 
-from kaireon_core.learning.additive import Additive, text_of
+from kaireon_core.learning.additive import Additive
 from kaireon_core.learning.learned import LearnedForm, LearnedRows, LearnerReference
 from kaireon_core.learning.linear import LinearState, compile_logistic
 from kaireon_core.learning.model import BoundModel, Explanation, Fields, Scores
+from kaireon_core.learning.terms import text_of
 
 # A number counts as this at most; less than the other as nothing. No product of theirs leaves the range of doubles.
 _LARGEST, _SMALLEST = 1e6, 1e-100
