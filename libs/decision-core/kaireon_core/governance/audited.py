@@ -18,6 +18,8 @@ def kept(document: Mapping[str, Any]) -> dict[str, Any]:
 
     A document of more than 256 KiB even then leaves nothing but such digests of its fields.
     """
+    if len(canonical(document)) <= MAX_FIELD_BYTES:  # as nearly every one: its fields need not be looked at
+        return dict(document)
     sizes = {name: canonical(value) for name, value in document.items()}
     most = MAX_FIELD_BYTES if sum(map(len, sizes.values())) <= MAX_DOCUMENT_BYTES else _share(sizes)
     return {name: value if len(sizes[name]) <= most else _digest(sizes[name]) for name, value in document.items()}
