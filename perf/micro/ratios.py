@@ -12,7 +12,7 @@ from msgspec import Meta
 from kaireon_core.decisioning.reasons import KEPT
 from perf.micro import world, zen
 from perf.micro.kaireon import Shop
-from perf.micro.models import model_works
+from perf.micro.model_ratios import model_works
 from perf.micro.timing import race
 
 

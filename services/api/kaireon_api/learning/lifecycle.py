@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kaireon_application.learning.evidence import EvidenceSources
 from kaireon_application.learning.promote_model import PromoteModel
 from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.drift_checks import PostgresDriftChecks
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
 from kaireon_storage.postgres.off_policy import PostgresOffPolicyEvaluations
@@ -22,7 +23,9 @@ class Lifecycle:
 
 def build_lifecycle(database: Database, entities: PostgresEntities) -> Lifecycle:
     """Return it, unconnected."""
-    evidence = EvidenceSources(evaluations=PostgresOffPolicyEvaluations(database))
+    evidence = EvidenceSources(
+        evaluations=PostgresOffPolicyEvaluations(database), drift_checks=PostgresDriftChecks(database)
+    )
     return Lifecycle(
         promote=PromoteModel(entities=entities, evidence=evidence), outcomes=PostgresExperimentOutcomes(database)
     )
