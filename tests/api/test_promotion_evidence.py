@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from kaireon_application.errors import RollbackGuard
-from kaireon_application.governance.actor import SYSTEM
-from kaireon_application.learning.evidence import DriftEvidence, EvidenceSources
 from kaireon_application.learning.off_policy_evaluation import (
     EstimateAnswer,
     Estimators,
@@ -19,9 +15,7 @@ from kaireon_application.learning.off_policy_evaluation import (
     Overlap,
     StoredEvaluation,
 )
-from kaireon_application.learning.promote_model import PromotionRequest
 from kaireon_core.learning.area_difference import area_difference
-from kaireon_core.learning.lifecycle import RegistryStatus
 from kaireon_storage.postgres.off_policy import PostgresOffPolicyEvaluations
 from tests.api.test_model_lifecycle import bring, create, promote
 
@@ -30,23 +24,6 @@ if TYPE_CHECKING:
 
 METRICS = {"auc": 0.8, "aucStandardError": 0.02, "validationRows": 900, "validationPositives": 60}
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-class Checked(DriftEvidence, frozen=True, kw_only=True):
-    """A drift check of a model's first version."""
-
-    version: int = 0
-
-
-class Checks:
-    """Drift checks that all have found the same."""
-
-    def __init__(self, psi: float) -> None:
-        self._found = Checked(verdict="alert", psi_score=psi, ks_score=0.1, checked_at=NOW)
-
-    async def newest(self, tenant_id: UUID, model_id: UUID) -> Checked | None:
-        del tenant_id, model_id
-        return self._found
 
 
 def evaluation(model_id: str) -> StoredEvaluation:
@@ -115,15 +92,23 @@ async def test_what_is_known_beside_the_champion(shop: Shop) -> None:
 
 
 async def test_the_guard_looks_at_known_drift_where_the_snapshot_says_nothing_of_it(shop: Shop) -> None:
-    model = await create(shop.api.editor, "m1")
+    await create(shop.api.editor, "m1")
     await bring(shop.api.editor, "m1", "shadow")
-    sources = EvidenceSources(evaluations=PostgresOffPolicyEvaluations(shop.database), drift_checks=Checks(0.3))
-    drifted = replace(shop.api.app.services.lifecycle.promote, evidence=sources)
-    request = PromotionRequest(to_status=RegistryStatus.CHAMPION)
-    with pytest.raises(RollbackGuard, match="psi"):
-        await drifted(shop.tenant_id, "m1", request, NOW, SYSTEM)
-    told = PromotionRequest(to_status=RegistryStatus.CHAMPION, metrics_snapshot={"psi": 0.1})
-    answer = await drifted(shop.tenant_id, model["id"], told, NOW, SYSTEM)
-    assert answer.evidence is not None
-    assert answer.evidence.drift == DriftEvidence(verdict="alert", psi_score=0.3, ks_score=0.1, checked_at=NOW)
-    assert "psi" not in answer.rollback_guard_skipped
+    scores = {"referenceScores": [0.1, 0.2, 0.3, 0.4] * 30, "currentScores": [0.7, 0.8, 0.9, 0.95] * 30}
+    checked = await shop.api.editor.post("/api/v1/models/m1/drift", json=scores)
+    assert (checked.status_code, checked.json()["verdict"]) == (200, "alert"), checked.text
+
+    refused = await promote(shop.api.editor, "m1", "champion")
+    answer = await promote(shop.api.editor, "m1", "champion", metricsSnapshot={"psi": 0.1})
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "rollback_guard")
+    assert "psi" in refused.json()["error"]["message"]
+    assert answer.status_code == 200, answer.text
+    found = checked.json()
+    assert answer.json()["evidence"]["drift"] == {
+        "verdict": "alert",
+        "psiScore": found["psiScore"],
+        "ksScore": found["ksScore"],
+        "checkedAt": found["checkedAt"],
+    }
+    assert "psi" not in answer.json()["rollbackGuardSkipped"]
