@@ -268,6 +268,14 @@ async def test_a_model_that_cannot_score_is_a_conflict(api: Clients) -> None:
     assert answer.status_code == 409
 
 
+async def test_a_service_is_not_asked_about_the_past(api: Clients) -> None:
+    await model(api, "service", "external_endpoint", config={"endpoint": "https://models.example.com/score"})
+    log_id = await stored(api, rows(200))
+    answer = await api.editor.post("/api/v1/algorithm-models/service/evaluate", json={"logId": log_id})
+    assert answer.status_code == 409
+    assert "service" in answer.json()["error"]["message"]
+
+
 def around_now() -> dict[str, str]:
     now = datetime.now(UTC)
     return {"from": (now - timedelta(hours=1)).isoformat(), "to": (now + timedelta(hours=1)).isoformat()}

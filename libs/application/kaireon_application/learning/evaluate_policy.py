@@ -17,6 +17,7 @@ from kaireon_application.catalog.entities import Entities, Entity
 from kaireon_application.catalog.read_entity import get_entity
 from kaireon_application.errors import (
     Busy,
+    Conflict,
     EvaluationTooLarge,
     InsufficientOverlap,
     InsufficientRewards,
@@ -43,7 +44,8 @@ from kaireon_application.learning.off_policy_evaluation import (
     result_of,
 )
 from kaireon_application.learning.policy_target import ModelPolicy, Policy, TablePolicy, table_problems, target_of_table
-from kaireon_application.learning.score_rows import ModelScoring
+from kaireon_application.learning.score_rows import LoadedModel, ModelScoring
+from kaireon_core.learning.external_endpoint import ExternalEndpoint
 from kaireon_core.learning.off_policy.evaluate import evaluate
 from kaireon_core.learning.off_policy.log import DecisionLog
 from kaireon_core.learning.off_policy.refusal import EvaluationRefused, Refusal
@@ -106,7 +108,7 @@ class EvaluatePolicy:
         subject = Subject(target={"type": "model", "modelKey": model.key, "policy": policy}, model_id=model.id)
         if request.traces is not None:
             require_range(request.traces)
-            loaded = await self.scoring.load(tenant_id, model.key)
+            loaded = await self._loaded(tenant_id, model.key)
             async with held(self.heavy_work):
                 log, target = await self.traces.of_model(tenant_id, request.traces, loaded, request.policy)
         else:
@@ -153,6 +155,13 @@ class EvaluatePolicy:
                 raise
             raise NotFound.reference(path, "there is no such model") from None
 
+    async def _loaded(self, tenant_id: UUID, model_key: str) -> LoadedModel:
+        """Return the model. Raises `Conflict` for one that cannot score, or whose scores only a service knows."""
+        loaded = await self.scoring.load(tenant_id, model_key)
+        if isinstance(loaded.model, ExternalEndpoint):
+            raise Conflict(f"model {model_key!r} is a service, which is not asked again for decisions of the past")
+        return loaded
+
     async def _log(self, tenant_id: UUID, log_id: UUID | None) -> DecisionLog:
         try:
             summary = await find_log(self.logs, tenant_id, log_id)
@@ -163,7 +172,7 @@ class EvaluatePolicy:
             return await asyncio.to_thread(read_log, parts)
 
     async def _model_target(self, tenant_id: UUID, model_key: str, log: DecisionLog, policy: Policy | None) -> Target:
-        loaded = await self.scoring.load(tenant_id, model_key)
+        loaded = await self._loaded(tenant_id, model_key)
         offers = await self._offers(tenant_id, log.action_names)
         return model_target(
             loaded.scorer, log, [offers.get(name) for name in log.action_names], policy, deadline(_MOST_SECONDS)
