@@ -70,12 +70,15 @@ async def test_it_may_go_live_at_once(shop: Shop, second: Shop, eventually: Even
     assert [one["notes"] for one in found["flow"]["publishedVersions"]] == [None, "v3 leads"]
 
     async def decides(where: Shop) -> bool:
-        decision = await where.recommend("c1")
-        return (decision["experimentAssignment"] or {}).get("variant") in {"v3", "v4", "v5"}
+        # By its key: an instance that has not heard of any flow yet would publish the base flow.
+        body = {"customerId": "c1", "decisionFlowKey": "f"}
+        answer = await where.api.editor.post("/api/v1/recommend", json=body)
+        assigned = answer.json().get("experimentAssignment") or {}
+        return answer.status_code == 200 and assigned.get("variant") in {"v3", "v4", "v5"}
 
     await eventually(5, lambda: decides(shop))
     await eventually(5, lambda: decides(second))
-    decision = await shop.recommend("c1")
+    decision = await shop.recommend("c1", decisionFlowKey="f")
     trace = await shop.get(f"decision-traces/{decision['recommendationId']}")
     assert {frozenset(one["shadowScores"]) for one in trace["scoringResults"]} == {frozenset({"v6"})}
 

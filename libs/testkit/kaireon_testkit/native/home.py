@@ -40,7 +40,7 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
 
 def outside_folder(clone: Path) -> Path:
     """Return the folder used instead of `var/` when the servers' account cannot reach the clone."""
-    return Path("/var/tmp") / f"kaireon-{hashlib.sha256(str(clone.resolve()).encode()).hexdigest()[:12]}"  # noqa: S108 - owner and mode are checked in `_claim`
+    return Path("/var/tmp") / f"kaireon-{hashlib.sha256(str(clone.resolve()).encode()).hexdigest()[:12]}"  # noqa: S108 - owner and mode are checked in `claim_folder`
 
 
 def find_home(clone: Path, var: Path) -> Home:
@@ -72,7 +72,7 @@ def _package(name: str) -> Path:
 
 def _outside_home(clone: Path, var: Path, account: Account, postgres_bin: Path, valkey_server: Path) -> Home:
     folder = outside_folder(clone)
-    _claim(folder)
+    claim_folder(folder)
     programs = folder / "programs"
     _copy_programs(programs, postgres_bin, valkey_server)
     note = var / "postgres"
@@ -115,8 +115,8 @@ def _can_reach(account: Account, folder: Path, *programs: Path) -> bool:
     return completed.returncode == 0
 
 
-def _claim(folder: Path) -> None:
-    # /var/tmp is everybody's: take the folder only if it is a real one and ours.
+def claim_folder(folder: Path) -> None:
+    """Create a folder where everybody may, or take it if it is a real one and ours. Raises `UnusableHome`."""
     try:
         folder.mkdir(mode=0o711)
     except FileExistsError:

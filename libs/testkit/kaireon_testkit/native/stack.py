@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import psutil
 
-from kaireon_testkit.native.home import Home, find_home
+from kaireon_testkit.native.home import Home, claim_folder, find_home, outside_folder
 from kaireon_testkit.native.ports import free_port
 from kaireon_testkit.native.postgres import prepare_postgres
 from kaireon_testkit.native.valkey import prepare_valkey
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 60
 _STOP_SECONDS = 20
+# A file system in memory, and what a session may need of it.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - owner and mode are checked in `claim_folder`
+_ROOM_BYTES = 4 * 2**30
 
 
 class ServerDidNotStart(Exception):
@@ -42,6 +45,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 def native_stack(clone: Path, *, is_durable: bool = False) -> Generator[Stack]:
     """Start both servers with empty data beside anything else that runs in this clone; end and erase them after.
 
+    Data that need not be durable lie in memory where there is room for them.
     `TEST_DATABASE_URL` (an owner that may create databases and roles) and `TEST_REDIS_URL` replace one or both, for
     containers or servers that somebody else started. With `is_durable` a commit waits for the disk. Raises
     `ServerDidNotStart`, `UnusableHome`.
@@ -49,17 +53,22 @@ def native_stack(clone: Path, *, is_durable: bool = False) -> Generator[Stack]:
     database_url, redis_url = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_REDIS_URL")
     with ExitStack() as opened:
         if database_url is None or redis_url is None:
-            home = opened.enter_context(_session_home(clone))
+            home = opened.enter_context(_session_home(clone, is_durable=is_durable))
             database_url = database_url or opened.enter_context(_running_postgres(home, is_durable=is_durable))
             redis_url = redis_url or opened.enter_context(_running_valkey(home))
         yield Stack(postgres_url=database_url, redis_url=redis_url)
 
 
 @contextmanager
-def _session_home(clone: Path) -> Generator[Home]:
+def _session_home(clone: Path, *, is_durable: bool) -> Generator[Home]:
     home = find_home(clone, clone / "var")
-    sessions = home.folder / "test"
-    sessions.mkdir(exist_ok=True, mode=0o711)
+    if is_durable or not _has_room(_MEMORY):
+        sessions = home.folder / "test"
+        sessions.mkdir(exist_ok=True, mode=0o711)
+    else:
+        # Every test copies a database, and each of its 700 files may cost a disk a millisecond.
+        sessions = _MEMORY / outside_folder(clone).name
+        claim_folder(sessions)
     _erase_leftovers(sessions)
     folder = sessions / str(os.getpid())
     folder.mkdir(mode=0o711)
@@ -67,6 +76,10 @@ def _session_home(clone: Path) -> Generator[Home]:
         yield msgspec.structs.replace(home, folder=folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _has_room(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _ROOM_BYTES
 
 
 def _erase_leftovers(sessions: Path) -> None:
