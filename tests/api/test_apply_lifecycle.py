@@ -73,7 +73,7 @@ async def test_it_may_go_live_at_once(shop: Shop, second: Shop, eventually: Even
         # By its key: an instance that has not heard of any flow yet would publish the base flow.
         body = {"customerId": "c1", "decisionFlowKey": "f"}
         answer = await where.api.editor.post("/api/v1/recommend", json=body)
-        assigned = answer.json().get("experimentAssignment") or {}
+        assigned: dict[str, Any] = answer.json().get("experimentAssignment") or {}
         return answer.status_code == 200 and assigned.get("variant") in {"v3", "v4", "v5"}
 
     await eventually(5, lambda: decides(shop))
