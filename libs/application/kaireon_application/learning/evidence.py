@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
 
 from kaireon_application.catalog.entities import Entity
+from kaireon_application.learning.drift_check import DriftChecks
 from kaireon_application.learning.off_policy_evaluation import OffPolicyEvaluations
 from kaireon_core.learning.area_difference import area_difference
 
@@ -36,43 +37,6 @@ class OffPolicyValue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     effective_sample_size: float
     evaluation_id: UUID
     evaluated_at: datetime
-
-
-class DriftFound(Protocol):
-    """What a drift check of a model has found."""
-
-    @property
-    def verdict(self) -> str:
-        """None, monitor or alert, in small letters."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """The version of the model that was checked."""
-        ...
-
-    @property
-    def psi_score(self) -> float | None:
-        """The population stability index of its scores, None when they were not compared."""
-        ...
-
-    @property
-    def ks_score(self) -> float | None:
-        """The Kolmogorov-Smirnov distance of its scores."""
-        ...
-
-    @property
-    def checked_at(self) -> datetime:
-        """When it was checked."""
-        ...
-
-
-class NewestDrift(Protocol):
-    """Reads drift checks. Raises `Unavailable` while the storage is away."""
-
-    async def newest(self, tenant_id: UUID, model_id: UUID) -> DriftFound | None:
-        """Return the newest check of a model, or None."""
-        ...
 
 
 class DriftEvidence(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -103,7 +67,7 @@ class EvidenceSources:
     """Where it is looked up."""
 
     evaluations: OffPolicyEvaluations
-    drift_checks: NewestDrift | None = None
+    drift_checks: DriftChecks
 
 
 async def gather_evidence(
@@ -138,7 +102,7 @@ async def gather_evidence(
 
 async def _drift(sources: EvidenceSources, tenant_id: UUID, model: Entity) -> DriftEvidence | None:
     """Return the newest finding, unless it is of another version than the model has now."""
-    found = await sources.drift_checks.newest(tenant_id, model.id) if sources.drift_checks else None
+    found = await sources.drift_checks.newest(tenant_id, model.id)
     if found is None or found.version != model.body.get("version"):
         return None
     return DriftEvidence(
