@@ -14,10 +14,10 @@ from textwrap import dedent
 
 import pytest
 
-from kaireon_cron.jobs import JOBS
 from kaireon_cron.schedule import BadSchedule, Schedule, ScheduledJob, read_schedule
 from kaireon_cron.scheduler import Scheduler
 from kaireon_runtime.logs import logger
+from kaireon_storage.scheduled_jobs import JOBS
 
 PRODUCT_TABLE = {
     "cleanup": ("cleanup", "30 4 * * *", True),

@@ -120,6 +120,13 @@ class MlWorkerSettings(ProcessSettings):
         return value
 
 
+class ScheduledJobSettings(MlWorkerSettings):
+    """What the scheduled jobs read: ML_WORKER_URL, and OUTBOX_REAPER_AFTER_MINUTES."""
+
+    outbox_reaper_after_minutes: float = Field(default=10.0, gt=0, le=60 * 24 * 365, allow_inf_nan=False)
+    """How long an event may stand in status `processing`."""
+
+
 class LanguageModelSettings(ProcessSettings):
     """AI_BASE_URL and AI_MODEL of an OpenAI-compatible endpoint, AI_API_KEY where it wants one; off without."""
 

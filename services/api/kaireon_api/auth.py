@@ -122,7 +122,7 @@ def require_role(principal: Principal, role: Role) -> None:
 def require_cron_secret(headers: Mapping[str, str], secret: str | None) -> None:
     """Raise `Unauthorized` unless the headers carry CRON_SECRET; always when it is not set."""
     given = headers.get("x-cron-secret") or _bearer(headers) or ""
-    if secret is None or not hmac.compare_digest(given.encode(), secret.encode()):
+    if not secret or not hmac.compare_digest(given.encode(), secret.encode()):
         raise Unauthorized("Send CRON_SECRET as `Authorization: Bearer ...` or `X-Cron-Secret: ...`")
 
 

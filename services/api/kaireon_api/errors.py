@@ -50,6 +50,7 @@ STATUS: Mapping[str, int] = {
     "too_few_outcomes": 422,
     "RATE_LIMITED": 429,
     "HEADER_TOO_LARGE": 431,
+    "CRON_JOB_FAILED": 500,
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
 }

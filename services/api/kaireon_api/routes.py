@@ -26,7 +26,7 @@ from kaireon_api.learning import (
     off_policy_evaluations,
 )
 from kaireon_api.operation import Operation
-from kaireon_api.platform import api_keys, dead_letters, jobs, seed_datasets, tenant_settings
+from kaireon_api.platform import api_keys, cron, dead_letters, jobs, seed_datasets, tenant_settings
 
 OPERATIONS: tuple[Operation, ...] = (
     # decisions
@@ -60,5 +60,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *jobs.OPERATIONS,
     *dead_letters.OPERATIONS,
     *seed_datasets.OPERATIONS,
+    *cron.OPERATIONS,
     *probes.OPERATIONS,
 )

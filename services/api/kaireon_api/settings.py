@@ -10,16 +10,16 @@ from pydantic import Field, SecretStr, field_validator
 from kaireon_runtime.settings import (
     ApiKeySettings,
     DatabaseSettings,
-    MlWorkerSettings,
     OutboundSettings,
     Port,
     RedisSettings,
+    ScheduledJobSettings,
 )
 
 _RATE_LIMITS = re.compile(r"\s*([\w/*.{}-]+=\d+/\d+s\s*(,\s*|$))*")
 
 
-class Settings(DatabaseSettings, RedisSettings, ApiKeySettings, MlWorkerSettings, OutboundSettings):
+class Settings(DatabaseSettings, RedisSettings, ApiKeySettings, ScheduledJobSettings, OutboundSettings):
     """Everything the API reads from its environment; each field is the variable of the same name in capitals."""
 
     api_host: str = "127.0.0.1"

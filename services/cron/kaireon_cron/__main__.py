@@ -6,13 +6,13 @@ import asyncio
 import os
 import sys
 
-from kaireon_cron.jobs import JOBS
 from kaireon_cron.once import run_once
 from kaireon_cron.schedule import read_schedule
 from kaireon_cron.scheduler import Scheduler, command_of_jobs
 from kaireon_runtime.lifecycle import end_with_parent, stop_on_signal
 from kaireon_runtime.logs import configure_logs, logger
 from kaireon_runtime.settings import ProcessSettings, load, refuse
+from kaireon_storage.scheduled_jobs import JOBS
 
 _SCHEDULER = "scheduler"
 

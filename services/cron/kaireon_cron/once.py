@@ -8,12 +8,13 @@ import sys
 import msgspec
 
 from kaireon_application.errors import KaireonError
-from kaireon_cron.jobs import JOBS, JobOutcome
+from kaireon_application.platform.scheduled_job import JobOutcome
 from kaireon_cron.settings import JobSettings
 from kaireon_runtime.lifecycle import end_with_parent
 from kaireon_runtime.logs import configure_logs, logger
 from kaireon_runtime.settings import load
 from kaireon_storage.postgres.database import Database
+from kaireon_storage.scheduled_jobs import run_job
 
 _SUCCEEDED = 0
 _FAILED = 1
@@ -27,7 +28,8 @@ def run_once(name: str) -> int:
     outcome = asyncio.run(_outcome(name, settings))
     for failure in outcome.failures:
         logger("kaireon.cron").error("cron job failed", job=name, error=failure)
-    line = {"job": name, "ok": not outcome.failures, **outcome.counts, "failures": outcome.failures}
+    told = {"skipped": True} if outcome.is_skipped else outcome.counts
+    line = {"job": name, "ok": not outcome.failures, **told, "failures": outcome.failures}
     sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
     return _FAILED if outcome.failures else _SUCCEEDED
 
@@ -36,11 +38,11 @@ async def _outcome(name: str, settings: JobSettings) -> JobOutcome:
     database = Database(settings.database_url, max_connections=2, application_name=f"kaireon-cron-{name}")
     await database.open()
     try:
-        return await JOBS[name](database, settings)
+        return await run_job(name, database, settings)
     except KaireonError as error:
-        return JobOutcome(counts={}, failures=(error.message,))
+        return JobOutcome(failures=(error.message,))
     except Exception as error:  # noqa: BLE001 - the outermost frame of the process: its one line must say what failed
         logger("kaireon.cron").exception("cron job met an unexpected error", job=name)
-        return JobOutcome(counts={}, failures=(f"{type(error).__name__}: {error}",))
+        return JobOutcome(failures=(f"{type(error).__name__}: {error}",))
     finally:
         await database.close()

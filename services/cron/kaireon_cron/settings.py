@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from kaireon_runtime.settings import DatabaseSettings
+from kaireon_runtime.settings import DatabaseSettings, ScheduledJobSettings
 
 
-class JobSettings(DatabaseSettings):
+class JobSettings(DatabaseSettings, ScheduledJobSettings):
     """What a job reads from its environment; each field is the variable of the same name in capitals."""
-
-    ml_worker_url: str | None = None
-    """Where the ML worker is; without it no training of gradient_boosted models is queued."""
-    outbox_reaper_after_minutes: float = Field(default=10.0, gt=0, le=60 * 24 * 365, allow_inf_nan=False)
-    """How long an event may stand in status `processing`."""

@@ -1,4 +1,4 @@
-"""The jobs of this release, one function each: do the work once, return what is to be told."""
+"""The scheduled jobs of this release, wired once for every tier that runs them: one function each."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypeAlias
 
-import msgspec
-
 from kaireon_application.errors import KaireonError
 from kaireon_application.experimentation.auto_promote import Verdict, auto_promote
 from kaireon_application.learning.scheduled_retrains import queue_scheduled_retrains
 from kaireon_application.platform.cleanup import clean_up
 from kaireon_application.platform.jobs import Jobs, JobSummons
 from kaireon_application.platform.outbox_reaper import reap_outbox
-from kaireon_cron.settings import JobSettings
+from kaireon_application.platform.scheduled_job import JobOutcome, run_alone
+from kaireon_runtime.settings import ScheduledJobSettings
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
@@ -24,33 +23,26 @@ from kaireon_storage.postgres.flows import PostgresFlows
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.outbox import PostgresOutbox
 from kaireon_storage.postgres.retention import PostgresRetention
+from kaireon_storage.postgres.schedule_leases import PostgresScheduleLeases
 from kaireon_storage.postgres.tenants import PostgresTenants
 
-
-class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did, by name, and what of it failed."""
-
-    counts: dict[str, int]
-    failures: tuple[str, ...] = ()
+Job: TypeAlias = Callable[[Database, ScheduledJobSettings], Awaitable[JobOutcome]]
 
 
-Job: TypeAlias = Callable[[Database, JobSettings], Awaitable[JobOutcome]]
-
-
-async def cleanup(database: Database, _settings: JobSettings) -> JobOutcome:
+async def cleanup(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:
     """Remove what has had its time; ensure the partitions of the months to come."""
     report = await clean_up(PostgresRetention(database), datetime.now(UTC))
     return JobOutcome(counts=report.counts, failures=report.failures)
 
 
-async def outbox_reaper(database: Database, settings: JobSettings) -> JobOutcome:
+async def outbox_reaper(database: Database, settings: ScheduledJobSettings) -> JobOutcome:
     """Free events that stand in status `processing`."""
     stuck_after = timedelta(minutes=settings.outbox_reaper_after_minutes)
     count = await reap_outbox(PostgresOutbox(database), datetime.now(UTC), stuck_after)
     return JobOutcome(counts={"releasedEvents": count})
 
 
-async def scheduled_retrains(database: Database, settings: JobSettings) -> JobOutcome:
+async def scheduled_retrains(database: Database, settings: ScheduledJobSettings) -> JobOutcome:
     """Queue the trainings that are due, which a worker finds by itself; promote challengers that have won."""
     now = datetime.now(UTC)
     trainings, promotions = await _trainings(database, settings, now), await _promoted(database, now)
@@ -59,7 +51,7 @@ async def scheduled_retrains(database: Database, settings: JobSettings) -> JobOu
     )
 
 
-async def _trainings(database: Database, settings: JobSettings, now: datetime) -> JobOutcome:
+async def _trainings(database: Database, settings: ScheduledJobSettings, now: datetime) -> JobOutcome:
     report = await queue_scheduled_retrains(
         PostgresEntities(database),
         Jobs(PostgresJobBook(database), _NoBroker()),
@@ -101,3 +93,8 @@ class _NoBroker:
 JOBS: Mapping[str, Job] = MappingProxyType(
     {"cleanup": cleanup, "outbox-reaper": outbox_reaper, "scheduled-retrains": scheduled_retrains}
 )
+
+
+async def run_job(name: str, database: Database, settings: ScheduledJobSettings) -> JobOutcome:
+    """Run one of `JOBS` once, alone; skipped when another run of it is under way. Raises `KaireonError`."""
+    return await run_alone(PostgresScheduleLeases(database), name, lambda: JOBS[name](database, settings))
