@@ -137,6 +137,9 @@ UNKNOWN_RULES = _counter(
 )
 EXPERIMENT_ASSIGNMENTS = _counter("kaireon_experiment_assignment_total", "Customers assigned to a variant.", "variant")
 RESPONSES = _counter("kaireon_respond_outcome_total", "Responses recorded.", "outcomeType", "classification")
+BEHAVIORAL_EVENTS = _counter(
+    "kaireon_behavioral_events_total", "Behavioural events taken; `repeated` were known already.", "result"
+)
 CACHE_HITS = _counter("kaireon_cache_hits_total", "Reads answered by a cache.", "key")
 CACHE_MISSES = _counter("kaireon_cache_misses_total", "Reads that a cache could not answer.", "key")
 CACHE_ERRORS = _counter(

@@ -14,6 +14,7 @@ from kaireon_api.auth import Authenticator
 from kaireon_api.decisioning.engine import Engine, build_engine
 from kaireon_api.dispatch import Dispatcher
 from kaireon_api.documentation import document_operations
+from kaireon_api.engagement.wiring import build_engagement
 from kaireon_api.learning.lifecycle import build_lifecycle
 from kaireon_api.learning.off_policy import build_off_policy
 from kaireon_api.readiness import Readiness
@@ -109,6 +110,7 @@ def build_services(settings: Settings) -> Services:
         dead_letters=PostgresDeadLetterBox(database),
         audit_logs=PostgresAuditLogs(database),
         check_drift=build_check_drift(database),
+        engagement=build_engagement(database, engine, jobs, metrics),
     )
 
 

@@ -127,7 +127,7 @@ class Operation:
     role: Role
     handler: Handler
     summary: str
-    body: type | None = None
+    body: Any = None
     query: type | None = None
     example: Any = None
     answers: dict[int, Any] = field(default_factory=dict[int, Any])

@@ -15,6 +15,7 @@ from kaireon_api.decisioning import (
     simulate,
     traces,
 )
+from kaireon_api.engagement import events
 from kaireon_api.experimentation import experiments
 from kaireon_api.governance import audit_logs
 from kaireon_api.learning import (
@@ -34,6 +35,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *decide.OPERATIONS,
     *runs.OPERATIONS,
     *outcomes.OPERATIONS,
+    *events.OPERATIONS,
     *traces.OPERATIONS,
     *narratives.OPERATIONS,
     *simulate.OPERATIONS,

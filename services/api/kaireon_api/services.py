@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from kaireon_api.auth import Authenticator
 from kaireon_api.decisioning.engine import Engine
 from kaireon_api.documentation import Documentation
+from kaireon_api.engagement.wiring import Engagement
 from kaireon_api.learning.lifecycle import Lifecycle
 from kaireon_api.learning.off_policy import OffPolicy
 from kaireon_api.readiness import Readiness
@@ -62,3 +63,4 @@ class Services:
     dead_letters: PostgresDeadLetterBox
     audit_logs: PostgresAuditLogs
     check_drift: CheckDrift
+    engagement: Engagement

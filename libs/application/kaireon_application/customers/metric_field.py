@@ -16,11 +16,14 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "conversionValue": ("conversion_value", "value"),
     "rank": (),
     "score": (),
+    "eventType": ("event_type",),
 }
 _FIELDS = {name: field for field, others in _NAMES.items() for name in (field, *others)}
 _NUMBERS = frozenset({"conversionValue", "rank", "score"})
 # What was sent with an interaction; below these any name may stand.
-_SENT = frozenset({"context", "outcomeDetails", "attributes", "metadata"})
+_SENT = frozenset({"context", "outcomeDetails", "attributes", "metadata", "properties"})
+# What behavioural events alone have: a metric that looks at one of these is about them, every other one is not.
+_OF_EVENTS = frozenset({"eventType", "properties"})
 # The kinds of the things that fields refer to.
 REFERRED = {
     "offerId": "offer",
@@ -42,6 +45,11 @@ def field_of(name: str) -> str | None:
     if dot and rest and head in _SENT:
         return name
     return _FIELDS.get(name)
+
+
+def is_of_events(name: str) -> bool:
+    """Return whether a field, by any of its names, is one that behavioural events alone have."""
+    return (field_of(name) or name).partition(".")[0] in _OF_EVENTS
 
 
 def is_number(field: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from kaireon_application.customers.happened_at import happened_at_ms
 from kaireon_application.customers.outcome_form import OutcomeAnswer, OutcomeForm
 from kaireon_application.customers.outcome_target import Recommended, Target, resolve_target
 from kaireon_application.customers.suppression import suppressions_after
@@ -31,11 +32,9 @@ from kaireon_application.learning.lessons import lessons_of, steps_of
 from kaireon_application.platform.event_schemas import INTERACTION_RECORDED
 from kaireon_application.platform.identity import new_ids
 from kaireon_core.catalog.document import Document
-from kaireon_core.decisioning.calendar import DAY_MS, instant_ms
 from kaireon_runtime.catalogue import RESPONSES
 from kaireon_runtime.metrics import Metrics
 
-_MAX_AHEAD_MS = 5 * 60 * 1000
 _CONVERT = "convert"
 
 
@@ -108,7 +107,7 @@ class RecordOutcome:
         snapshot = await self.snapshots.current(tenant_id)
         now_ms = self.now_ms()
         outcome = _outcome_type(snapshot, form)
-        at_ms = _instant(form, now_ms, snapshot.settings.retention_days)
+        at_ms = happened_at_ms(form.timestamp, now_ms, snapshot.settings.retention_days)
         target = await resolve_target(self.store.recommended, snapshot, tenant_id, form, now_ms)
         row = _interaction(form, outcome, target, new_ids(now_ms, 1)[0], at_ms)
         answer = _answer(form, outcome, target, row)
@@ -146,19 +145,6 @@ def _outcome_type(snapshot: TenantSnapshot, form: OutcomeForm) -> Document:
         known = ", ".join(sorted(key for key, one in snapshot.outcome_types.items() if one.status == "active"))
         raise InvalidInput.at("$.outcome", f"unknown outcome '{form.outcome_key}'; use one of: {known}")
     return found
-
-
-def _instant(form: OutcomeForm, now_ms: int, retention_days: int) -> int:
-    if form.timestamp is None:
-        return now_ms
-    at_ms = instant_ms(form.timestamp)
-    if at_ms is None:
-        raise InvalidInput.at("$.timestamp", "must be an ISO 8601 instant such as 2026-01-31T12:00:00Z")
-    if at_ms > now_ms + _MAX_AHEAD_MS:
-        raise InvalidInput.at("$.timestamp", "must not be more than 5 minutes in the future")
-    if at_ms < now_ms - retention_days * DAY_MS:
-        raise InvalidInput.at("$.timestamp", f"must lie within the retention of {retention_days} days")
-    return at_ms
 
 
 def _interaction(form: OutcomeForm, outcome: Document, target: Target, id_: str, at_ms: int) -> InteractionRow:

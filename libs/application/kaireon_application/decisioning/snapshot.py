@@ -20,6 +20,7 @@ from kaireon_application.decisioning.metric_query import metric_queries
 from kaireon_application.decisioning.stored_segments import StoredSegment, stored_segments
 from kaireon_application.decisioning.trace import TraceCodec
 from kaireon_application.decisioning.wire import CoupledChannel, DecisionMeta
+from kaireon_application.engagement.listeners import Listeners
 from kaireon_application.experimentation.variant import CONTROL, Split, split_of, variant_flow
 from kaireon_application.learning.external_scoring import sent_offer
 from kaireon_application.learning.learners import LearnerDefinition
@@ -114,6 +115,8 @@ class Configuration:
     segments: tuple[Document, ...] = ()
     # The models that every response teaches.
     learners: tuple[LearnerDefinition, ...] = ()
+    # What journeys and triggers wait for.
+    listeners: Listeners = field(default_factory=Listeners)
 
 
 class CandidateEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

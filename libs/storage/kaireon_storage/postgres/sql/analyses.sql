@@ -6,7 +6,7 @@ SELECT set_config('statement_timeout', '60s', true);
 -- How many interactions a scope saw in a period.
 SELECT count(*) AS total
 FROM interactions AS i
-WHERE i.tenant_id = :tenant_id AND i.occurred_at >= :since AND i.occurred_at <= :until
+WHERE i.tenant_id = :tenant_id AND i.occurred_at >= :since AND i.occurred_at <= :until AND i.kind <> 'event'
     AND (:offer_id::uuid IS NULL OR i.offer_id = :offer_id)
     AND (:creative_id::uuid IS NULL OR i.creative_id = :creative_id)
     AND (:channel_id::uuid IS NULL OR i.channel_id = :channel_id);
@@ -18,7 +18,7 @@ WITH seen AS (
     SELECT
         i.customer_id, i.occurred_at, i.id, i.kind, i.outcome_key, i.classification, i.offer_id, i.recommendation_id
     FROM interactions AS i
-    WHERE i.tenant_id = :tenant_id AND i.occurred_at >= :since AND i.occurred_at <= :until
+    WHERE i.tenant_id = :tenant_id AND i.occurred_at >= :since AND i.occurred_at <= :until AND i.kind <> 'event'
         AND (:offer_id::uuid IS NULL OR i.offer_id = :offer_id)
         AND (:creative_id::uuid IS NULL OR i.creative_id = :creative_id)
         AND (:channel_id::uuid IS NULL OR i.channel_id = :channel_id)

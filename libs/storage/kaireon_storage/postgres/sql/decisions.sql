@@ -345,7 +345,7 @@ ORDER BY customer_id, occurred_at;
 WITH metric AS MATERIALIZED (
     SELECT given.*, to_timestamp((:now_ms::double precision - window_ms) / 1000) AS since
     FROM jsonb_to_recordset(:metrics) AS given (
-        id text, aggregate text, source text[], window_ms double precision, filters jsonb
+        id text, aggregate text, source text[], window_ms double precision, filters jsonb, of_events boolean
     )
 ), condition AS MATERIALIZED (
     SELECT metric.id, given.path, given.operator, nullif(given.value, 'null') AS operand
@@ -354,7 +354,7 @@ WITH metric AS MATERIALIZED (
 ), done AS MATERIALIZED (
     SELECT
         i.customer_id, i.occurred_at, i.outcome_key, i.classification, i.direction, i.offer_id, i.creative_id, i.channel_id,
-        i.placement_id, i.conversion_value, i.rank, i.score, offer.body AS offer, i.details
+        i.placement_id, i.conversion_value, i.rank, i.score, offer.body AS offer, i.details, i.kind = 'event' AS is_event
     FROM interactions AS i
     LEFT JOIN entities AS offer
         ON offer.tenant_id = i.tenant_id AND offer.kind = 'offer' AND offer.id = i.offer_id
@@ -368,7 +368,8 @@ WITH metric AS MATERIALIZED (
             conversion_value, rank, score, offer, details
         ) AS given
     FROM metric
-    JOIN done ON metric.since IS NULL OR done.occurred_at > metric.since
+    JOIN done
+        ON done.is_event = metric.of_events AND (metric.since IS NULL OR done.occurred_at > metric.since)
     WHERE NOT EXISTS (
         SELECT FROM condition
         WHERE condition.id = metric.id

@@ -34,7 +34,7 @@ WITH recommended AS (
             id, tenant_id, customer_id, kind, outcome_key, classification, direction, offer_id, creative_id,
             channel_id, placement_id, recommendation_id, rank, score, conversion_value, occurred_at, details
         FROM interactions AS i
-        WHERE i.tenant_id = :tenant_id
+        WHERE i.tenant_id = :tenant_id AND i.kind <> 'event'
             AND (:customer_id::text IS NULL OR i.customer_id = :customer_id)
             AND (:offer_id::uuid IS NULL OR i.offer_id = :offer_id)
             AND (:creative_id::uuid IS NULL OR i.creative_id = :creative_id)
@@ -67,7 +67,7 @@ ORDER BY found.occurred_at DESC, found.id DESC;
 SELECT (
     SELECT count(*)
     FROM interactions AS i
-    WHERE i.tenant_id = :tenant_id
+    WHERE i.tenant_id = :tenant_id AND i.kind <> 'event'
         AND (:customer_id::text IS NULL OR i.customer_id = :customer_id)
         AND (:offer_id::uuid IS NULL OR i.offer_id = :offer_id)
         AND (:creative_id::uuid IS NULL OR i.creative_id = :creative_id)

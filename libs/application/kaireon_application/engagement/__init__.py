@@ -1,0 +1,1 @@
+"""What customers do outside decisions, and what follows from it: behavioural events, journeys, triggers."""

@@ -1,0 +1,1 @@
+"""Behavioural events, journeys and triggers over HTTP."""
