@@ -90,6 +90,12 @@ class RollbackGuard(Conflict):
     code = "rollback_guard"
 
 
+class ApprovalRequired(Conflict):
+    """This publication needs an approved request: `POST /approvals` with entityType decisionFlow and action publish."""
+
+    code = "approval_required"
+
+
 class TrainingNotSupported(Conflict):
     """This type of model is not trained here."""
 

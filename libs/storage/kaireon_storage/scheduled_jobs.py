@@ -16,6 +16,7 @@ from kaireon_application.platform.jobs import Jobs, JobSummons
 from kaireon_application.platform.outbox_reaper import reap_outbox
 from kaireon_application.platform.scheduled_job import JobOutcome, run_alone
 from kaireon_runtime.settings import ScheduledJobSettings
+from kaireon_storage.postgres.approvals import PostgresApprovals
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
@@ -33,6 +34,11 @@ async def cleanup(database: Database, _settings: ScheduledJobSettings) -> JobOut
     """Remove what has had its time; ensure the partitions of the months to come."""
     report = await clean_up(PostgresRetention(database), datetime.now(UTC))
     return JobOutcome(counts=report.counts, failures=report.failures)
+
+
+async def approvals_expire(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:
+    """Close requests that were neither decided nor published in time."""
+    return JobOutcome(counts={"expiredApprovals": await PostgresApprovals(database).expire(datetime.now(UTC))})
 
 
 async def outbox_reaper(database: Database, settings: ScheduledJobSettings) -> JobOutcome:
@@ -91,7 +97,12 @@ class _NoBroker:
 
 
 JOBS: Mapping[str, Job] = MappingProxyType(
-    {"cleanup": cleanup, "outbox-reaper": outbox_reaper, "scheduled-retrains": scheduled_retrains}
+    {
+        "cleanup": cleanup,
+        "approvals-expire": approvals_expire,
+        "outbox-reaper": outbox_reaper,
+        "scheduled-retrains": scheduled_retrains,
+    }
 )
 
 

@@ -35,6 +35,7 @@ from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.drift_checking import build_check_drift
 from kaireon_storage.external.wiring import build_endpoint_scoring
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
+from kaireon_storage.postgres.approvals import PostgresApprovals
 from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
@@ -109,6 +110,7 @@ def build_services(settings: Settings) -> Services:
         announcer=announcer,
         dead_letters=PostgresDeadLetterBox(database),
         audit_logs=PostgresAuditLogs(database),
+        approvals=PostgresApprovals(database),
         check_drift=build_check_drift(database),
         engagement=build_engagement(database, engine, jobs, metrics),
     )

@@ -22,6 +22,7 @@ STATUS: Mapping[str, int] = {
     "METHOD_NOT_ALLOWED": 405,
     "CONFLICT": 409,
     "rollback_guard": 409,
+    "approval_required": 409,
     "training_not_supported": 409,
     "IDEMPOTENCY_IN_PROGRESS": 409,
     "inputs_expired": 410,

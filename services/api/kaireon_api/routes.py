@@ -17,7 +17,7 @@ from kaireon_api.decisioning import (
 )
 from kaireon_api.engagement import events
 from kaireon_api.experimentation import experiments
-from kaireon_api.governance import audit_logs
+from kaireon_api.governance import approvals, audit_logs
 from kaireon_api.learning import (
     algorithm_models,
     analyses,
@@ -56,6 +56,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *experiments.OPERATIONS,
     # governance
     *audit_logs.OPERATIONS,
+    *approvals.OPERATIONS,
     # platform
     *api_keys.OPERATIONS,
     *tenant_settings.OPERATIONS,

@@ -22,6 +22,7 @@ from kaireon_runtime.metrics import Metrics
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.external.scoring import EndpointScoring
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
+from kaireon_storage.postgres.approvals import PostgresApprovals
 from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
@@ -62,5 +63,6 @@ class Services:
     announcer: BrokerAnnouncer
     dead_letters: PostgresDeadLetterBox
     audit_logs: PostgresAuditLogs
+    approvals: PostgresApprovals
     check_drift: CheckDrift
     engagement: Engagement

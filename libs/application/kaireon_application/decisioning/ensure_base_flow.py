@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from kaireon_application.catalog.entities import Entity, EntityDraft
 from kaireon_application.decisioning.decision_flow import DECISION_FLOW, is_first_flow
-from kaireon_application.decisioning.publish_flow import FlowVersions, publish_draft
+from kaireon_application.decisioning.publish_flow import FlowVersions, publish_config, publish_draft
 from kaireon_application.governance.actor import Actor
 
 BASE_FLOW_KEY = "base-nba-flow"
@@ -44,7 +44,10 @@ async def ensure_base_flow(flows: FlowVersions, tenant_id: UUID, actor: Actor) -
         if found is None:
             draft = _draft(is_default=await is_first_flow(writer))
             (found,) = await writer.insert(DECISION_FLOW.name, [draft])
-        entity, _ = await publish_draft(writer, found, "base flow")
+            # The product's own flow, as nobody has touched it: there is nothing that a person would approve.
+            entity, _ = await publish_config(writer, found, base_flow_config(), "base flow")
+        else:
+            entity, _ = await publish_draft(writer, found, "base flow")
         return entity, True
 
 

@@ -49,6 +49,14 @@ class FlowWriter(EntityWriter, Protocol):
         """Return the newest version of every published flow."""
         ...
 
+    async def take_publish_approval(self, flow: Entity, *, as_it_is: bool) -> None:
+        """Use up one approval of publishing the flow in its row version, where the tenant demands approvals.
+
+        Nothing approves a publication of anything else than the flow's stored draft (`as_it_is`). Raises
+        `ApprovalRequired`.
+        """
+        ...
+
     async def add_version(self, flow_id: UUID, config: dict[str, Any], notes: str | None) -> PublishedVersion:
         """Store the next version of a flow."""
         ...
@@ -69,7 +77,10 @@ class FlowVersions(Protocol):
 async def publish_flow(
     flows: FlowVersions, caller: Caller, reference: str, notes: str | None, row_version: int | None
 ) -> tuple[Entity, PublishedVersion]:
-    """Make the draft the next version. Raises `NotFound`, `Conflict` for a stale row version, `InvalidInput`."""
+    """Make the draft the next version.
+
+    Raises `NotFound`, `Conflict` for a stale row version or one that was not approved, `InvalidInput`.
+    """
     async with flows.writing(caller.tenant_id, caller.actor) as writer:
         entity = await require(writer, DECISION_FLOW.name, reference)
         if row_version is not None and row_version != entity.row_version:
@@ -78,7 +89,8 @@ async def publish_flow(
 
 
 async def publish_draft(writer: FlowWriter, entity: Entity, notes: str | None) -> tuple[Entity, PublishedVersion]:
-    """Publish the draft inside an open transaction."""
+    """Publish the draft inside an open transaction. Raises `ApprovalRequired` where the tenant wants it approved."""
+    await writer.take_publish_approval(entity, as_it_is=True)
     return await publish_config(writer, entity, entity.body["draftConfig"], notes)
 
 

@@ -138,6 +138,7 @@ async def _complete(writer: FlowWriter, experiment: Entity, winner: str, now: da
             draft = decided_by(flow.body["draftConfig"], names, winner)
             if draft is not None:
                 flow = msgspec.structs.replace(flow, body={**flow.body, "draftConfig": draft})
+            await writer.take_publish_approval(flow, as_it_is=False)
             await publish_config(writer, flow, config, notes, flow.status)
 
 

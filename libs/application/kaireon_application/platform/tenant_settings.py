@@ -58,6 +58,18 @@ class FairnessPolicy(_Settings, frozen=True, kw_only=True):
     override: FairnessOverride | None = None
 
 
+class GovernanceSettings(_Settings, frozen=True, kw_only=True):
+    """Whether a change needs another person than the one who asks for it."""
+
+    four_eyes_enabled: bool = False
+
+
+class AiAnalyzerSettings(_Settings, frozen=True, kw_only=True):
+    """The group under which the product keeps its governance settings."""
+
+    governance: GovernanceSettings = GovernanceSettings()
+
+
 class TenantSettings(_Settings, frozen=True, kw_only=True):
     """Every setting of a tenant."""
 
@@ -77,6 +89,7 @@ class TenantSettings(_Settings, frozen=True, kw_only=True):
     retention_days: Annotated[int, Meta(ge=1, le=3_650)] = 365
     approval_workflow_enabled: bool = False
     require_publish_approval: bool = False
+    ai_analyzer_settings: AiAnalyzerSettings = AiAnalyzerSettings()
     mfa_required: bool = False
     theme: Text = "system"
     locale: Text = "en-US"
@@ -124,6 +137,14 @@ class TenantSettingsStore(Protocol):
 def effective_settings(stored: dict[str, Any]) -> TenantSettings:
     """Return every setting: what is stored, else its default."""
     return msgspec.convert(stored, TenantSettings)
+
+
+def publishing_needs_approval(stored: dict[str, Any]) -> bool:
+    """Return whether a flow may be published only once that was approved; settings that cannot be read say yes."""
+    try:
+        return effective_settings(stored).require_publish_approval
+    except msgspec.ValidationError:
+        return True
 
 
 async def read_tenant_settings(store: TenantSettingsStore, tenant_id: UUID) -> TenantSettings:

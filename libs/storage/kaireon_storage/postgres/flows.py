@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from psycopg.types.json import Jsonb
 
+from kaireon_application.catalog.entities import Entity
 from kaireon_application.decisioning.publish_flow import FlowWriter, LiveVersion, PublishedVersion
+from kaireon_application.errors import ApprovalRequired
 from kaireon_application.governance.actor import Actor
+from kaireon_application.governance.audit_log import AuditAction
+from kaireon_application.platform.tenant_settings import publishing_needs_approval
+from kaireon_storage.postgres.approval_rows import ApprovalRows
 from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.entities import PostgresEntityWriter
 from kaireon_storage.postgres.queries import queries
@@ -23,6 +30,16 @@ class PostgresFlowWriter(PostgresEntityWriter):
         """Take a connection that is inside a transaction of the tenant, and who acts in it."""
         super().__init__(connection, tenant_id, actor)
         self._flows: Any = queries("flows")
+        self.requests = ApprovalRows(connection, tenant_id, self.audit)
+
+    async def take_publish_approval(self, flow: Entity, *, as_it_is: bool) -> None:
+        """Use up one approval of publishing the flow in its row version, where the tenant demands approvals."""
+        if not publishing_needs_approval(await self.requests.stored_settings()):
+            return
+        found = await self.requests.of_publication(flow) if as_it_is else None
+        if found is None:
+            raise ApprovalRequired
+        await self.requests.change(found, msgspec.structs.replace(found, used_at=datetime.now(UTC)), AuditAction.USE)
 
     async def add_version(self, flow_id: UUID, config: dict[str, Any], notes: str | None) -> PublishedVersion:
         """Store the next version of a flow."""
