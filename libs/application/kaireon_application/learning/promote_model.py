@@ -13,7 +13,7 @@ import msgspec
 from kaireon_application.catalog.entities import Entities, Entity, EntityReader, EntityWriter, ListQuery
 from kaireon_application.catalog.fields import Label
 from kaireon_application.catalog.read_entity import require
-from kaireon_application.errors import Conflict, InvalidTransition, RollbackGuard
+from kaireon_application.errors import Conflict, InvalidInput, InvalidTransition, RollbackGuard
 from kaireon_application.governance.actor import Actor
 from kaireon_application.governance.audit_log import AuditAction
 from kaireon_application.learning.algorithm_model import KIND, Promotion
@@ -21,11 +21,12 @@ from kaireon_application.learning.evidence import EvidenceSources, PromotionEvid
 from kaireon_core.learning.definitions import RollbackThresholds
 from kaireon_core.learning.lifecycle import (
     TRANSITIONS,
+    GuardedMetrics,
     GuardResult,
     RegistryStatus,
     check_rollback_guard,
 )
-from kaireon_core.problems import Problem
+from kaireon_core.problems import InvalidValue, Problem, convert
 from kaireon_runtime.logs import logger
 
 _PROMOTIONS_KEPT = 100
@@ -66,12 +67,20 @@ class PromoteModel:
     ) -> PromotionAnswer:
         """Change a model's registry status, and say what is known of it; a new champion archives the old one.
 
-        Raises as `promoted`.
+        Raises as `promoted`, and `InvalidInput` for metrics that the rollback guard could not compare.
         """
+        _require_metrics(request.metrics_snapshot or {})
         # Looked up before anything is changed: what is done is not taken back because a look at it failed.
         evidence = await known_evidence(self.evidence, self.entities, tenant_id, reference, request.family)
         async with self.entities.writing(tenant_id, actor) as writer:
             return await promoted(writer, reference, request, at, actor, evidence)
+
+
+def _require_metrics(snapshot: Mapping[str, Any]) -> None:
+    try:
+        convert(snapshot, GuardedMetrics, "$.metricsSnapshot")
+    except InvalidValue as error:
+        raise InvalidInput.of(error.problems) from None
 
 
 async def known_evidence(
