@@ -11,7 +11,6 @@ import msgspec
 from kaireon_application.errors import KaireonError, Unavailable, Unprocessable
 from kaireon_application.learning.refusals import REFUSALS
 from kaireon_application.learning.training import ReportProgress, TrainedModel, TrainingPlan
-from kaireon_core.learning.configs import GradientBoostedConfig
 from kaireon_core.learning.training_set import Refusal
 
 _CONNECT_SECONDS = 3.0
@@ -56,12 +55,10 @@ class MlWorker:
             try:
                 while not (await asyncio.wait({work}, timeout=_PROGRESS_SECONDS))[0]:
                     await self._report(client, plan.training_id, report)
-                trained = work.result()
+                return work.result()
             finally:
                 work.cancel()
                 await asyncio.wait({work})
-        await report(*_all_rounds(plan, trained))
-        return trained
 
     async def _train(self, client: httpx.AsyncClient, plan: TrainingPlan) -> TrainedModel:
         try:
@@ -85,13 +82,6 @@ class MlWorker:
             return
         progress = msgspec.json.decode(response.content, type=_Progress)
         await report(progress.processed, progress.total)
-
-
-def _all_rounds(plan: TrainingPlan, trained: TrainedModel) -> tuple[int, int]:
-    """Return the progress of a training that is over, as the ML worker counts: rounds allowed, then rounds grown."""
-    config = msgspec.convert(plan.config, GradientBoostedConfig)
-    rounds = config.num_iterations + int(trained.metrics["iterations"])
-    return rounds, rounds
 
 
 def _failure(response: httpx.Response) -> KaireonError:

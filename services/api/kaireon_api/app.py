@@ -17,10 +17,12 @@ from kaireon_api.documentation import document_operations
 from kaireon_api.engagement.wiring import build_engagement
 from kaireon_api.learning.lifecycle import build_lifecycle
 from kaireon_api.learning.off_policy import build_off_policy
+from kaireon_api.platform.drain_queues import QueueDrain
 from kaireon_api.readiness import Readiness
 from kaireon_api.routes import OPERATIONS
 from kaireon_api.services import Services
 from kaireon_api.settings import Settings
+from kaireon_api.worker_beside import PokingAnnouncer
 from kaireon_application.decisioning.start_run import StartRun
 from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_application.platform.jobs import Jobs
@@ -75,10 +77,9 @@ def build_app(settings: Settings) -> Api:
 
 def build_services(settings: Settings) -> Services:
     """Return everything that handlers need, unconnected."""
-    metrics = Metrics(shared_directory=settings.prometheus_multiproc_dir)
+    metrics, announcer = Metrics(shared_directory=settings.prometheus_multiproc_dir), _announcer(settings)
     database, redis = _database(settings), open_redis(settings.redis_url)
     api_keys, tenants = PostgresApiKeys(database), PostgresTenants(database)
-    announcer = BrokerAnnouncer(parse_broker_url(settings.broker_url))
     entities, model_versions = PostgresEntities(database), PostgresModelVersions(database)
     trees, endpoint_scoring = TreesLoader(), build_endpoint_scoring(settings, redis, metrics)
     scoring = ModelScoring(entities, model_versions, trees, PostgresFacts(database), endpoint_scoring)
@@ -108,12 +109,19 @@ def build_services(settings: Settings) -> Services:
         runs=runs,
         start_run=StartRun(plan=engine.plan, entities=entities, shelf=runs, jobs=jobs),
         announcer=announcer,
+        queue_drain=QueueDrain(settings),
         dead_letters=PostgresDeadLetterBox(database),
         audit_logs=PostgresAuditLogs(database),
         approvals=PostgresApprovals(database),
         check_drift=build_check_drift(database),
         engagement=build_engagement(database, engine, jobs, metrics),
     )
+
+
+def _announcer(settings: Settings) -> BrokerAnnouncer | PokingAnnouncer:
+    if settings.worker_poke_socket is not None:
+        return PokingAnnouncer(settings.worker_poke_socket)
+    return BrokerAnnouncer(parse_broker_url(settings.broker_url))
 
 
 def _database(settings: Settings) -> Database:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
 from collections.abc import Mapping
 
@@ -119,13 +118,6 @@ def require_role(principal: Principal, role: Role) -> None:
         raise Forbidden(f"This call needs the role {role}; this API key has the role {principal.role}")
 
 
-def require_cron_secret(headers: Mapping[str, str], secret: str | None) -> None:
-    """Raise `Unauthorized` unless the headers carry CRON_SECRET; always when it is not set."""
-    given = headers.get("x-cron-secret") or _bearer(headers) or ""
-    if not secret or not hmac.compare_digest(given.encode(), secret.encode()):
-        raise Unauthorized("Send CRON_SECRET as `Authorization: Bearer ...` or `X-Cron-Secret: ...`")
-
-
 def _known(credential: Credential, read_at: float) -> _Known:
     return _Known(
         principal=Principal(
@@ -142,12 +134,13 @@ def _known(credential: Credential, read_at: float) -> _Known:
 
 
 def _key_in(headers: Mapping[str, str]) -> str:
-    key = _bearer(headers) or headers.get("x-api-key") or ""
+    key = bearer(headers) or headers.get("x-api-key") or ""
     if not key.startswith("krn_") or len(key) > _MAX_KEY_LENGTH:
         raise Unauthorized
     return key
 
 
-def _bearer(headers: Mapping[str, str]) -> str | None:
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """Return what a caller sends as `Authorization: Bearer ...`."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     return credentials.strip() if scheme.lower() == "bearer" else None

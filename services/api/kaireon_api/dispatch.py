@@ -18,8 +18,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from starlette.types import Receive, Scope, Send
 
-from kaireon_api.auth import require_cron_secret, require_role
+from kaireon_api.auth import require_role
 from kaireon_api.body import ClientGone, check_head
+from kaireon_api.cron_gate import CronGate
 from kaireon_api.endpoint import Endpoint, Request, encode
 from kaireon_api.errors import MethodNotAllowed, Unexpected, error_reply
 from kaireon_api.operation import Operation, Principal, Reply, Role
@@ -49,7 +50,7 @@ class Dispatcher:
         limits = parse_limits(settings.rate_limits)
         self._table = RouteTable(Endpoint(operation, limits) for operation in operations)
         self._limiter = RateLimiter(services.redis, services.metrics)
-        self._cron_secret = settings.cron_secret.get_secret_value() if settings.cron_secret is not None else None
+        self._cron_gate = CronGate(settings, self._limiter)
         self._log = logger("kaireon.api")
         self._http_log = logging.getLogger("kaireon.api.http")
         self._is_http_logged = self._http_log.isEnabledFor(HTTP)
@@ -98,7 +99,7 @@ class Dispatcher:
         headers: dict[str, str],
         request_id: str,
     ) -> Reply:
-        principal = await self._authorized(endpoint.operation.role, headers)
+        principal = await self._authorized(endpoint, headers, _client(scope))
         check_head(scope)
         if endpoint.limit is not None and principal is not _NOBODY:
             await self._limiter.take(principal.tenant_id, endpoint.path, endpoint.limit)
@@ -116,11 +117,12 @@ class Dispatcher:
             )
         )
 
-    async def _authorized(self, role: Role, headers: dict[str, str]) -> Principal:
+    async def _authorized(self, endpoint: Endpoint, headers: dict[str, str], client: str) -> Principal:
+        role = endpoint.operation.role
         if role is Role.NONE:
             return _NOBODY
         if role is Role.CRON:
-            require_cron_secret(headers, self._cron_secret)
+            await self._cron_gate.admit(endpoint.path, headers, client)
             return _NOBODY
         principal = await self._services.authenticator.principal(headers)
         require_role(principal, role)

@@ -65,9 +65,9 @@ class RateLimiter:
         self._metrics = metrics
         self._taken: defaultdict[str, deque[float]] = defaultdict(deque)
 
-    async def take(self, tenant_id: UUID, path: str, limit: Limit) -> None:
-        """Count one request. Raises `RateLimited` when it is one too many."""
-        name = f"kaireon:rate:{tenant_id}:{path.removeprefix(_API)}"
+    async def take(self, caller: UUID | str, path: str, limit: Limit) -> None:
+        """Count one request of a tenant, or of whom a name stands for. Raises `RateLimited` when it is one too many."""
+        name = f"kaireon:rate:{caller}:{path.removeprefix(_API)}"
         try:
             wait_ms = await self._take_from_redis(name, limit)
         except (RedisError, OSError, TimeoutError):

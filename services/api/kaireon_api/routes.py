@@ -27,7 +27,7 @@ from kaireon_api.learning import (
     off_policy_evaluations,
 )
 from kaireon_api.operation import Operation
-from kaireon_api.platform import api_keys, cron, dead_letters, jobs, seed_datasets, tenant_settings
+from kaireon_api.platform import api_keys, cron, dead_letters, drain_queues, jobs, seed_datasets, tenant_settings
 
 OPERATIONS: tuple[Operation, ...] = (
     # decisions
@@ -62,6 +62,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *tenant_settings.OPERATIONS,
     *jobs.OPERATIONS,
     *dead_letters.OPERATIONS,
+    *drain_queues.OPERATIONS,
     *seed_datasets.OPERATIONS,
     *cron.OPERATIONS,
     *probes.OPERATIONS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, cast
 
@@ -78,6 +79,11 @@ class Protocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """Says that it drains as soon as it is asked to end."""
 
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None] = lambda: None) -> None:
+        """Serve; `on_stop` is called once the end has come, and returns at once."""
+        super().__init__(config)
+        self._on_stop = on_stop
+
     def handle_exit(
         self,
         sig: int,  # noqa: ARG002  uvicorn names it
@@ -87,6 +93,7 @@ class Server(uvicorn.Server):
         app = cast("object", self.config.loaded_app)
         if isinstance(app, Api):
             app.services.readiness.drain()
+        self._on_stop()
         super().handle_exit(signal.SIGTERM, frame)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 
@@ -14,6 +16,7 @@ from kaireon_api.learning.lifecycle import Lifecycle
 from kaireon_api.learning.off_policy import OffPolicy
 from kaireon_api.readiness import Readiness
 from kaireon_api.settings import Settings
+from kaireon_api.worker_beside import PokingAnnouncer
 from kaireon_application.decisioning.start_run import StartRun
 from kaireon_application.learning.check_drift import CheckDrift
 from kaireon_application.learning.score_rows import ModelScoring
@@ -32,6 +35,9 @@ from kaireon_storage.postgres.runs import PostgresRuns
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
 from kaireon_storage.postgres.tenants import PostgresTenants
 from kaireon_storage.redis.customer_cache import RedisCustomerCache
+
+if TYPE_CHECKING:
+    from kaireon_api.platform.drain_queues import DrainCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +66,8 @@ class Services:
     jobs: Jobs
     runs: PostgresRuns
     start_run: StartRun
-    announcer: BrokerAnnouncer
+    announcer: BrokerAnnouncer | PokingAnnouncer
+    queue_drain: Callable[[], Awaitable[DrainCounts]]
     dead_letters: PostgresDeadLetterBox
     audit_logs: PostgresAuditLogs
     approvals: PostgresApprovals

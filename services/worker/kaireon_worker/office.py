@@ -20,12 +20,12 @@ from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.jobs import PoisonMessage, PostgresDueJobs, PostgresJobStore
+from kaireon_worker.burial import bury_message
 from kaireon_worker.handler_thread import execute_apart
 from kaireon_worker.settings import Settings
-from kaireon_worker.watcher import UNKNOWN_TYPE, LoggingWatcher
+from kaireon_worker.watcher import LoggingWatcher
 
 _CLOSE_SECONDS = 5.0
-_RETRY_SECONDS = 1.0
 
 
 class Office:
@@ -71,7 +71,7 @@ class Office:
 
     def bury(self, message: PoisonMessage) -> Future[None]:
         """Keep a message that is no job; the answer comes once it is in the dead-letter list."""
-        return self._submit(self._bury(message))
+        return self._submit(bury_message(self._due, message, self._metrics))
 
     def drain(self) -> None:
         """Hand back what runs, take nothing new; returns at once, so that a signal handler may call it."""
@@ -98,17 +98,6 @@ class Office:
         except Unavailable:
             # The row is the truth: it is announced again as soon as Postgres answers.
             self._log.warning("a job could not be looked at: Postgres cannot be reached", job_id=str(job_id))
-
-    async def _bury(self, message: PoisonMessage) -> None:
-        while True:
-            try:
-                await self._due.bury_message(message)
-            except Unavailable:
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            self._log.warning("a message that is no job was dead-lettered", queue=message.queue, reason=message.reason)
-            self._metrics.add(catalogue.JOBS_FINISHED, message.queue, UNKNOWN_TYPE, "dead")
-            return
 
     async def _announce_for_ever(self) -> None:
         while True:

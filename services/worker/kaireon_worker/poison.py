@@ -13,6 +13,16 @@ from kaireon_storage.postgres.jobs import PoisonMessage
 _TEXT_LIMIT = 16_384
 
 
+def judge(queue: str, content: bytes) -> PoisonMessage | None:
+    """Return what is kept of an item as it lay in a queue; None when it is a message about a job."""
+    text = content.decode("utf-8", "replace")
+    try:
+        item = json.loads(text)
+    except ValueError:
+        return garbage(queue, text)
+    return find_poison(queue, item)
+
+
 def find_poison(queue: str, item: Any) -> PoisonMessage | None:
     """Return what is kept of an item that is no message about a job; None when it is one.
 

@@ -40,9 +40,7 @@ class LocalTrainer:
         finally:
             steps.stop()
             await asyncio.wait({work})
-        # A fit may end before the steps that it was allowed.
-        count, _ = steps.progress
-        await report(count, count)
+        await report(*steps.progress)
         return trained
 
 
