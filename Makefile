@@ -5,10 +5,10 @@ BIN := .venv/bin
 BOOTSTRAP := $(PYTHON) services/cli/kaireon_cli/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run reset test lint format bench bench-micro
+.PHONY: help setup run reset test test-backends lint format bench bench-micro
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 setup: ## Install everything that uv.lock names into .venv, development tools included
 	@$(BOOTSTRAP) all
@@ -23,6 +23,9 @@ reset: ## Erase what running has made: databases, keys, secrets
 
 test: setup ## Run every test, on real servers started for it (TESTS=path narrows it)
 	@exec $(BIN)/pytest $(TESTS)
+
+test-backends: setup ## Run the tests that need programs from beyond the package index, fetched where they are missing
+	@exec $(BIN)/pytest -m backends $(TESTS)
 
 lint: setup ## Check style, types, layers, dependencies and migrations
 	$(BIN)/ruff check .

@@ -137,8 +137,23 @@ UNKNOWN_RULES = _counter(
 )
 EXPERIMENT_ASSIGNMENTS = _counter("kaireon_experiment_assignment_total", "Customers assigned to a variant.", "variant")
 RESPONSES = _counter("kaireon_respond_outcome_total", "Responses recorded.", "outcomeType", "classification")
+
 BEHAVIORAL_EVENTS = _counter(
     "kaireon_behavioral_events_total", "Behavioural events taken; `repeated` were known already.", "result"
+)
+REPLICA_READS = _counter("kaireon_replica_reads_total", "Reads that a replica may answer, by who did.", "server")
+REPLICA_FALLBACKS = _counter(
+    "kaireon_replica_fallbacks_total",
+    "Reads that the primary answered because no replica could, by reason: lag, unreachable.",
+    "reason",
+    alert=Alert(
+        expression="sum by (reason) (rate(kaireon_replica_fallbacks_total[5m])) > 0",
+        for_seconds=300,
+        summary="Dashboards and searches are read from the primary: no replica is reachable and near enough.",
+    ),
+)
+REPLICA_LAG = _gauge(
+    "kaireon_replica_lag_seconds", "seconds", "For how long at most something may be missing from a replica.", "replica"
 )
 CACHE_HITS = _counter("kaireon_cache_hits_total", "Reads answered by a cache.", "key")
 CACHE_MISSES = _counter("kaireon_cache_misses_total", "Reads that a cache could not answer.", "key")

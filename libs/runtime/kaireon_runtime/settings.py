@@ -46,6 +46,18 @@ class LogLevel(StrEnum):
     SILLY = "silly"
 
 
+class Pooler(StrEnum):
+    """What stands between us and Postgres."""
+
+    AUTO = "auto"
+    """Found out on each connection: the process id that the server knows is not the one that we were told."""
+    NONE = "none"
+    TRANSACTION = "transaction"
+    """A session per transaction, without prepared statements: PgBouncer below 1.21."""
+    TRANSACTION_PREPARED = "transaction-prepared"
+    """A session per transaction, prepared statements kept apart: PgBouncer with `max_prepared_statements` above 0."""
+
+
 class ProcessSettings(BaseSettings):
     """What every tier reads: LOG_LEVEL, LOG_FORMAT, and what a supervisor sets."""
 
@@ -63,10 +75,11 @@ class ProcessSettings(BaseSettings):
 
 
 class DatabaseSettings(ProcessSettings):
-    """DATABASE_URL, and DATABASE_DIRECT_URL (past PgBouncer) where a process may LISTEN."""
+    """DATABASE_URL, DATABASE_POOLER, and DATABASE_DIRECT_URL (past PgBouncer) where a process may LISTEN."""
 
     database_url: str = Field(repr=False)
     database_direct_url: str | None = Field(default=None, repr=False)
+    database_pooler: Pooler = Pooler.AUTO
 
     @field_validator("database_url", "database_direct_url")
     @classmethod
@@ -75,6 +88,32 @@ class DatabaseSettings(ProcessSettings):
             message = "must start with postgresql://"
             raise ValueError(message)
         return value
+
+
+class ReplicaSettings(DatabaseSettings):
+    """DATABASE_REPLICA_URLS: where dashboards and searches are read, and how far behind a replica may be."""
+
+    database_replica_urls: str = Field(default="", repr=False)
+    """`postgresql://...`, comma-separated; a host list of one URL writes its commas as `%2C`."""
+    database_replica_max_lag_seconds: float = Field(default=5.0, ge=0.5, le=3600, allow_inf_nan=False)
+    """A replica further behind is not read; the primary is."""
+
+    @field_validator("database_replica_urls")
+    @classmethod
+    def _require_replicas(cls, value: str) -> str:
+        if any(not url.startswith(("postgresql://", "postgres://")) for url in _listed(value)):
+            message = "must list URLs that start with postgresql://, comma-separated"
+            raise ValueError(message)
+        return value
+
+    @property
+    def replica_urls(self) -> tuple[str, ...]:
+        """The replicas' URLs."""
+        return _listed(self.database_replica_urls)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 class RedisSettings(ProcessSettings):

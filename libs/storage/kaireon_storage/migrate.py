@@ -55,7 +55,12 @@ class _Backend(PostgresqlPsycopgBackend):
         # libpq parses the URL: it knows forms that yoyo does not (several hosts, sockets, service files).
         del dburi
         return psycopg.connect(
-            self._url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_SECONDS, cursor_factory=_QuietCursor
+            self._url,
+            autocommit=True,
+            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            cursor_factory=_QuietCursor,
+            # A pooler may lend another session for the next statement.
+            prepare_threshold=None,
         )
 
     def init_database(self) -> None:

@@ -45,13 +45,14 @@ from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.facts import PostgresFacts
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
+from kaireon_storage.postgres.replicas import ReadDatabase
 from kaireon_storage.postgres.runs import PostgresRuns
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
 from kaireon_storage.postgres.tenants import PostgresTenants
 from kaireon_storage.redis.connection import open_redis
 from kaireon_storage.redis.customer_cache import RedisCustomerCache
 
-# A cache that takes longer than this is no help.
+_REPLICA_CONNECTIONS = 4
 
 
 class Api:
@@ -79,9 +80,8 @@ def build_services(settings: Settings) -> Services:
     """Return everything that handlers need, unconnected."""
     metrics, announcer = Metrics(shared_directory=settings.prometheus_multiproc_dir), _announcer(settings)
     database, redis = _database(settings), open_redis(settings.redis_url)
-    api_keys, tenants = PostgresApiKeys(database), PostgresTenants(database)
-    entities, model_versions = PostgresEntities(database), PostgresModelVersions(database)
-    trees, endpoint_scoring = TreesLoader(), build_endpoint_scoring(settings, redis, metrics)
+    api_keys, entities, trees = PostgresApiKeys(database), PostgresEntities(database), TreesLoader()
+    model_versions, endpoint_scoring = PostgresModelVersions(database), build_endpoint_scoring(settings, redis, metrics)
     scoring = ModelScoring(entities, model_versions, trees, PostgresFacts(database), endpoint_scoring)
     engine = build_engine(database, redis, metrics, trees, endpoint_scoring)
     jobs, runs = Jobs(PostgresJobBook(database), announcer), PostgresRuns(database)
@@ -91,11 +91,12 @@ def build_services(settings: Settings) -> Services:
         readiness=_readiness(api_keys, engine, redis),
         documentation=document_operations(OPERATIONS),
         database=database,
+        reads=_reads(settings, database, metrics),
         redis=redis,
         authenticator=Authenticator(api_keys, settings.api_key_pepper.get_secret_value()),
         engine=engine,
         api_keys=api_keys,
-        tenants=tenants,
+        tenants=PostgresTenants(database),
         entities=entities,
         schemas=PostgresSchemas(database),
         schema_rows=PostgresSchemaRows(database),
@@ -126,8 +127,19 @@ def _announcer(settings: Settings) -> BrokerAnnouncer | PokingAnnouncer:
 
 def _database(settings: Settings) -> Database:
     return Database(
-        settings.database_url, max_connections=settings.api_database_connections, application_name="kaireon-api"
+        settings.database_url,
+        max_connections=settings.api_database_connections,
+        application_name="kaireon-api",
+        pooler=settings.database_pooler,
     )
+
+
+def _reads(settings: Settings, primary: Database, metrics: Metrics) -> ReadDatabase:
+    replicas = [
+        Database(url, max_connections=_REPLICA_CONNECTIONS, application_name="kaireon-api-reads")
+        for url in settings.replica_urls
+    ]
+    return ReadDatabase(primary, replicas, settings.database_replica_max_lag_seconds, metrics)
 
 
 def _readiness(api_keys: PostgresApiKeys, engine: Engine, redis: Redis) -> Readiness:
@@ -155,6 +167,7 @@ async def opened(services: Services) -> AsyncGenerator[None]:
         stack.push_async_callback(services.redis.aclose)
         stack.push_async_callback(services.announcer.close)
         stack.push_async_callback(services.endpoint_scoring.close)
+        await stack.enter_async_context(services.reads.running())
         await stack.enter_async_context(_running(services.authenticator))
         await stack.enter_async_context(services.engine.running())
         yield

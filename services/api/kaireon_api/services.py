@@ -31,6 +31,7 @@ from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
+from kaireon_storage.postgres.replicas import ReadDatabase
 from kaireon_storage.postgres.runs import PostgresRuns
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
 from kaireon_storage.postgres.tenants import PostgresTenants
@@ -49,6 +50,7 @@ class Services:
     readiness: Readiness
     documentation: Documentation
     database: Database
+    reads: ReadDatabase
     redis: Redis
     authenticator: Authenticator
     engine: Engine

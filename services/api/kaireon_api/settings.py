@@ -10,10 +10,10 @@ from pydantic import Field, SecretStr, field_validator
 
 from kaireon_runtime.settings import (
     ApiKeySettings,
-    DatabaseSettings,
     OutboundSettings,
     Port,
     RedisSettings,
+    ReplicaSettings,
     ScheduledJobSettings,
 )
 
@@ -25,7 +25,7 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
-class Settings(DatabaseSettings, RedisSettings, ApiKeySettings, ScheduledJobSettings, OutboundSettings):
+class Settings(ReplicaSettings, RedisSettings, ApiKeySettings, ScheduledJobSettings, OutboundSettings):
     """Everything the API reads from its environment; each field is the variable of the same name in capitals."""
 
     api_host: str = "127.0.0.1"

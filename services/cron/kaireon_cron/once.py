@@ -35,7 +35,12 @@ def run_once(name: str) -> int:
 
 
 async def _outcome(name: str, settings: JobSettings) -> JobOutcome:
-    database = Database(settings.database_url, max_connections=2, application_name=f"kaireon-cron-{name}")
+    database = Database(
+        settings.database_url,
+        max_connections=2,
+        application_name=f"kaireon-cron-{name}",
+        pooler=settings.database_pooler,
+    )
     await database.open()
     try:
         return await run_job(name, database, settings)

@@ -67,7 +67,9 @@ class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
 
 def build_app(settings: Settings) -> FastAPI:
     """Return the service; it opens its pool when it starts and closes it when it stops."""
-    database = Database(settings.database_url, max_connections=4, application_name="kaireon-ml-worker")
+    database = Database(
+        settings.database_url, max_connections=4, application_name="kaireon-ml-worker", pooler=settings.database_pooler
+    )
     entities = PostgresEntities(database)
     scoring = ModelScoring(entities, PostgresModelVersions(database), TreesLoader())
     schema_rows = SchemaTrainingRows(entities, PostgresSchemaRows(database))

@@ -43,7 +43,12 @@ async def publish(settings: Settings) -> None:
         poll_seconds = settings.outbox_poll_interval_ms / 1000
         pulse = Pulse(time.monotonic, stale_after_seconds=_STALE_SECONDS + 2 * poll_seconds)
         await _serve_health(stack, settings, HealthServer(pulse, metrics))
-        database = Database(settings.database_url, max_connections=2, application_name="kaireon-outbox-publisher")
+        database = Database(
+            settings.database_url,
+            max_connections=2,
+            application_name="kaireon-outbox-publisher",
+            pooler=settings.database_pooler,
+        )
         await database.open()
         stack.push_async_callback(database.close)
         client = connect(settings.redis_url)

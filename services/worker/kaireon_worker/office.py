@@ -46,7 +46,10 @@ class Office:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="leases", daemon=True)
         self._database = Database(
-            settings.database_url, max_connections=settings.worker_concurrency + 3, application_name="kaireon-worker"
+            settings.database_url,
+            max_connections=settings.worker_concurrency + 3,
+            application_name="kaireon-worker",
+            pooler=settings.database_pooler,
         )
         self._due = PostgresDueJobs(self._database)
         self._announcer = BrokerAnnouncer(parse_broker_url(settings.broker_url))

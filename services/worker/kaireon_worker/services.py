@@ -25,7 +25,9 @@ class Services:
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     """Open what one job needs and close it when the job ends."""
-    database = Database(settings.database_url, max_connections=4, application_name="kaireon-worker-job")
+    database = Database(
+        settings.database_url, max_connections=4, application_name="kaireon-worker-job", pooler=settings.database_pooler
+    )
     redis = open_redis(settings.redis_url)
     await database.open()
     try:

@@ -12,7 +12,9 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from kaireon_application.errors import Busy, Unavailable
+from kaireon_runtime.settings import Pooler
 from kaireon_storage.postgres.round_trip import BoundStatement, RoundTrips
+from kaireon_storage.postgres.session import Sessions
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,19 +27,7 @@ Connection: TypeAlias = psycopg.AsyncConnection[Row]
 TransactionContext: TypeAlias = AbstractAsyncContextManager[Connection]
 Statement: TypeAlias = "tuple[QueryNoTemplate, Mapping[str, object]]"
 
-# Set for the transaction only: under PgBouncer in transaction mode a session belongs to nobody.
-_ENTER_TENANT = "SELECT set_config('role', 'kaireon_app', true), set_config('kaireon.tenant_id', %s, true)"
-# The statements of a round trip are planned once: their arrays differ in length only, and planning costs as much as
-# doing.
-_ENTER_TENANT_PLANNED = (
-    b"SELECT set_config('role', 'kaireon_app', true), set_config('kaireon.tenant_id', $1, true),"
-    b" set_config('plan_cache_mode', 'force_generic_plan', true)"
-)
-_ENTER_SYSTEM = "SELECT set_config('role', 'kaireon_system', true)"
-
 _CONNECT_TIMEOUT_SECONDS = 3
-_STATEMENT_TIMEOUT_MS = 15_000
-_LOCK_TIMEOUT_MS = 3_500
 # A server that takes connections but says nothing is away too; this is longer than the wait for any lock.
 _SILENCE_SECONDS = 4.0
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError)
@@ -63,9 +53,17 @@ class Database:
     Raises `Unavailable` from every method while Postgres cannot be reached.
     """
 
-    def __init__(self, url: str, *, max_connections: int = 8, application_name: str = "kaireon") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_connections: int = 8,
+        application_name: str = "kaireon",
+        pooler: Pooler = Pooler.AUTO,
+    ) -> None:
         """Describe the pool; nothing is opened before `open`."""
         self._round_trips = RoundTrips()
+        self._sessions = Sessions(pooler)
         self._checking: asyncio.Task[None] | None = None
         self._pool = _LatestFirst(
             url,
@@ -75,10 +73,8 @@ class Database:
                 "autocommit": True,
                 "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
                 "application_name": application_name,
-                "options": (
-                    f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} -c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC"
-                ),
             },
+            configure=self._sessions.configure,
             min_size=1,
             max_size=max_connections,
             timeout=_CONNECT_TIMEOUT_SECONDS,
@@ -96,11 +92,11 @@ class Database:
 
     def transaction(self, tenant_id: UUID | str) -> TransactionContext:
         """Open a transaction that sees this tenant's rows only."""
-        return self._transaction(_ENTER_TENANT, (str(tenant_id),))
+        return self._transaction(tenant_id)
 
     def system_transaction(self) -> TransactionContext:
         """Open a transaction that sees every tenant's rows: for relays, leases, keys and clean-up."""
-        return self._transaction(_ENTER_SYSTEM, ())
+        return self._transaction(None)
 
     async def together(self, tenant_id: UUID | str, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run statements of one tenant as one transaction in one round trip, and return the rows of each.
@@ -108,9 +104,10 @@ class Database:
         Nothing may depend on an answer before it: all are sent before the first is read.
         """
         async with self._connected() as connection:
+            enter = self._sessions.entrance(connection).tenant
             async with connection.pipeline():
                 await connection.execute("BEGIN", prepare=True)
-                await connection.execute(_ENTER_TENANT, (str(tenant_id),), prepare=True)
+                await connection.execute(enter, (str(tenant_id),), prepare=True)
                 cursors = [
                     await connection.execute(query, parameters, prepare=True) for query, parameters in statements
                 ]
@@ -122,8 +119,8 @@ class Database:
 
         Raises `Unavailable` as well when no answer comes for four seconds.
         """
-        enter = (_ENTER_TENANT_PLANNED, [str(tenant_id)])
         async with self._connected() as connection, asyncio.timeout(_SILENCE_SECONDS):
+            enter = (self._sessions.entrance(connection).tenant_planned, [str(tenant_id)])
             _, *results = await self._round_trips.run(connection, [enter, *statements])
             return results
 
@@ -132,9 +129,13 @@ class Database:
         return await self._round_trips.run_within(connection, statements)
 
     @asynccontextmanager
-    async def _transaction(self, enter: QueryNoTemplate, parameters: tuple[str, ...]) -> AsyncGenerator[Connection]:
+    async def _transaction(self, tenant_id: UUID | str | None) -> AsyncGenerator[Connection]:
         async with self._connected() as connection, connection.transaction():
-            await connection.execute(enter, parameters)
+            entrance = self._sessions.entrance(connection)
+            if tenant_id is None:
+                await connection.execute(entrance.system)
+            else:
+                await connection.execute(entrance.tenant, (str(tenant_id),))
             yield connection
 
     @asynccontextmanager

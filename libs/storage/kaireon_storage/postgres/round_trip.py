@@ -39,6 +39,9 @@ class RoundTrips:
         What stands between two syncs is one transaction, so no BEGIN and COMMIT have to travel.
         Raises the `psycopg.Error` of the first that failed; nothing of the transaction stays then.
         """
+        if connection.prepare_threshold is None:
+            # What is prepared here may not be there: a pooler lends another session for the next transaction.
+            return await self.run_within(connection, statements)
         names = self._prepared.setdefault(connection, {})
         try:
             return await self._run_prepared(connection, names, statements)
@@ -50,9 +53,10 @@ class RoundTrips:
     async def run_within(
         self, connection: psycopg.AsyncConnection[object], statements: Sequence[BoundStatement]
     ) -> list[PGresult]:
-        """Run the statements inside a transaction that is open. Raises the `psycopg.Error` of the first that failed.
+        """Run the statements without preparing them, inside the transaction that is open, else as one.
 
-        They are planned anew each time: one that turns out not to be prepared any more would fail the transaction.
+        Raises the `psycopg.Error` of the first that failed. They are planned anew each time: inside a transaction, one
+        that turns out not to be prepared any more would fail it.
         """
         results = await _exchange(connection.pgconn, [(None, None, *statement) for statement in statements])
         _raise_first(results)

@@ -53,14 +53,15 @@ def native_stack(clone: Path, *, is_durable: bool = False) -> Generator[Stack]:
     database_url, redis_url = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_REDIS_URL")
     with ExitStack() as opened:
         if database_url is None or redis_url is None:
-            home = opened.enter_context(_session_home(clone, is_durable=is_durable))
+            home = opened.enter_context(session_home(clone, is_durable=is_durable))
             database_url = database_url or opened.enter_context(_running_postgres(home, is_durable=is_durable))
             redis_url = redis_url or opened.enter_context(_running_valkey(home))
         yield Stack(postgres_url=database_url, redis_url=redis_url)
 
 
 @contextmanager
-def _session_home(clone: Path, *, is_durable: bool) -> Generator[Home]:
+def session_home(clone: Path, *, is_durable: bool) -> Generator[Home]:
+    """Yield the folder of this process's servers; whoever asks first erases it after."""
     home = find_home(clone, clone / "var")
     if is_durable or not _has_room(_MEMORY):
         sessions = home.folder / "test"
@@ -71,11 +72,13 @@ def _session_home(clone: Path, *, is_durable: bool) -> Generator[Home]:
         claim_folder(sessions)
     _erase_leftovers(sessions)
     folder = sessions / str(os.getpid())
-    folder.mkdir(mode=0o711)
+    is_first = not folder.exists()
+    folder.mkdir(mode=0o711, exist_ok=True)
     try:
         yield msgspec.structs.replace(home, folder=folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if is_first:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _has_room(folder: Path) -> bool:
