@@ -31,6 +31,7 @@ OTHER_FOLDERS = {
         "broker",
         "external",
         "outbound",
+        "interactions",
         "migrations",
     },  # one folder for each server
     "kaireon_testkit": {"native", "contracts"},  # servers as processes; suites for ports

@@ -1,0 +1,1 @@
+"""Interaction stores beside Postgres: tables whose partition is a customer."""
