@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from kaireon_application.experimentation.auto_promote import AutoPromotion, Verdict, auto_promote
+from kaireon_application.experimentation.auto_promote import AutoPromote, AutoPromotion, Verdict
 from kaireon_core.experimentation.bucket import bucket_of
 from tests.api.test_experiments import scorecard
 
@@ -55,9 +55,13 @@ async def looked_at(shop: Shop, days: float) -> list[AutoPromotion]:
     """Look at the experiments as so many days after they were started."""
     services = shop.api.app.services
     now = datetime.now(UTC) + timedelta(days=days)
-    return await auto_promote(
-        services.entities, services.engine.flows, services.lifecycle.outcomes, shop.tenant_id, now
+    auto_promote = AutoPromote(
+        entities=services.entities,
+        flows=services.engine.flows,
+        outcomes=services.lifecycle.outcomes,
+        evidence=services.lifecycle.promote.evidence,
     )
+    return await auto_promote(shop.tenant_id, now)
 
 
 async def status_of(shop: Shop, key: str) -> str:
@@ -111,6 +115,19 @@ async def test_the_rollback_guard_holds_a_winner_back_and_nothing_changes(shop: 
     assert "auc" in (found.reason or "")
     assert (await status_of(shop, "low"), await status_of(shop, "high")) == ("champion", "challenger")
     assert [await shop.get(path) for path in ("experiments/spring", "decision-flows/contest")] == before
+
+
+async def test_drift_holds_a_winner_back(shop: Shop) -> None:
+    await won(shop)
+    scores = {"referenceScores": [0.1, 0.2, 0.3, 0.4] * 30, "currentScores": [0.7, 0.8, 0.9, 0.95] * 30}
+    checked = await shop.api.editor.post("/api/v1/models/high/drift", json=scores)
+    assert (checked.status_code, checked.json()["verdict"]) == (200, "alert"), checked.text
+
+    (found,) = await looked_at(shop, 2)
+
+    assert (found.verdict, found.model_key) == (Verdict.REFUSED, "high")
+    assert "psi" in (found.reason or "")
+    assert (await status_of(shop, "low"), await status_of(shop, "high")) == ("champion", "challenger")
 
 
 async def test_what_is_not_surely_better_by_the_threshold_waits(shop: Shop) -> None:

@@ -159,6 +159,9 @@ async def test_a_wrong_split_is_refused(shop: Shop) -> None:
         "/api/v1/experiments", json={"name": "x", "challengers": [{"modelId": "high", "trafficPct": 30}]}
     )
     assert (uneven.status_code, uneven.json()["error"]["details"][0]["path"]) == (400, "$.trafficSplit.championPct")
+    twice = {"championModelId": "high", "challengers": [{"modelId": "high", "trafficPct": 20}]}
+    answer = await shop.api.editor.post("/api/v1/experiments", json={"name": "x", **twice})
+    assert (answer.status_code, answer.json()["error"]["details"][0]["path"]) == (400, "$.challengers[0].modelId")
     other = {"trafficSplit": {"championPct": 50}, "challengers": [{"modelId": "high", "trafficPct": 50}]}
     await shop.create("experiments", key="other", name="other", **other)
     flow = await shop.flow("contest", contest(experimentId="other"), publish=False)

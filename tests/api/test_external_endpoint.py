@@ -305,7 +305,7 @@ async def test_outside_of_decisions_each_score_is_a_call(shop: Shop, service: Sc
     assert (many.status_code, many.json()["error"]["details"][0]["path"]) == (400, "$.rows")
     offers = await shop.api.viewer.post(f"{url}/score-offer-set", json={"customerId": "c1", "attributes": {}})
     assert [found["score"] for found in offers.json()["scores"]] == [0.3, 0.9, 0.6]
-    assert service.received[-1].body["customerId"] == "c1"
+    assert (service.received[-1].body["customerId"], service.received[-1].body["attributes"]) == ("c1", {})
     service.answer = says("no")
     failed = await shop.api.viewer.post(f"{url}/score", json={"attributes": {}})
     assert (failed.json()["score"], failed.json()["fallbackReason"]) == (0.5, "not_json")

@@ -75,6 +75,10 @@ async def test_every_transition_is_legal_or_refused_as_documented(api: Clients) 
         {"toStatus": "shadow", "family": 1},
         {"toStatus": "shadow", "family": ""},
         {"toStatus": "shadow", "metricsSnapshot": [0.9]},
+        {"toStatus": "shadow", "metricsSnapshot": {"auc": "0.9"}},
+        {"toStatus": "shadow", "metricsSnapshot": {"auc": 84}},
+        {"toStatus": "shadow", "metricsSnapshot": {"errorRate": True}},
+        {"toStatus": "shadow", "metricsSnapshot": {"psi": -0.1}},
         {"toStatus": "shadow", "bypassRollbackGuard": "yes"},
     ],
 )

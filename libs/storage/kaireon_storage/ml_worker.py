@@ -11,6 +11,7 @@ import msgspec
 from kaireon_application.errors import KaireonError, Unavailable, Unprocessable
 from kaireon_application.learning.refusals import REFUSALS
 from kaireon_application.learning.training import ReportProgress, TrainedModel, TrainingPlan
+from kaireon_core.learning.configs import GradientBoostedConfig
 from kaireon_core.learning.training_set import Refusal
 
 _CONNECT_SECONDS = 3.0
@@ -55,10 +56,12 @@ class MlWorker:
             try:
                 while not (await asyncio.wait({work}, timeout=_PROGRESS_SECONDS))[0]:
                     await self._report(client, plan.training_id, report)
-                return work.result()
+                trained = work.result()
             finally:
                 work.cancel()
                 await asyncio.wait({work})
+        await report(*_all_rounds(plan, trained))
+        return trained
 
     async def _train(self, client: httpx.AsyncClient, plan: TrainingPlan) -> TrainedModel:
         try:
@@ -82,6 +85,13 @@ class MlWorker:
             return
         progress = msgspec.json.decode(response.content, type=_Progress)
         await report(progress.processed, progress.total)
+
+
+def _all_rounds(plan: TrainingPlan, trained: TrainedModel) -> tuple[int, int]:
+    """Return the progress of a training that is over, as the ML worker counts: rounds allowed, then rounds grown."""
+    config = msgspec.convert(plan.config, GradientBoostedConfig)
+    rounds = config.num_iterations + int(trained.metrics["iterations"])
+    return rounds, rounds
 
 
 def _failure(response: httpx.Response) -> KaireonError:

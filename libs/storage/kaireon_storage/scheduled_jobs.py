@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from kaireon_application.errors import KaireonError
-from kaireon_application.experimentation.auto_promote import Verdict, auto_promote
+from kaireon_application.experimentation.auto_promote import AutoPromote, Verdict
+from kaireon_application.learning.evidence import EvidenceSources
 from kaireon_application.learning.scheduled_retrains import queue_scheduled_retrains
 from kaireon_application.platform.cleanup import clean_up
 from kaireon_application.platform.jobs import Jobs, JobSummons
@@ -18,10 +19,12 @@ from kaireon_application.platform.scheduled_job import JobOutcome, run_alone
 from kaireon_runtime.settings import ScheduledJobSettings
 from kaireon_storage.postgres.approvals import PostgresApprovals
 from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.drift_checks import PostgresDriftChecks
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
 from kaireon_storage.postgres.flows import PostgresFlows
 from kaireon_storage.postgres.jobs import PostgresJobBook
+from kaireon_storage.postgres.off_policy import PostgresOffPolicyEvaluations
 from kaireon_storage.postgres.outbox import PostgresOutbox
 from kaireon_storage.postgres.retention import PostgresRetention
 from kaireon_storage.postgres.schedule_leases import PostgresScheduleLeases
@@ -69,11 +72,18 @@ async def _trainings(database: Database, settings: ScheduledJobSettings, now: da
 
 
 async def _promoted(database: Database, now: datetime) -> JobOutcome:
-    entities, flows = PostgresEntities(database), PostgresFlows(database)
-    outcomes, verdicts, failures = PostgresExperimentOutcomes(database), Counter[Verdict](), list[str]()
+    auto_promote = AutoPromote(
+        entities=PostgresEntities(database),
+        flows=PostgresFlows(database),
+        outcomes=PostgresExperimentOutcomes(database),
+        evidence=EvidenceSources(
+            evaluations=PostgresOffPolicyEvaluations(database), drift_checks=PostgresDriftChecks(database)
+        ),
+    )
+    verdicts, failures = Counter[Verdict](), list[str]()
     for tenant in await PostgresRetention(database).tenants():
         try:
-            found = await auto_promote(entities, flows, outcomes, tenant.tenant_id, now)
+            found = await auto_promote(tenant.tenant_id, now)
         except KaireonError as error:
             failures.append(f"tenant {tenant.tenant_id}: {error.message}")
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
@@ -25,7 +26,8 @@ from kaireon_application.experimentation.results import (
 )
 from kaireon_application.governance.actor import SYSTEM
 from kaireon_application.learning.algorithm_model import KIND
-from kaireon_application.learning.promote_model import PromotionRequest, promoted
+from kaireon_application.learning.evidence import EvidenceSources, PromotionEvidence
+from kaireon_application.learning.promote_model import PromotionRequest, known_evidence, promoted
 from kaireon_core.learning.lifecycle import RegistryStatus
 from kaireon_runtime.logs import logger
 
@@ -51,29 +53,55 @@ class AutoPromotion(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-async def auto_promote(
-    entities: Entities, flows: FlowVersions, outcomes: ExperimentOutcomes, tenant_id: UUID, now: datetime
-) -> list[AutoPromotion]:
-    """Look at the active experiments of a tenant that promote by themselves; one that fails does not stop the others.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoPromote:
+    """The use case."""
 
-    Raises `Unavailable` while the storage is away.
-    """
-    async with entities.reading(tenant_id) as reader:
-        query = ListQuery(limit=_MANY, status="active", matching={"autoPromote": True})
-        page = await reader.page(EXPERIMENT.name, query)
-        found = [(experiment, await models_of(reader, experiment)) for experiment in page.entities]
-    done = list[AutoPromotion]()
-    for experiment, models in found:
-        if now < _started_at(experiment) + timedelta(days=experiment.body["promoteAfterDays"]):
-            done.append(_waiting(experiment, "it has not run long enough"))
-            continue
-        counts = await outcomes.by_variant(tenant_id, experiment.key, experiment.created_at)
-        winner = winner_of(results_of(experiment, models, counts), experiment.body["promoteThreshold"])
-        if winner is None:
-            done.append(_waiting(experiment, "no challenger is surely better by its threshold"))
-        else:
-            done.append(await _promote(flows, tenant_id, experiment, winner, now))
-    return done
+    entities: Entities
+    flows: FlowVersions
+    outcomes: ExperimentOutcomes
+    evidence: EvidenceSources
+
+    async def __call__(self, tenant_id: UUID, now: datetime) -> list[AutoPromotion]:
+        """Look at a tenant's active experiments that promote by themselves; one that fails does not stop the others.
+
+        Raises `Unavailable` while the storage is away.
+        """
+        async with self.entities.reading(tenant_id) as reader:
+            query = ListQuery(limit=_MANY, status="active", matching={"autoPromote": True})
+            page = await reader.page(EXPERIMENT.name, query)
+            found = [(experiment, await models_of(reader, experiment)) for experiment in page.entities]
+        done = list[AutoPromotion]()
+        for experiment, models in found:
+            if now < _started_at(experiment) + timedelta(days=experiment.body["promoteAfterDays"]):
+                done.append(_waiting(experiment, "it has not run long enough"))
+                continue
+            counts = await self.outcomes.by_variant(tenant_id, experiment.key, experiment.created_at)
+            winner = winner_of(results_of(experiment, models, counts), experiment.body["promoteThreshold"])
+            if winner is None:
+                done.append(_waiting(experiment, "no challenger is surely better by its threshold"))
+            else:
+                done.append(await self._promote(tenant_id, experiment, winner, now))
+        return done
+
+    async def _promote(self, tenant_id: UUID, experiment: Entity, winner: str, now: datetime) -> AutoPromotion:
+        try:
+            evidence = await known_evidence(self.evidence, self.entities, tenant_id, winner)
+            async with self.flows.writing(tenant_id, SYSTEM) as writer:
+                current = await require(writer, EXPERIMENT.name, str(experiment.id))
+                if current.row_version != experiment.row_version:
+                    raise Conflict("the experiment has changed meanwhile")
+                await _complete(writer, current, winner, now, evidence)
+        except Unavailable:
+            raise
+        except KaireonError as error:
+            logger("kaireon.learning").warning(
+                "auto-promotion refused", experiment=experiment.key, modelKey=winner, reason=error.message
+            )
+            return AutoPromotion(
+                experiment_key=experiment.key, verdict=Verdict.REFUSED, model_key=winner, reason=error.message
+            )
+        return AutoPromotion(experiment_key=experiment.key, verdict=Verdict.PROMOTED, model_key=winner)
 
 
 def winner_of(results: ExperimentResults, threshold: float) -> str | None:
@@ -95,28 +123,9 @@ def winner_of(results: ExperimentResults, threshold: float) -> str | None:
     return max(better)[1] if better else None
 
 
-async def _promote(
-    flows: FlowVersions, tenant_id: UUID, experiment: Entity, winner: str, now: datetime
-) -> AutoPromotion:
-    try:
-        async with flows.writing(tenant_id, SYSTEM) as writer:
-            current = await require(writer, EXPERIMENT.name, str(experiment.id))
-            if current.row_version != experiment.row_version:
-                raise Conflict("the experiment has changed meanwhile")
-            await _complete(writer, current, winner, now)
-    except Unavailable:
-        raise
-    except KaireonError as error:
-        logger("kaireon.learning").warning(
-            "auto-promotion refused", experiment=experiment.key, modelKey=winner, reason=error.message
-        )
-        return AutoPromotion(
-            experiment_key=experiment.key, verdict=Verdict.REFUSED, model_key=winner, reason=error.message
-        )
-    return AutoPromotion(experiment_key=experiment.key, verdict=Verdict.PROMOTED, model_key=winner)
-
-
-async def _complete(writer: FlowWriter, experiment: Entity, winner: str, now: datetime) -> None:
+async def _complete(
+    writer: FlowWriter, experiment: Entity, winner: str, now: datetime, evidence: PromotionEvidence
+) -> None:
     """Promote the winner, end the experiment, and let the flows that run it decide with the winner for everybody."""
     model = await require(writer, KIND, winner)
     champion_id = experiment.body.get("championModelId")
@@ -126,7 +135,7 @@ async def _complete(writer: FlowWriter, experiment: Entity, winner: str, now: da
         family=str(champion.body["family"]) if champion else None,
         metrics_snapshot=_measured(model),
     )
-    await promoted(writer, str(model.id), request, now, SYSTEM)
+    await promoted(writer, str(model.id), request, now, SYSTEM, evidence)
     body = {**experiment.body, "completedAt": now.isoformat(), "promotedModelId": str(model.id)}
     await writer.update(msgspec.structs.replace(experiment, status="completed", body=body))
     names = {experiment.key, str(experiment.id)}

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
+from kaireon_application.catalog.entities import EntityReader
 from kaireon_application.catalog.fields import EntityRef, Key, Name, Percentage, Text
 from kaireon_application.catalog.kind import Change, Document, EntityKind, Reference
 from kaireon_core.problems import Problem
@@ -54,6 +55,16 @@ def _problems(change: Change) -> Iterator[Problem]:
         yield change.problem(message, "trafficSplit", "championPct")
 
 
+async def _check(_reader: EntityReader, change: Change) -> Iterable[Problem]:
+    """Return a problem for each challenger that takes part already: whose result would it be?"""
+    seen = [change.document["championModelId"], *(one["modelId"] for one in change.document["challengers"])]
+    return [
+        change.problem("this model takes part already", "challengers", place, "modelId")
+        for place, model in enumerate(seen[1:])
+        if model in seen[: place + 1]
+    ]
+
+
 def _prepare(change: Change) -> Document:
     """Return the document with when it was started and ended; what is over and becomes active again begins anew."""
     previous: Document = dict(change.previous.body) if change.previous else {}
@@ -96,5 +107,6 @@ EXPERIMENT = EntityKind(
     prepare=_prepare,
     problems=_problems,
     references=_references,
+    check=_check,
     shown=_shown,
 )

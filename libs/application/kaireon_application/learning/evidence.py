@@ -62,6 +62,10 @@ class PromotionEvidence(msgspec.Struct, frozen=True, kw_only=True, rename="camel
         return None if self.drift is None else self.drift.psi_score
 
 
+# Of a model that has just been made.
+NOTHING_KNOWN = PromotionEvidence(auc_difference=None, off_policy_value=None, drift=None, sample_sizes={})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceSources:
     """Where it is looked up."""

@@ -13,14 +13,20 @@ import msgspec
 from kaireon_application.catalog.entities import Entities, Entity, EntityReader, EntityWriter, ListQuery
 from kaireon_application.catalog.fields import Label
 from kaireon_application.catalog.read_entity import require
-from kaireon_application.errors import Conflict, InvalidTransition, RollbackGuard
+from kaireon_application.errors import Conflict, InvalidInput, InvalidTransition, RollbackGuard
 from kaireon_application.governance.actor import Actor
 from kaireon_application.governance.audit_log import AuditAction
 from kaireon_application.learning.algorithm_model import KIND, Promotion
 from kaireon_application.learning.evidence import EvidenceSources, PromotionEvidence, gather_evidence
 from kaireon_core.learning.definitions import RollbackThresholds
-from kaireon_core.learning.lifecycle import TRANSITIONS, GuardResult, RegistryStatus, check_rollback_guard
-from kaireon_core.problems import Problem
+from kaireon_core.learning.lifecycle import (
+    TRANSITIONS,
+    GuardedMetrics,
+    GuardResult,
+    RegistryStatus,
+    check_rollback_guard,
+)
+from kaireon_core.problems import InvalidValue, Problem, convert
 from kaireon_runtime.logs import logger
 
 _PROMOTIONS_KEPT = 100
@@ -46,7 +52,7 @@ class PromotionAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     family: str
     rollback_guard_skipped: list[str]
     rollback_guard_breaches: list[str]
-    evidence: PromotionEvidence | None = None
+    evidence: PromotionEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +67,34 @@ class PromoteModel:
     ) -> PromotionAnswer:
         """Change a model's registry status, and say what is known of it; a new champion archives the old one.
 
-        Raises as `promoted`.
+        Raises as `promoted`, and `InvalidInput` for metrics that the rollback guard could not compare.
         """
-        async with self.entities.reading(tenant_id) as reader:
-            model = await require(reader, KIND, reference)
-            champions = await _champions(reader, request.family or str(model.body["family"]))
-        champion = next((one for one in champions if one.id != model.id), None)
+        _require_metrics(request.metrics_snapshot or {})
         # Looked up before anything is changed: what is done is not taken back because a look at it failed.
-        evidence = await gather_evidence(self.evidence, tenant_id, model, champion)
+        evidence = await known_evidence(self.evidence, self.entities, tenant_id, reference, request.family)
         async with self.entities.writing(tenant_id, actor) as writer:
-            answer = await promoted(writer, reference, request, at, actor, evidence.psi)
-        return msgspec.structs.replace(answer, evidence=evidence)
+            return await promoted(writer, reference, request, at, actor, evidence)
+
+
+def _require_metrics(snapshot: Mapping[str, Any]) -> None:
+    try:
+        convert(snapshot, GuardedMetrics, "$.metricsSnapshot")
+    except InvalidValue as error:
+        raise InvalidInput.of(error.problems) from None
+
+
+async def known_evidence(
+    sources: EvidenceSources, entities: Entities, tenant_id: UUID, reference: str, family: str | None = None
+) -> PromotionEvidence:
+    """Return what is known of a model that may be promoted, beside the champion of this family, else of its own.
+
+    Raises `NotFound`, and `Unavailable` while the storage is away.
+    """
+    async with entities.reading(tenant_id) as reader:
+        model = await require(reader, KIND, reference)
+        champions = await _champions(reader, family or str(model.body["family"]))
+    champion = next((one for one in champions if one.id != model.id), None)
+    return await gather_evidence(sources, tenant_id, model, champion)
 
 
 async def promoted(
@@ -80,9 +103,9 @@ async def promoted(
     request: PromotionRequest,
     at: datetime,
     actor: Actor,
-    known_psi: float | None = None,
+    evidence: PromotionEvidence,
 ) -> PromotionAnswer:
-    """Promote inside an open transaction, with what a drift check knows where the snapshot has no `psi`.
+    """Promote inside an open transaction; the guard knows of drift from the evidence, unless the snapshot has a `psi`.
 
     Raises `NotFound`, `InvalidTransition`, `RollbackGuard`, and `Conflict` for a champion that is itself a draft.
     """
@@ -93,7 +116,7 @@ async def promoted(
         raise Conflict("a model whose status is draft scores nothing: set it to active before it becomes champion")
     family = request.family or str(model.body["family"])
     champions = await _champions(writer, family) if request.to_status is RegistryStatus.CHAMPION else []
-    guard = _guard(model, champions, request, known_psi)
+    guard = _guard(model, champions, request, evidence.psi)
     for champion in champions:
         await _archive(writer, champion, at, actor)
     step = Promotion(
@@ -115,6 +138,7 @@ async def promoted(
         family=family,
         rollback_guard_skipped=list(guard.skipped),
         rollback_guard_breaches=list(guard.breaches),
+        evidence=evidence,
     )
 
 

@@ -122,9 +122,8 @@ async def _outside(
     """Return what a service says of the offers, in one call; it explains nothing."""
     if not offers:
         return []
-    named = {} if request.customer_id is None else {"customerId": request.customer_id}
     sent = [(_document(offer), categories.get(str(offer.body.get("categoryId")))) for offer in offers]
-    found = await outside_offers(outside, tenant_id, model, endpoint, {**request.attributes, **named}, sent)
+    found = await outside_offers(outside, tenant_id, model, endpoint, request.customer_id, request.attributes, sent)
     return [
         OfferScore(
             offer_id=offer.id,

@@ -37,7 +37,9 @@ async def outside_row(
     named = row.get("offerId")
     offer = named if isinstance(named, str) and named else _ROW
     candidate = msgspec.Raw(msgspec.json.encode({"id": offer, "name": offer, "attributes": {}}))
-    return (await _ask(scoring, tenant_id, model, endpoint, row, {offer: candidate}))[offer]
+    customer = row.get("customerId")
+    customer_id = customer if isinstance(customer, str) else None
+    return (await _ask(scoring, tenant_id, model, endpoint, customer_id, row, {offer: candidate}))[offer]
 
 
 async def outside_rows(
@@ -62,12 +64,13 @@ async def outside_offers(
     tenant_id: UUID,
     model: Entity,
     endpoint: ExternalEndpoint,
+    customer_id: str | None,
     attributes: Mapping[str, Any],
     offers: Sequence[tuple[Document, str | None]],
 ) -> list[OutsideScore]:
     """Return the scores of offers, each with the key of its category, by one call."""
     candidates = {offer.id: sent_offer(offer, category) for offer, category in offers}
-    found = await _ask(scoring, tenant_id, model, endpoint, attributes, candidates)
+    found = await _ask(scoring, tenant_id, model, endpoint, customer_id, attributes, candidates)
     return [found[offer.id] for offer, _ in offers]
 
 
@@ -76,10 +79,10 @@ async def _ask(
     tenant_id: UUID,
     model: Entity,
     endpoint: ExternalEndpoint,
+    customer_id: str | None,
     attributes: Mapping[str, Any],
     candidates: Mapping[str, msgspec.Raw],
 ) -> dict[str, OutsideScore]:
-    customer = attributes.get("customerId")
     said = await scoring.score(
         EndpointCall(
             tenant_id=str(tenant_id),
@@ -87,7 +90,7 @@ async def _ask(
             model_key=model.key,
             endpoint=endpoint,
             body=EndpointBody(
-                customer_id=customer if isinstance(customer, str) else None,
+                customer_id=customer_id,
                 attributes=attributes,
                 candidates=list(candidates.values()),
                 request_id=str(uuid4()),

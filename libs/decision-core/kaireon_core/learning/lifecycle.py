@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from kaireon_core.learning.definitions import RollbackThresholds
 
@@ -31,6 +34,17 @@ TRANSITIONS: dict[RegistryStatus, frozenset[RegistryStatus]] = {
     RegistryStatus.CHAMPION: frozenset({RegistryStatus.CHALLENGER, RegistryStatus.SHADOW, RegistryStatus.ARCHIVED}),
     RegistryStatus.ARCHIVED: frozenset({RegistryStatus.DRAFT}),
 }
+
+_Fraction = Annotated[float, Meta(ge=0, le=1)]
+
+
+class GuardedMetrics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the rollback guard reads of a snapshot of metrics; whatever else stands there is kept and not looked at."""
+
+    auc: _Fraction | None = None
+    error_rate: _Fraction | None = None
+    psi: Annotated[float, Meta(ge=0)] | None = None
+
 
 # A drop of exactly the threshold does not trip; this keeps 0.90 - 0.85 from being more than 0.05.
 _DECIMALS = 12

@@ -40,7 +40,9 @@ class LocalTrainer:
         finally:
             steps.stop()
             await asyncio.wait({work})
-        await report(*steps.progress)
+        # A fit may end before the steps that it was allowed.
+        count, _ = steps.progress
+        await report(count, count)
         return trained
 
 

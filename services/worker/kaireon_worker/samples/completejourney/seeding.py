@@ -18,6 +18,7 @@ from kaireon_application.decisioning.publish_flow import publish_draft
 from kaireon_application.errors import Conflict
 from kaireon_application.governance.actor import of_job
 from kaireon_application.learning.algorithm_model import ALGORITHM_MODEL
+from kaireon_application.learning.evidence import NOTHING_KNOWN
 from kaireon_application.learning.promote_model import PromotionRequest, promoted
 from kaireon_application.platform.job import JobRefused, JobRun
 from kaireon_application.platform.sample_packs import COMPLETE_JOURNEY
@@ -139,7 +140,7 @@ class Seeding:
                 return
             request = PromotionRequest(to_status=after)
             async with self._entities.writing(copy.tenant_id, self._actor) as writer:
-                await promoted(writer, reference, request, self._now, self._actor)
+                await promoted(writer, reference, request, self._now, self._actor, NOTHING_KNOWN)
 
     async def _publish(self) -> None:
         """Store and publish the flow, the last step: whoever has the flow has the whole pack."""
