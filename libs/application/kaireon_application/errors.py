@@ -140,6 +140,10 @@ class Unavailable(KaireonError):
     code = "UNAVAILABLE"
 
 
+class TooSlow(Unavailable):
+    """Postgres did not answer in time; try again."""
+
+
 class Busy(Unavailable):
     """Another request holds what this one needs; try again."""
 

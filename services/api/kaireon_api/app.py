@@ -19,6 +19,7 @@ from kaireon_api.learning.lifecycle import build_lifecycle
 from kaireon_api.learning.off_policy import build_off_policy
 from kaireon_api.platform.drain_queues import QueueDrain
 from kaireon_api.readiness import Readiness
+from kaireon_api.reading import build_reading
 from kaireon_api.routes import OPERATIONS
 from kaireon_api.services import Services
 from kaireon_api.settings import Settings
@@ -45,14 +46,11 @@ from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.facts import PostgresFacts
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
-from kaireon_storage.postgres.replicas import ReadDatabase
 from kaireon_storage.postgres.runs import PostgresRuns
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
 from kaireon_storage.postgres.tenants import PostgresTenants
 from kaireon_storage.redis.connection import open_redis
 from kaireon_storage.redis.customer_cache import RedisCustomerCache
-
-_REPLICA_CONNECTIONS = 4
 
 
 class Api:
@@ -91,7 +89,7 @@ def build_services(settings: Settings) -> Services:
         readiness=_readiness(api_keys, engine, redis),
         documentation=document_operations(OPERATIONS),
         database=database,
-        reads=_reads(settings, database, metrics),
+        reading=build_reading(settings, database, metrics),
         redis=redis,
         authenticator=Authenticator(api_keys, settings.api_key_pepper.get_secret_value()),
         engine=engine,
@@ -134,14 +132,6 @@ def _database(settings: Settings) -> Database:
     )
 
 
-def _reads(settings: Settings, primary: Database, metrics: Metrics) -> ReadDatabase:
-    replicas = [
-        Database(url, max_connections=_REPLICA_CONNECTIONS, application_name="kaireon-api-reads")
-        for url in settings.replica_urls
-    ]
-    return ReadDatabase(primary, replicas, settings.database_replica_max_lag_seconds, metrics)
-
-
 def _readiness(api_keys: PostgresApiKeys, engine: Engine, redis: Redis) -> Readiness:
     readiness = Readiness()
     readiness.require("postgres", lambda: api_keys.find(()))
@@ -167,7 +157,7 @@ async def opened(services: Services) -> AsyncGenerator[None]:
         stack.push_async_callback(services.redis.aclose)
         stack.push_async_callback(services.announcer.close)
         stack.push_async_callback(services.endpoint_scoring.close)
-        await stack.enter_async_context(services.reads.running())
+        await stack.enter_async_context(services.reading.database.running())
         await stack.enter_async_context(_running(services.authenticator))
         await stack.enter_async_context(services.engine.running())
         yield

@@ -6,6 +6,7 @@ from kaireon_api import probes
 from kaireon_api.catalog import operations as catalogue
 from kaireon_api.customers import history, outcomes, schemas, segments
 from kaireon_api.decisioning import (
+    dashboards,
     decide,
     decision_flows,
     flow_routes,
@@ -40,6 +41,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *narratives.OPERATIONS,
     *simulate.OPERATIONS,
     *history.OPERATIONS,
+    *dashboards.OPERATIONS,
     *decision_flows.OPERATIONS,
     *flow_routes.OPERATIONS,
     # catalogue

@@ -15,6 +15,7 @@ from kaireon_api.engagement.wiring import Engagement
 from kaireon_api.learning.lifecycle import Lifecycle
 from kaireon_api.learning.off_policy import OffPolicy
 from kaireon_api.readiness import Readiness
+from kaireon_api.reading import Reading
 from kaireon_api.settings import Settings
 from kaireon_api.worker_beside import PokingAnnouncer
 from kaireon_application.decisioning.start_run import StartRun
@@ -31,7 +32,6 @@ from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
-from kaireon_storage.postgres.replicas import ReadDatabase
 from kaireon_storage.postgres.runs import PostgresRuns
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
 from kaireon_storage.postgres.tenants import PostgresTenants
@@ -50,7 +50,7 @@ class Services:
     readiness: Readiness
     documentation: Documentation
     database: Database
-    reads: ReadDatabase
+    reading: Reading
     redis: Redis
     authenticator: Authenticator
     engine: Engine

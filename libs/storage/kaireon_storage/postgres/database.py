@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from kaireon_application.errors import Busy, Unavailable
+from kaireon_application.errors import Busy, TooSlow, Unavailable
 from kaireon_runtime.settings import Pooler
 from kaireon_storage.postgres.round_trip import BoundStatement, RoundTrips
 from kaireon_storage.postgres.session import Sessions
@@ -144,8 +144,7 @@ class Database:
             async with self._pool.connection() as connection:
                 yield connection
         except psycopg.errors.QueryCanceled as error:
-            message = "Postgres did not answer in time; try again"
-            raise Unavailable(message) from error
+            raise TooSlow from error
         except psycopg.errors.LockNotAvailable as error:
             raise Busy from error
         except _AWAY as error:

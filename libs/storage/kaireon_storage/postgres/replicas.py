@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from kaireon_application.errors import Unavailable
+from kaireon_application.errors import TooSlow, Unavailable
 from kaireon_runtime.catalogue import REPLICA_FALLBACKS, REPLICA_LAG, REPLICA_READS
 from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.queries import queries
@@ -81,6 +81,9 @@ class ReadDatabase:
             try:
                 async with replica.database.transaction(tenant_id) as connection:
                     found = await ask(connection)
+            except TooSlow:
+                # It would take the primary as long.
+                raise
             except Unavailable:
                 replica.is_reachable = False
                 self._metrics.add(REPLICA_FALLBACKS, "unreachable")
