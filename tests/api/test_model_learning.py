@@ -43,8 +43,12 @@ async def test_a_reset_keeps_what_was_learnt_as_a_version_and_forgets_it(api: Cl
 
 async def test_who_may_reset_what(api: Clients) -> None:
     await create(api.editor, key="s")
-    refused = await api.editor.post(f"{MODELS}/s/reset-learning")
-    assert (refused.status_code, refused.json()["error"]["details"][0]["path"]) == (400, "$")
+    service = {"modelType": "external_endpoint", "config": {"endpoint": "https://ml.example.com/score"}}
+    await create(api.editor, key="e", status="active", **service)
+    for key in ("s", "e"):
+        refused = await api.editor.post(f"{MODELS}/{key}/reset-learning")
+        assert (refused.status_code, refused.json()["error"]["details"][0]["path"]) == (400, "$")
+    assert (await api.viewer.get(f"{MODELS}/e")).json()["status"] == "active"
     assert (await api.viewer.post(f"{MODELS}/s/reset-learning")).status_code == 403
     assert (await api.editor.post(f"{MODELS}/nothing/reset-learning")).status_code == 404
 

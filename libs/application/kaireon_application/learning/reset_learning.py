@@ -14,6 +14,11 @@ from kaireon_application.learning.algorithm_model import KIND, next_generation
 from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_core.learning.definitions import ModelType
 
+_TAUGHT_ELSEWHERE = {
+    ModelType.SCORECARD: "its points are written by hand",
+    ModelType.EXTERNAL_ENDPOINT: "its service learns by itself",
+}
+
 
 class LearningResets(Protocol):
     """Writes resets. Raises `Unavailable` while the storage is down."""
@@ -31,11 +36,14 @@ async def reset_learning(
 ) -> None:
     """Keep a model's state as a version and make it an untrained draft again; what responses taught it ends with it.
 
-    Raises `NotFound`, and `InvalidInput` for a scorecard, which learns nothing.
+    Raises `NotFound`, and `InvalidInput` for a model that learns nothing here.
     """
     entity = await get_entity(entities, tenant_id, KIND, reference)
-    if entity.body["modelType"] == ModelType.SCORECARD.value:
-        raise InvalidInput.at("$", "a scorecard has no learning to reset: its points are written by hand")
+    model_type = ModelType(entity.body["modelType"])
+    if model_type in _TAUGHT_ELSEWHERE:
+        raise InvalidInput.at(
+            "$", f"a model of type {model_type} has no learning to reset: {_TAUGHT_ELSEWHERE[model_type]}"
+        )
     await resets.reset(tenant_id, entity.id, await scoring.learned_state(tenant_id, entity), actor)
 
 
