@@ -155,6 +155,17 @@ REPLICA_FALLBACKS = _counter(
 REPLICA_LAG = _gauge(
     "kaireon_replica_lag_seconds", "seconds", "For how long at most something may be missing from a replica.", "replica"
 )
+JOURNEY_STEPS = _counter("kaireon_journey_steps_total", "Steps of journeys taken.", "nodeType")
+JOURNEY_ENROLLMENTS_ENDED = _counter(
+    "kaireon_journey_enrollments_ended_total",
+    "Enrolments that are over.",
+    "status",
+    alert=Alert(
+        expression='sum(rate(kaireon_journey_enrollments_ended_total{status="failed"}[5m])) > 0',
+        for_seconds=300,
+        summary="Enrolments end because their journey's steps fail: their reasons say why.",
+    ),
+)
 CACHE_HITS = _counter("kaireon_cache_hits_total", "Reads answered by a cache.", "key")
 CACHE_MISSES = _counter("kaireon_cache_misses_total", "Reads that a cache could not answer.", "key")
 CACHE_ERRORS = _counter(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypeAlias
 
+from kaireon_application.engagement.journey_tick import tick_journeys
 from kaireon_application.errors import KaireonError
 from kaireon_application.experimentation.auto_promote import AutoPromote, Verdict
 from kaireon_application.learning.evidence import EvidenceSources
@@ -24,6 +25,7 @@ from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
 from kaireon_storage.postgres.flows import PostgresFlows
 from kaireon_storage.postgres.jobs import PostgresJobBook
+from kaireon_storage.postgres.journeys import PostgresJourneyTick
 from kaireon_storage.postgres.off_policy import PostgresOffPolicyEvaluations
 from kaireon_storage.postgres.outbox import PostgresOutbox
 from kaireon_storage.postgres.retention import PostgresRetention
@@ -42,6 +44,11 @@ async def cleanup(database: Database, _settings: ScheduledJobSettings) -> JobOut
 async def approvals_expire(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:
     """Close requests that were neither decided nor published in time."""
     return JobOutcome(counts={"expiredApprovals": await PostgresApprovals(database).expire(datetime.now(UTC))})
+
+
+async def flow_scheduler_tick(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:
+    """Queue jobs for the enrolments whose turn has come, which a worker finds by itself."""
+    return JobOutcome(counts=await tick_journeys(PostgresJourneyTick(database)))
 
 
 async def outbox_reaper(database: Database, settings: ScheduledJobSettings) -> JobOutcome:
@@ -110,6 +117,7 @@ JOBS: Mapping[str, Job] = MappingProxyType(
     {
         "cleanup": cleanup,
         "approvals-expire": approvals_expire,
+        "flow-scheduler-tick": flow_scheduler_tick,
         "outbox-reaper": outbox_reaper,
         "scheduled-retrains": scheduled_retrains,
     }

@@ -16,7 +16,7 @@ from kaireon_api.decisioning import (
     simulate,
     traces,
 )
-from kaireon_api.engagement import events
+from kaireon_api.engagement import events, journeys
 from kaireon_api.experimentation import experiments
 from kaireon_api.governance import approvals, audit_logs
 from kaireon_api.learning import (
@@ -48,6 +48,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *catalogue.OPERATIONS,
     *schemas.OPERATIONS,
     *segments.OPERATIONS,
+    # engagement
+    *journeys.OPERATIONS,
     # models
     *algorithm_models.OPERATIONS,
     *model_learning.OPERATIONS,

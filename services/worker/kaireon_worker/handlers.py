@@ -9,6 +9,7 @@ from kaireon_runtime.metrics import Metrics
 from kaireon_worker.analyses import analysis_handlers
 from kaireon_worker.queues.batch import batch_handlers
 from kaireon_worker.queues.drift import drift_handlers
+from kaireon_worker.queues.journeys import journey_handlers
 from kaireon_worker.queues.retrain import retrain_handlers
 from kaireon_worker.queues.seed import seed_handlers
 from kaireon_worker.settings import Settings
@@ -18,6 +19,7 @@ def build_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
     """Return the handler of each job type; what a handler opens, it opens per job."""
     return {
         **batch_handlers(settings, metrics),
+        **journey_handlers(settings, metrics),
         **analysis_handlers(settings, metrics),
         **seed_handlers(settings),
         **retrain_handlers(settings),

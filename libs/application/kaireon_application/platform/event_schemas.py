@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -74,9 +74,26 @@ class InteractionRecorded(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     sequence: Annotated[int, msgspec.Meta(ge=1)]
 
 
+class ChannelActionRequested(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`channel.action.requested.v1`: a journey asks whoever serves a channel for a delivery to one customer."""
+
+    tenant_id: UUID
+    customer_id: NonEmpty
+    journey_id: UUID
+    enrollment_id: UUID
+    node_id: NonEmpty
+    channel_id: NonEmpty
+    offer_id: str | None = None
+    creative_id: str | None = None
+    recommendation_id: str | None = None
+    content: dict[str, Any]
+    timestamp: AwareInstant
+
+
 DECISION_MADE = "decision.made.v1"
 INTERACTION_RECORDED = "interaction.recorded.v1"
+CHANNEL_ACTION = "channel.action.requested.v1"
 
-EVENT_SCHEMAS: Mapping[str, type[DecisionMade | InteractionRecorded]] = MappingProxyType(
-    {DECISION_MADE: DecisionMade, INTERACTION_RECORDED: InteractionRecorded}
+EVENT_SCHEMAS: Mapping[str, type[DecisionMade | InteractionRecorded | ChannelActionRequested]] = MappingProxyType(
+    {DECISION_MADE: DecisionMade, INTERACTION_RECORDED: InteractionRecorded, CHANNEL_ACTION: ChannelActionRequested}
 )

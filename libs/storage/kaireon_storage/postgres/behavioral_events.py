@@ -8,7 +8,9 @@ from uuid import UUID
 
 import msgspec
 
+from kaireon_application.engagement.behavioral_event import BehavioralEvent
 from kaireon_application.engagement.reactions import Reactions, Recorded
+from kaireon_storage.postgres.journeys import queue_advance, write_enrollments
 from kaireon_storage.postgres.queries import queries
 
 if TYPE_CHECKING:
@@ -35,7 +37,25 @@ class PostgresEvents:
         known = await self._claim(connection, tenant_id, batch)
         new = _new(batch, known)
         await self._store(connection, tenant_id, [one for one in new if one.event.is_kept])
-        return Recorded(known=known)
+        return Recorded(known=known, jobs=tuple(await self._react(connection, UUID(tenant_id), new)))
+
+    async def _react(self, connection: Connection, tenant_id: UUID, new: Sequence[Reactions]) -> list[UUID]:
+        """End waits, let customers into journeys, and return the jobs that go on from there."""
+        # An enrolment that begins with an event does not wait for that event.
+        woken = await self._wake(connection, tenant_id, [one.event for one in new])
+        entered = await write_enrollments(connection, tenant_id, [each for one in new for each in one.enrollments])
+        return await queue_advance(connection, tenant_id, [*woken, *entered])
+
+    async def _wake(self, connection: Connection, tenant_id: UUID, events: Sequence[BehavioralEvent]) -> list[UUID]:
+        if not events:
+            return []
+        woken = queries("journeys").wake(
+            connection,
+            tenant_id=tenant_id,
+            customer_ids=[event.customer_id for event in events],
+            event_types=[event.type for event in events],
+        )
+        return [row["id"] async for row in woken]
 
     async def _claim(self, connection: Connection, tenant_id: str, batch: Sequence[Reactions]) -> dict[str, str]:
         """Claim the keys, and return the first id under each of those that were used before."""

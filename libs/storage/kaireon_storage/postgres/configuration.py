@@ -19,6 +19,7 @@ from kaireon_application.decisioning.snapshot import (
     ModelOrigin,
     PublishedFlow,
 )
+from kaireon_application.engagement.listeners import build_listeners
 from kaireon_application.errors import NotFound
 from kaireon_application.learning.endpoint_rules import without_token
 from kaireon_application.learning.learners import LEARNING_TYPES, as_learner, generation_of, learners, predictors_of
@@ -82,6 +83,7 @@ class PostgresConfiguration:
             schema_tables=dict(_tables(documents["schema"])),
             experiments=tuple(documents["experiment"]),
             segments=tuple(documents["segment"]),
+            listeners=build_listeners(documents["journey"]),
             learners=tuple(learners(documents["algorithm_model"], _current_states(documents, states))),
         )
 
