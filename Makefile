@@ -5,7 +5,7 @@ BIN := .venv/bin
 BOOTSTRAP := $(PYTHON) services/cli/kaireon_cli/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run reset test test-backends lint format bench bench-micro
+.PHONY: help setup run reset test test-backends test-faults lint format bench bench-micro
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -26,6 +26,9 @@ test: setup ## Run every test, on real servers started for it (TESTS=path narrow
 
 test-backends: setup ## Run the tests that need programs from beyond the package index, fetched where they are missing
 	@exec $(BIN)/pytest -m backends $(TESTS)
+
+test-faults: setup ## Run the tests that break servers and processes at full size
+	@exec $(BIN)/pytest -m faults $(TESTS)
 
 lint: setup ## Check style, types, layers, dependencies and migrations
 	$(BIN)/ruff check .

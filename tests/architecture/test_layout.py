@@ -36,6 +36,7 @@ OTHER_FOLDERS = {
     },  # one folder for each server
     "kaireon_testkit": {"native", "contracts"},  # servers as processes; suites for ports
     "kaireon_worker": {"samples", "queues"},  # data packs; one file for each queue
+    "kaireon_outbox_publisher": {"sinks"},  # one file for each event bus
     "kaireon_cli": {"run", "commands"},  # the supervisor; one file for each command
 }
 # Longer functions, and why.

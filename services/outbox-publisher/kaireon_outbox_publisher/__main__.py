@@ -6,14 +6,14 @@ import asyncio
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
-from datetime import timedelta
 
 from kaireon_application.platform.outbox import ClaimLimits
 from kaireon_application.platform.outbox_relay import RelayLimits, RelayOutbox
 from kaireon_outbox_publisher.health import HealthServer, Pulse
 from kaireon_outbox_publisher.publisher import Publisher, keep_house
-from kaireon_outbox_publisher.redis_stream import RedisStreamSink, connect
 from kaireon_outbox_publisher.settings import Settings
+from kaireon_outbox_publisher.sinks.opening import open_sink
+from kaireon_outbox_publisher.sinks.redis_stream import connect
 from kaireon_outbox_publisher.wake import keep_listening, listen_to_postgres, listen_to_redis
 from kaireon_runtime.lifecycle import end_with_parent, stop_on_signal
 from kaireon_runtime.logs import configure_logs, logger
@@ -51,21 +51,22 @@ async def publish(settings: Settings) -> None:
         )
         await database.open()
         stack.push_async_callback(database.close)
-        client = connect(settings.redis_url)
-        sink = RedisStreamSink(client, settings.event_stream)
+        sink = open_sink(settings)
         stack.push_async_callback(sink.close)
+        # Hints come by Redis, whatever the bus.
+        hints = connect(settings.redis_url)
+        stack.push_async_callback(hints.aclose)
         outbox = PostgresOutbox(database)
         wake = asyncio.Event()
-        retention = timedelta(hours=settings.event_stream_retention_hours)
         background = [
-            keep_house(outbox, lambda: sink.trim(retention), metrics, log),
-            keep_listening(lambda: listen_to_redis(client, wake), "redis", log),
+            keep_house(outbox, sink, metrics, log),
+            keep_listening(lambda: listen_to_redis(hints, wake), "redis", log),
         ]
         if (direct_url := settings.database_direct_url) is not None:
             background.append(keep_listening(lambda: listen_to_postgres(direct_url, wake), "postgres", log))
         relay = RelayOutbox(outbox, sink, limits_of(settings), time.monotonic)
         publisher = Publisher(relay, poll_seconds, wake, pulse, metrics, log)
-        log.info("outbox-publisher started", stream=settings.event_stream, pollSeconds=poll_seconds)
+        log.info("outbox-publisher started", bus=settings.event_publisher.value, pollSeconds=poll_seconds)
         await _run(publisher, background, stop)
     log.info("outbox-publisher stopped")
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Protocol
 
 import psycopg
 
 from kaireon_application.errors import Unavailable
 from kaireon_application.platform.event_schemas import EVENT_SCHEMAS
-from kaireon_application.platform.outbox import Outbox, OutboxEvent, SinkUnavailable
+from kaireon_application.platform.outbox import EventSink, Outbox, OutboxEvent, SinkUnavailable
 from kaireon_application.platform.outbox_relay import RelayOutbox, RelayReport
 from kaireon_outbox_publisher.health import Pulse
 from kaireon_runtime import catalogue
@@ -24,14 +23,6 @@ _GATHER_SECONDS = 0.05
 
 # What passes by itself: the server is away, or another transaction was in the way.
 _TRANSIENT = (Unavailable, SinkUnavailable, psycopg.OperationalError, OSError)
-
-
-class Trim(Protocol):
-    """Remove what the sink has kept long enough; return how many entries went."""
-
-    async def __call__(self) -> int:
-        """Raises `SinkUnavailable`."""
-        ...
 
 
 class Publisher:
@@ -100,14 +91,14 @@ class Publisher:
             )
 
 
-async def keep_house(outbox: Outbox, trim: Trim, metrics: Metrics, log: Logger) -> None:
-    """Measure the backlog and trim the stream, for ever."""
+async def keep_house(outbox: Outbox, sink: EventSink, metrics: Metrics, log: Logger) -> None:
+    """Measure the backlog and trim the bus, for ever."""
     while True:
         try:
             backlog = await outbox.backlog()
             metrics.set(catalogue.OUTBOX_PENDING, backlog.events)
             metrics.set(catalogue.OUTBOX_LAG, _age_seconds(backlog.oldest_at))
-            if deleted := await trim():
+            if deleted := await sink.trim():
                 log.info("event stream trimmed", entries=deleted)
         except _TRANSIENT as error:
             log.debug("outbox-publisher housekeeping failed", error=str(error))

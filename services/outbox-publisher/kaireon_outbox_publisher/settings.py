@@ -3,19 +3,124 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
-from kaireon_runtime.settings import DatabaseSettings, RedisSettings
+from kaireon_runtime.settings import DatabaseSettings, ProcessSettings, RedisSettings
 
 
 class Publisher(StrEnum):
-    """The event buses that this release can relay to."""
+    """The event buses."""
 
     REDIS = "redis"
+    KAFKA = "kafka"
+    REDPANDA = "redpanda"
+    MSK = "msk"
+    KINESIS = "kinesis"
+    EVENTBRIDGE = "eventbridge"
+    PULSAR = "pulsar"
 
 
-class Settings(DatabaseSettings, RedisSettings):
+class SecurityProtocol(StrEnum):
+    """How a Kafka broker is spoken to."""
+
+    PLAINTEXT = "plaintext"
+    SSL = "ssl"
+    SASL_PLAINTEXT = "sasl_plaintext"
+    SASL_SSL = "sasl_ssl"
+
+
+class SaslMechanism(StrEnum):
+    """How a password is proven to a Kafka broker."""
+
+    PLAIN = "PLAIN"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
+
+
+class Compression(StrEnum):
+    """How Kafka's batches are compressed."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    LZ4 = "lz4"
+    SNAPPY = "snappy"
+    ZSTD = "zstd"
+
+
+class KafkaSettings(ProcessSettings):
+    """Kafka and Redpanda; topic, compression and size are MSK's too."""
+
+    kafka_brokers: str | None = None
+    """`host:port`, comma-separated."""
+    kafka_topic: str = "kaireon.events"
+    kafka_compression: Compression = Compression.ZSTD
+    kafka_max_message_bytes: int = Field(default=1_048_588, ge=1000, le=256 * 1024 * 1024)
+    kafka_security_protocol: SecurityProtocol = SecurityProtocol.PLAINTEXT
+    kafka_sasl_mechanism: SaslMechanism = SaslMechanism.SCRAM_SHA_512
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca_file: FilePath | None = None
+    kafka_ssl_certificate_file: FilePath | None = None
+    kafka_ssl_key_file: FilePath | None = None
+
+    @field_validator("kafka_security_protocol", mode="before")
+    @classmethod
+    def _accept_capitals(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+
+class MskAuthentication(StrEnum):
+    """How MSK knows who we are: the AWS credentials of this process, or a user of its own."""
+
+    IAM = "iam"
+    SCRAM = "scram"
+
+
+class MskSettings(ProcessSettings):
+    """Amazon MSK; always over TLS."""
+
+    msk_brokers: str | None = None
+    """`host:port`, comma-separated: 9098 for IAM, 9096 for SCRAM."""
+    msk_authentication: MskAuthentication = MskAuthentication.IAM
+    msk_region: str | None = None
+    msk_username: str | None = None
+    msk_password: SecretStr | None = None
+
+
+class AwsSettings(ProcessSettings):
+    """Kinesis and EventBridge; credentials come by AWS's usual chain. AWS_REGION stands in for a region not named."""
+
+    aws_region: str | None = None
+    kinesis_stream: str | None = None
+    kinesis_region: str | None = None
+    kinesis_endpoint_url: str | None = None
+    eventbridge_bus: str | None = None
+    eventbridge_source: str = "kaireon"
+    eventbridge_region: str | None = None
+    eventbridge_endpoint_url: str | None = None
+
+
+class PulsarSettings(ProcessSettings):
+    """Apache Pulsar."""
+
+    pulsar_url: str | None = None
+    pulsar_topic: str = "persistent://public/default/kaireon-events"
+    pulsar_token: SecretStr | None = None
+    pulsar_tls_ca_file: Path | None = None
+
+    @field_validator("pulsar_url")
+    @classmethod
+    def _require_pulsar(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("pulsar://", "pulsar+ssl://")):
+            message = "must start with pulsar:// or pulsar+ssl://"
+            raise ValueError(message)
+        return value
+
+
+class Settings(DatabaseSettings, RedisSettings, KafkaSettings, MskSettings, AwsSettings, PulsarSettings):
     """Everything the publisher reads from its environment; each field is the variable of the same name in capitals."""
 
     event_publisher: Publisher = Publisher.REDIS
@@ -33,8 +138,45 @@ class Settings(DatabaseSettings, RedisSettings):
     @classmethod
     def _name_what_is_supported(cls, value: object) -> object:
         supported = [publisher.value for publisher in Publisher]
-        name = value.strip().lower() if isinstance(value, str) else value
+        name = value.strip().lower().removeprefix("aws_") if isinstance(value, str) else value
         if name not in supported:
-            message = f"is not supported by this release; supported now: {', '.join(supported)}"
+            message = f"is not supported; supported are {', '.join(supported)}"
             raise ValueError(message)
         return name
+
+    @model_validator(mode="after")
+    def _require_what_the_bus_needs(self) -> Self:
+        missing = [" or ".join(map(str.upper, names)) for names in self._needed() if not any(map(self._is_set, names))]
+        if missing:
+            is_one = len(missing) == 1
+            verb, pronoun = ("is", "it") if is_one else ("are", "them")
+            message = f"{', '.join(missing)} {verb} not set: EVENT_PUBLISHER={self.event_publisher} needs {pronoun}"
+            raise ValueError(message)
+        return self
+
+    def _is_set(self, name: str) -> bool:
+        return getattr(self, name) is not None
+
+    def _needed(self) -> list[tuple[str, ...]]:
+        """Return the settings that the bus needs, alternatives together."""
+        needed: list[tuple[str, ...]] = list(_NEEDED.get(self.event_publisher, ()))
+        if self.event_publisher in {Publisher.KAFKA, Publisher.REDPANDA}:
+            if self.kafka_security_protocol.startswith("sasl_"):
+                needed += [("kafka_sasl_username",), ("kafka_sasl_password",)]
+            if self.kafka_ssl_certificate_file or self.kafka_ssl_key_file:
+                needed += [("kafka_ssl_certificate_file",), ("kafka_ssl_key_file",)]
+        if self.event_publisher is Publisher.MSK and self.msk_authentication is MskAuthentication.SCRAM:
+            needed += [("msk_username",), ("msk_password",)]
+        elif self.event_publisher is Publisher.MSK:
+            needed.append(("msk_region", "aws_region"))
+        return needed
+
+
+_NEEDED: dict[Publisher, tuple[tuple[str, ...], ...]] = {
+    Publisher.KAFKA: (("kafka_brokers",),),
+    Publisher.REDPANDA: (("kafka_brokers",),),
+    Publisher.MSK: (("msk_brokers",),),
+    Publisher.KINESIS: (("kinesis_stream",), ("kinesis_region", "aws_region")),
+    Publisher.EVENTBRIDGE: (("eventbridge_bus",), ("eventbridge_region", "aws_region")),
+    Publisher.PULSAR: (("pulsar_url",),),
+}

@@ -70,6 +70,13 @@ class EventSink(Protocol):
         """
         ...
 
+    async def trim(self) -> int:
+        """Remove what was kept for long enough; return how many entries went, 0 where the bus does that by itself.
+
+        Raises `SinkUnavailable`.
+        """
+        ...
+
     async def close(self) -> None:
         """Give back connections."""
         ...

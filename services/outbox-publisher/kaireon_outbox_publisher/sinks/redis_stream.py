@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -14,6 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
+from kaireon_outbox_publisher.sinks.envelope import headers_of, payload_of
 
 # Replies with the general code that say something about the server all the same: every event would meet them.
 _SERVER_FAULTS = ("unknown command", "The stream has exhausted")
@@ -41,9 +41,10 @@ class RedisStreamSink:
     Entry fields: `id`, `type`, `tenantId`, `key`, `timestamp` (when the event was committed), `payload` (JSON).
     """
 
-    def __init__(self, client: Redis, stream: str) -> None:
+    def __init__(self, client: Redis, stream: str, retention: timedelta) -> None:
         self._client = client
         self._stream = stream
+        self._retention = retention
         self._has_failed = False
 
     async def publish(self, events: Sequence[OutboxEvent]) -> Sequence[str | None]:
@@ -78,14 +79,12 @@ class RedisStreamSink:
         except (RedisError, OSError) as error:
             raise SinkUnavailable(f"Redis cannot be reached: {error}") from error
 
-    async def trim(self, retention: timedelta) -> int:
-        """Delete entries older than `retention`, at most once a minute over all publishers; return how many."""
+    async def trim(self) -> int:
+        """Delete entries older than the retention, at most once a minute over all publishers; return how many."""
         try:
-            if not await self._client.set(
-                _TRIM_LOCK.format(stream=self._stream), b"1", ex=_TRIM_INTERVAL_SECONDS, nx=True
-            ):
+            if not await self._client.set(_TRIM_LOCK, b"1", ex=_TRIM_INTERVAL_SECONDS, nx=True):
                 return 0
-            return await self._delete_older(retention)
+            return await self._delete_older(self._retention)
         except (RedisError, OSError) as error:
             raise SinkUnavailable(f"Redis does not answer: {error}") from error
 
@@ -107,18 +106,7 @@ class RedisStreamSink:
 
 
 def _fields(event: OutboxEvent) -> dict[Any, Any]:
-    return {
-        "id": str(event.id),
-        "type": event.type,
-        "tenantId": str(event.tenant_id),
-        "key": event.key,
-        "timestamp": _instant(event.created_at),
-        "payload": event.payload or b"null",
-    }
-
-
-def _instant(value: datetime) -> str:
-    return msgspec.to_builtins(value.astimezone(UTC))
+    return {**headers_of(event), "key": event.key, "payload": payload_of(event)}
 
 
 def _judge(events: Sequence[OutboxEvent], replies: Sequence[object]) -> list[str | None]:

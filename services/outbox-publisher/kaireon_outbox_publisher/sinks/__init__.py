@@ -1,0 +1,1 @@
+"""Event buses, one file for each; only the chosen one is imported."""
