@@ -157,7 +157,7 @@ async def opened(services: Services) -> AsyncGenerator[None]:
         stack.push_async_callback(services.redis.aclose)
         stack.push_async_callback(services.announcer.close)
         stack.push_async_callback(services.endpoint_scoring.close)
-        await stack.enter_async_context(services.reading.database.running())
+        await stack.enter_async_context(services.reading.running())
         await stack.enter_async_context(_running(services.authenticator))
         await stack.enter_async_context(services.engine.running())
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kaireon_api import probes
 from kaireon_api.catalog import operations as catalogue
+from kaireon_api.catalog import search
 from kaireon_api.customers import history, outcomes, schemas, segments
 from kaireon_api.decisioning import (
     dashboards,
@@ -46,6 +47,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *flow_routes.OPERATIONS,
     # catalogue
     *catalogue.OPERATIONS,
+    *search.OPERATIONS,
     *schemas.OPERATIONS,
     *segments.OPERATIONS,
     # engagement
