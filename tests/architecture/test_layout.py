@@ -32,7 +32,6 @@ OTHER_FOLDERS = {
         "external",
         "outbound",
         "interactions",
-        "search",
         "migrations",
     },  # one folder for each server
     "kaireon_testkit": {"native", "contracts"},  # servers as processes; suites for ports

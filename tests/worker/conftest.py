@@ -33,7 +33,12 @@ class StartWorker(Protocol):
     """Starts a worker process on the test's database and broker."""
 
     def __call__(
-        self, *, redis_url: str | None = None, quick: bool = True, stderr: int | None = None
+        self,
+        *,
+        redis_url: str | None = None,
+        quick: bool = True,
+        stderr: int | None = None,
+        broker_url: str | None = None,
     ) -> subprocess.Popen[bytes]: ...
 
 
@@ -44,9 +49,10 @@ def start_worker(database_url: str, redis_url: str) -> Iterator[StartWorker]:
     default_url = redis_url
 
     def start(
-        *, redis_url: str | None = None, quick: bool = True, stderr: int | None = None
+        *, redis_url: str | None = None, quick: bool = True, stderr: int | None = None, broker_url: str | None = None
     ) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url or default_url}
+        environment |= {} if broker_url is None else {"CELERY_BROKER_URL": broker_url}
         process = subprocess.Popen(
             [sys.executable, str(PROCESS), "quick" if quick else "slow"], env=environment, stderr=stderr
         )

@@ -22,6 +22,8 @@ from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_testkit.native.ports import free_port
 from tests.worker.conftest import JobOwner, StartWorker
 
+_MINE = {"master_name": "mine", "sentinel_kwargs": {"protocol": 2}}
+
 
 @pytest.mark.parametrize(
     ("url", "broker_url", "options"),
@@ -30,12 +32,12 @@ from tests.worker.conftest import JobOwner, StartWorker
         ("rediss://h:1", "rediss://h:1", {}),
         (
             "sentinel://:pw@a:1;sentinel://:pw@b:2/3?master_name=mine",
-            "sentinel://:pw@a:1;sentinel://:pw@b:2/3",
-            {"master_name": "mine"},
+            "sentinel://:pw@a:1/3;sentinel://:pw@b:2/3",
+            _MINE,
         ),
-        ("sentinel://a:1;b:2/0?master_name=mine", "sentinel://a:1;sentinel://b:2/0", {"master_name": "mine"}),
-        ("redis+sentinel://:pw@a:1,b:2/mine/3", "sentinel://:pw@a:1/3;sentinel://:pw@b:2/3", {"master_name": "mine"}),
-        ("redis+sentinel://a:1/mine", "sentinel://a:1/0", {"master_name": "mine"}),
+        ("sentinel://a:1;b:2/0?master_name=mine", "sentinel://a:1/0;sentinel://b:2/0", _MINE),
+        ("redis+sentinel://:pw@a:1,b:2/mine/3", "sentinel://:pw@a:1/3;sentinel://:pw@b:2/3", _MINE),
+        ("redis+sentinel://a:1/mine", "sentinel://a:1/0", _MINE),
     ],
 )
 def test_broker_url_names_an_address(url: str, broker_url: str, options: dict[str, Any]) -> None:
@@ -134,6 +136,8 @@ def test_cluster_broker_is_refused_in_one_line(database_url: str, tmp_path: Path
         ({"WORKER_CONCURRENCY": "0", "ML_WORKER_URL": "ftp://x"}, {"WORKER_CONCURRENCY", "ML_WORKER_URL"}),
         ({"CELERY_BROKER_URL": "redis+cluster://h:1"}, {"CELERY_BROKER_URL"}),
         ({"CELERY_BROKER_URL": "sentinel://h:1"}, {"CELERY_BROKER_URL"}),
+        ({"REDIS_URL": "redis+cluster://h:1"}, {"CELERY_BROKER_URL"}),
+        ({"REDIS_URL": "amqp://h:1"}, {"REDIS_URL"}),
     ],
 )
 def test_bad_settings_are_named_all_at_once(environment: dict[str, str], names: set[str]) -> None:

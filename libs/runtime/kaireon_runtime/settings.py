@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
@@ -23,6 +24,8 @@ SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 EXIT_BAD_SETTINGS = 2
 SECRET_PREFIX = "KAIREON_SECRET_"  # noqa: S105 - the beginning of names
+
+_REDIS_URL = re.compile(r"(unix|(rediss?([+](sentinel|cluster))?)|(redis-)?sentinel)://.")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -116,30 +119,6 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-class SearchBackend(StrEnum):
-    """Where the catalogue is searched."""
-
-    PG = "pg"
-    OPENSEARCH = "opensearch"
-
-
-class SearchSettings(ProcessSettings):
-    """SEARCH_INDEX, and where OpenSearch is."""
-
-    search_index: SearchBackend = SearchBackend.PG
-    opensearch_url: str | None = Field(default=None, pattern="^https?://", repr=False)
-    opensearch_username: str | None = None
-    opensearch_password: SecretStr | None = None
-    opensearch_index: str = Field(default="kaireon-catalogue", pattern="^[a-z0-9][a-z0-9._-]{0,200}$")
-
-    @model_validator(mode="after")
-    def _require_url(self) -> Self:
-        if self.search_index is SearchBackend.OPENSEARCH and self.opensearch_url is None:
-            message = "SEARCH_INDEX=opensearch needs OPENSEARCH_URL"
-            raise ValueError(message)
-        return self
-
-
 class RedisSettings(ProcessSettings):
     """REDIS_URL, and CELERY_BROKER_URL where the broker is another server."""
 
@@ -149,8 +128,8 @@ class RedisSettings(ProcessSettings):
     @field_validator("redis_url")
     @classmethod
     def _require_redis(cls, value: str) -> str:
-        if not value.startswith(("redis://", "rediss://", "unix://")):
-            message = "must start with redis:// or rediss://"
+        if _REDIS_URL.match(value) is None:
+            message = "must start with redis://, rediss://, redis+sentinel:// or redis+cluster://"
             raise ValueError(message)
         return value
 

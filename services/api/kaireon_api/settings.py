@@ -15,7 +15,6 @@ from kaireon_runtime.settings import (
     RedisSettings,
     ReplicaSettings,
     ScheduledJobSettings,
-    SearchSettings,
 )
 
 _RATE_LIMITS = re.compile(r"\s*([\w/*.{}-]+=\d+/\d+s\s*(,\s*|$))*")
@@ -26,7 +25,7 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
-class Settings(ReplicaSettings, SearchSettings, RedisSettings, ApiKeySettings, ScheduledJobSettings, OutboundSettings):
+class Settings(ReplicaSettings, RedisSettings, ApiKeySettings, ScheduledJobSettings, OutboundSettings):
     """Everything the API reads from its environment; each field is the variable of the same name in capitals."""
 
     api_host: str = "127.0.0.1"

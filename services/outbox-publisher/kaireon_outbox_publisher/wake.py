@@ -44,6 +44,8 @@ async def listen_to_postgres(direct_url: str, wake: asyncio.Event) -> None:
 
 async def listen_to_redis(client: Redis, wake: asyncio.Event) -> None:
     """Set `wake` on every message; raise when the connection is over."""
+    # A client of a Cluster learns with its first command where channels are.
+    await client.ping()
     async with client.pubsub(ignore_subscribe_messages=True) as channel:
         await channel.subscribe(WAKE_REDIS_CHANNEL)
         wake.set()

@@ -17,7 +17,7 @@ from kaireon_runtime.lifecycle import end_with_parent
 from kaireon_runtime.logs import configure_logs
 from kaireon_runtime.metrics import Metrics
 from kaireon_runtime.settings import load, refuse
-from kaireon_storage.broker.address import is_cluster, parse_broker_url
+from kaireon_storage.broker.address import require_broker
 from kaireon_worker.beside import drain_queues, work_beside
 from kaireon_worker.handlers import build_handlers
 from kaireon_worker.polling import DrainLimits
@@ -29,7 +29,8 @@ def main() -> int:
     """Run the worker until it is told to stop; return the exit code."""
     given = _arguments()
     settings = load(Settings)
-    _require_broker(settings)
+    if given.mode == "consume":
+        _require_broker(settings)
     end_with_parent(settings.kaireon_parent_pid)
     configure_logs("worker", settings.log_level, settings.log_format)
     metrics = Metrics()
@@ -61,13 +62,9 @@ def _arguments() -> argparse.Namespace:
 
 def _require_broker(settings: Settings) -> None:
     try:
-        address = parse_broker_url(settings.broker_url)
+        require_broker(settings.broker_url)
     except ValueError as error:
         refuse([str(error)])
-    if is_cluster(address):
-        refuse(
-            ["CELERY_BROKER_URL names a Redis Cluster, which Celery cannot use: name a standalone or Sentinel server"]
-        )
 
 
 if __name__ == "__main__":

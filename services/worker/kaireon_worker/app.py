@@ -28,6 +28,7 @@ def build_celery(address: BrokerAddress, look: Look, transport: Any = None) -> C
     app.conf.update(
         broker_url=address.url,
         broker_transport=transport,
+        broker_use_ssl=address.ssl or False,
         broker_transport_options={
             **address.options,
             "visibility_timeout": _VISIBILITY_TIMEOUT_SECONDS,

@@ -18,7 +18,7 @@ from kaireon_application.platform.jobs import JobSummons
 from kaireon_runtime import catalogue
 from kaireon_runtime.logs import logger
 from kaireon_runtime.metrics import Metrics
-from kaireon_storage.broker.address import parse_broker_url
+from kaireon_storage.broker.address import BrokerAddress, parse_broker_url
 from kaireon_storage.broker.inbox import BrokerInbox
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.jobs import PostgresDueJobs, PostgresJobStore
@@ -180,7 +180,7 @@ async def polling_worker(
     database = Database(
         settings.database_url, max_connections=settings.worker_concurrency + 2, application_name="kaireon-worker"
     )
-    inbox = BrokerInbox(parse_broker_url(settings.broker_url))
+    inbox = BrokerInbox(_broker(settings))
     await database.open()
     try:
         runner = JobRunner(
@@ -195,3 +195,10 @@ async def polling_worker(
     finally:
         await inbox.close()
         await database.close()
+
+
+def _broker(settings: Settings) -> BrokerAddress | None:
+    """Return the broker, None where there is only a Cluster, which nobody can send messages to."""
+    if settings.celery_broker_url is None and "cluster" in settings.redis_url.partition(":")[0]:
+        return None
+    return parse_broker_url(settings.broker_url)

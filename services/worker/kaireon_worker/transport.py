@@ -6,8 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
-from kombu.transport.redis import Channel, SentinelChannel, SentinelTransport, Transport
+from kombu.transport.redis import Transport
 
+from kaireon_storage.broker.transport import (
+    BrokerChannel,
+    BrokerTransport,
+    SentinelBrokerChannel,
+    SentinelBrokerTransport,
+)
 from kaireon_storage.postgres.jobs import PoisonMessage
 from kaireon_worker.poison import find_poison, garbage
 
@@ -15,17 +21,17 @@ from kaireon_worker.poison import find_poison, garbage
 PoisonKeeper = Callable[[PoisonMessage], object]
 
 
-class _Channel(Channel):
+class _Channel(BrokerChannel):
     def _brpop_read(self, **options: Any) -> Any:
         return _read(super()._brpop_read, self, options)
 
 
-class _SentinelChannel(SentinelChannel):
+class _SentinelChannel(SentinelBrokerChannel):
     def _brpop_read(self, **options: Any) -> Any:
         return _read(super()._brpop_read, self, options)
 
 
-class _Transport(Transport):
+class _Transport(BrokerTransport):
     Channel = _Channel
     keep: ClassVar[PoisonKeeper]
 
@@ -33,7 +39,7 @@ class _Transport(Transport):
         _deliver(super()._deliver, self, message, queue)
 
 
-class _SentinelTransport(SentinelTransport):
+class _SentinelTransport(SentinelBrokerTransport):
     Channel = _SentinelChannel
     keep: ClassVar[PoisonKeeper]
 

@@ -145,13 +145,13 @@ class FactCache(Protocol):
 
 
 def attributes_key(tenant_id: str, customer_id: str) -> str:
-    """Return the cache key of a customer's enriched rows."""
-    return f"kaireon:{tenant_id}:attributes:{customer_id}"
+    """Return the cache key of a customer's enriched rows; all keys of a customer are in one slot of a cluster."""
+    return f"kaireon:{{{tenant_id}:{customer_id}}}:attributes"
 
 
 def history_key(tenant_id: str, customer_id: str) -> str:
     """Return the cache key of a customer's history."""
-    return f"kaireon:{tenant_id}:history:{customer_id}"
+    return f"kaireon:{{{tenant_id}:{customer_id}}}:history"
 
 
 Rows: TypeAlias = dict[str, dict[str, Any] | None]

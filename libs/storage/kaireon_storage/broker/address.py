@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import quote
 
 import msgspec
 import redis
 
-_SENTINEL_SCHEMES = ("sentinel", "redis+sentinel", "redis-sentinel")
+from kaireon_storage.redis.address import RedisAddress, Topology, parse_redis_url
+
 _PROBE_TIMEOUT_SECONDS = 2.0
+_CLUSTER = "CELERY_BROKER_URL names a Redis Cluster, which Celery cannot use: name a standalone or Sentinel server"
 
 
 class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,44 +19,58 @@ class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     options: dict[str, Any]
+    ssl: dict[str, str] | None = None
 
 
 def parse_broker_url(url: str) -> BrokerAddress:
-    """Return the address that a URL names.
-
-    Standalone: `redis://`, `rediss://`. Sentinel: `sentinel://host:26379;sentinel://host2:26379/0?master_name=mymaster`
-    or `redis+sentinel://host:26379,host2:26379/mymaster/0`. Raises `ValueError` for Sentinels without a master's name.
-    """
-    if url.split("://", 1)[0] not in _SENTINEL_SCHEMES:
+    """Return the address that a URL names. Raises `ValueError`, naming the variable, for one that is no broker's."""
+    try:
+        address = parse_redis_url(url)
+    except ValueError as error:
+        raise ValueError(f"CELERY_BROKER_URL: {error}") from error
+    if address.topology is Topology.CLUSTER:
+        raise ValueError(_CLUSTER)
+    if address.topology is Topology.STANDALONE:
         return BrokerAddress(url=url, options={})
-    if ";" in url or "master_name=" in url:
-        return _sentinel_list(url)
-    parts = urlsplit(url)
-    master, _, number = parts.path.strip("/").partition("/")
-    login, at, hosts = parts.netloc.rpartition("@")
-    urls = [f"sentinel://{login}{at}{host}/{number or 0}" for host in hosts.split(",")]
-    return BrokerAddress(url=";".join(urls), options=_master(master))
+    options = dict(address.options)
+    database = options.pop("db")
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")} if options.get("ssl") else None
+    login = _login(address)
+    urls = [f"sentinel://{login}{_authority(*host)}/{database}" for host in address.hosts]
+    # What Sentinels themselves are asked with; the rest is for the server that they name.
+    asked = {"protocol": 2, **({"ssl": True, **tls} if tls is not None else {})}
+    return BrokerAddress(url=";".join(urls), options={"master_name": address.master, "sentinel_kwargs": asked}, ssl=tls)
 
 
-def _sentinel_list(url: str) -> BrokerAddress:
-    whole, _, query = url.partition("?")
-    urls = [part if "://" in part else f"sentinel://{part}" for part in whole.split(";") if part]
-    names = parse_qs(query).get("master_name", [""])
-    return BrokerAddress(url=";".join(urls), options=_master(names[0]))
+def _login(address: RedisAddress) -> str:
+    username, password = (quote(address.options.get(name, ""), safe="") for name in ("username", "password"))
+    return f"{username}:{password}@" if password else ""
 
 
-def _master(name: str) -> dict[str, Any]:
-    if not name:
-        raise ValueError("CELERY_BROKER_URL: Sentinels need the master's name: add ?master_name=<name>")
-    return {"master_name": name}
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def is_cluster(address: BrokerAddress) -> bool:
-    """Ask the server whether it is a node of a Cluster; one that cannot be reached now is taken not to be."""
+def require_broker(url: str) -> BrokerAddress:
+    """Return the address of a broker that may be used.
+
+    Raises `ValueError` for a URL that is none, and for a node of a Cluster; one that cannot be reached now is taken not
+    to be.
+    """
+    address = parse_broker_url(url)
+    if _is_cluster(address):
+        raise ValueError(_CLUSTER)
+    return address
+
+
+def _is_cluster(address: BrokerAddress) -> bool:
     if address.options:
         return False
     client = redis.Redis.from_url(
-        address.url, socket_connect_timeout=_PROBE_TIMEOUT_SECONDS, socket_timeout=_PROBE_TIMEOUT_SECONDS
+        address.url,
+        socket_connect_timeout=_PROBE_TIMEOUT_SECONDS,
+        socket_timeout=_PROBE_TIMEOUT_SECONDS,
+        protocol=2,
     )
     try:
         answer: Any = client.info("cluster")

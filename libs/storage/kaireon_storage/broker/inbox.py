@@ -21,17 +21,20 @@ class QueueItem(msgspec.Struct, frozen=True):
 class BrokerInbox:
     """Takes items away for good: a message only says "look", and whoever takes it looks at every job."""
 
-    def __init__(self, address: BrokerAddress) -> None:
-        """Describe the broker; nothing is opened before the first item is asked for."""
-        self._thread = BrokerThread(address)
+    def __init__(self, address: BrokerAddress | None) -> None:
+        """Describe the broker, if there is one; nothing is opened before the first item is asked for."""
+        self._thread = None if address is None else BrokerThread(address)
 
     async def take(self, queues: Sequence[str], count: int) -> list[QueueItem]:
         """Return up to `count` items of each queue, oldest first; none when the broker cannot be reached."""
+        if self._thread is None:
+            return []
         return await self._thread.call(lambda connection: _take(connection, queues, count)) or []
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._thread.close()
+        if self._thread is not None:
+            await self._thread.close()
 
 
 def _take(connection: Any, queues: Sequence[str], count: int) -> list[QueueItem]:

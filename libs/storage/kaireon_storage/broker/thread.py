@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
 from kaireon_storage.broker.address import BrokerAddress
+from kaireon_storage.broker.transport import transport_of
 
 _TIMEOUT_SECONDS = 1.0
 _PENDING_COUNT = 64
@@ -55,6 +56,8 @@ class BrokerThread:
         if self._connection is None:
             self._connection = Connection(
                 self._address.url,
+                transport=transport_of(self._address.url),
+                ssl=cast("Any", self._address.ssl or False),
                 transport_options={
                     **self._address.options,
                     "socket_connect_timeout": _TIMEOUT_SECONDS,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisError
 
 from kaireon_runtime.catalogue import CACHE_ERRORS
@@ -37,6 +39,7 @@ class RedisFactCache:
     def __init__(self, redis: Redis, metrics: Metrics, *, is_filled: bool = True) -> None:
         """Use this client, whose time-outs are short; a cache that is not filled only renews what others put there."""
         self._redis = redis
+        self._cluster = redis if isinstance(redis, RedisCluster) else None
         self._script = _STORE if is_filled else _RENEW
         self._metrics = metrics
         # What is being stored or soon will be: readers see it already.
@@ -49,7 +52,7 @@ class RedisFactCache:
         values: Sequence[bytes | None] = [None] * len(keys)
         if not self._is_paused():
             try:
-                values = cast("list[bytes | None]", await self._redis.mget(keys))
+                values = await self._read(keys)
             except RedisError:
                 self._pause()
         if self._pending.keys().isdisjoint(keys):
@@ -64,6 +67,11 @@ class RedisFactCache:
             self._pending[key] = (value, seconds)
         if self._pending and (self._writing is None or self._writing.done()):
             self._writing = asyncio.create_task(self._write_pending())
+
+    async def _read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        if self._cluster is None:
+            return cast("list[bytes | None]", await self._redis.mget(keys))
+        return cast("list[bytes | None]", await self._cluster.mget_nonatomic(keys))
 
     async def forget(self, keys: Sequence[str]) -> None:
         """Drop these keys."""
@@ -92,12 +100,23 @@ class RedisFactCache:
                     del self._pending[key]
 
     async def _store(self, writing: Mapping[str, tuple[bytes, int]]) -> None:
-        values = [value for value, _ in writing.values()]
-        seconds = [seconds for _, seconds in writing.values()]
         try:
-            await cast("Awaitable[None]", self._redis.eval(self._script, len(writing), *writing, *values, *seconds))
+            if self._cluster is None:
+                await cast("Awaitable[None]", self._redis.eval(self._script, *_arguments(writing)))
+            else:
+                await self._store_by_slot(self._cluster, writing)
         except RedisError:
             self._pause()
+
+    async def _store_by_slot(self, cluster: RedisCluster, writing: Mapping[str, tuple[bytes, int]]) -> None:
+        """Store with one command a slot, all in one round trip a node: a script's keys must lie together."""
+        slots: defaultdict[int, dict[str, tuple[bytes, int]]] = defaultdict(dict)
+        for key, value in writing.items():
+            slots[cluster.keyslot(key)][key] = value
+        async with cluster.pipeline(transaction=False) as pipeline:
+            for part in slots.values():
+                pipeline.eval(self._script, *_arguments(part))
+            await pipeline.execute()
 
     def _is_paused(self) -> bool:
         return asyncio.get_running_loop().time() < self._paused_until
@@ -105,3 +124,9 @@ class RedisFactCache:
     def _pause(self) -> None:
         self._metrics.add(CACHE_ERRORS, _LABEL)
         self._paused_until = asyncio.get_running_loop().time() + _PAUSE_SECONDS
+
+
+def _arguments(writing: Mapping[str, tuple[bytes, int]]) -> tuple[Any, ...]:
+    values = [value for value, _ in writing.values()]
+    seconds = [seconds for _, seconds in writing.values()]
+    return (len(writing), *writing, *values, *seconds)

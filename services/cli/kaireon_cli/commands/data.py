@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from kaireon_application.catalog.read_entity import get_entity
 from kaireon_application.customers.schema_data import CustomerCache
@@ -22,6 +23,7 @@ from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows
 from kaireon_storage.postgres.tenants import PostgresTenants
+from kaireon_storage.redis.connection import connect
 from kaireon_storage.redis.customer_cache import RedisCustomerCache
 
 app = typer.Typer(no_args_is_help=True, help="Rows of the tenants' schemas.")
@@ -53,11 +55,7 @@ def load_data(
 async def _load(file: Path, schema: str, tenant: str) -> int:
     connection = find_connection()
     async with opened_database(connection) as database:
-        redis = Redis.from_url(
-            connection.redis_url,
-            socket_timeout=_CACHE_TIMEOUT_SECONDS,
-            socket_connect_timeout=_CACHE_TIMEOUT_SECONDS,
-        )
+        redis = connect(connection.redis_url, _CACHE_TIMEOUT_SECONDS, Retry(NoBackoff(), 1))
         async with redis:
             return await _copy(database, RedisCustomerCache(redis, Metrics()), file, schema, tenant)
 

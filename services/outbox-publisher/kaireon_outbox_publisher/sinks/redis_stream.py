@@ -14,6 +14,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
 from kaireon_outbox_publisher.sinks.envelope import headers_of, payload_of
+from kaireon_storage.redis.connection import connect as open_connection
 
 # Replies with the general code that say something about the server all the same: every event would meet them.
 _SERVER_FAULTS = ("unknown command", "The stream has exhausted")
@@ -25,14 +26,7 @@ _TRIM_STEP = 500
 
 def connect(url: str) -> Redis:
     """Return a client that never repeats a command by itself: it could not know what the first one did."""
-    return Redis.from_url(
-        url,
-        decode_responses=False,
-        socket_timeout=_TIMEOUT_SECONDS,
-        socket_connect_timeout=_TIMEOUT_SECONDS,
-        health_check_interval=15,
-        retry=Retry(NoBackoff(), 0),
-    )
+    return open_connection(url, _TIMEOUT_SECONDS, Retry(NoBackoff(), 0), health_check_interval=15)
 
 
 class RedisStreamSink:

@@ -1,1 +1,0 @@
-"""Search over what tenants have configured."""
