@@ -9,7 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from kaireon_api.errors import RateLimited
-from kaireon_api.rate_limit import Limit, RateLimiter, limit_of, parse_limits
+from kaireon_api.operation import Limit
+from kaireon_api.rate_limit import RateLimiter, limit_of, parse_limits
 from kaireon_runtime.metrics import Metrics
 
 PATH = "/api/v1/recommend"

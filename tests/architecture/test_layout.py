@@ -32,6 +32,7 @@ OTHER_FOLDERS = {
         "external",
         "outbound",
         "interactions",
+        "search",
         "migrations",
     },  # one folder for each server
     "kaireon_testkit": {"native", "contracts"},  # servers as processes; suites for ports

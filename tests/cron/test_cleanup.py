@@ -287,11 +287,12 @@ async def test_partitions_go_when_no_tenant_keeps_them_any_more(tables: Tables, 
 
 async def test_a_step_that_fails_is_told_and_does_not_stop_the_others(tables: Tables, database_url: str) -> None:
     tenant_id = tables.add_tenant()
-    tables.run("DROP FUNCTION kaireon_drop_partitions")
+    tables.run("DROP FUNCTION kaireon_drop_months")
     tables.add_interaction(tenant_id, datetime.now(UTC) - timedelta(days=400))
     code, line = await run_job(database_url)
     assert (code, line["ok"]) == (1, False)
-    assert len(line["failures"]) == 1
+    # One for interactions, one for decisions.
+    assert len(line["failures"]) == 2
     assert "partitionsDropped" in line["failures"][0]
     assert line["interactions"] == 1
 

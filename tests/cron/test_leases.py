@@ -154,7 +154,7 @@ async def test_an_api_key_runs_no_job(database_url: str, redis_url: str, databas
 
 async def test_a_job_that_fails_says_so(database_url: str, redis_url: str) -> None:
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-        await connection.execute("ALTER FUNCTION kaireon_drop_partitions RENAME TO gone")
+        await connection.execute("ALTER FUNCTION kaireon_drop_months RENAME TO gone")
         await connection.execute("INSERT INTO tenants (tenant_id, key, name) VALUES (%s, 'x', 'x')", (uuid4(),))
     async with _client(database_url, redis_url) as client:
         answer = await client.post(PATH, headers={"X-Cron-Secret": SECRET})

@@ -24,6 +24,7 @@ _PACKAGE = Path(kaireon_storage.__file__).parent
 _MIGRATIONS = sorted((_PACKAGE / "migrations").glob("*.sql"))
 _QUERY_FILES = sorted(_PACKAGE.rglob("postgres/sql/**/*.sql"))
 _DROP_PRODUCT = """
+    DROP EXTENSION IF EXISTS pg_trgm CASCADE;
     DO $$
     DECLARE item record;
     BEGIN

@@ -90,6 +90,12 @@ class RollbackGuard(Conflict):
     code = "rollback_guard"
 
 
+class LegalHold(Conflict):
+    """This may not be deleted: it is on legal hold."""
+
+    code = "legal_hold"
+
+
 class ApprovalRequired(Conflict):
     """This publication needs an approved request: `POST /approvals` with entityType decisionFlow and action publish."""
 

@@ -166,6 +166,15 @@ JOURNEY_ENROLLMENTS_ENDED = _counter(
         summary="Enrolments end because their journey's steps fail: their reasons say why.",
     ),
 )
+SEARCH_FALLBACKS = _counter(
+    "kaireon_search_fallbacks_total",
+    "Searches that Postgres answered because OpenSearch did not.",
+    alert=Alert(
+        expression="rate(kaireon_search_fallbacks_total[5m]) > 0",
+        for_seconds=300,
+        summary="OpenSearch does not answer; searches go on in Postgres.",
+    ),
+)
 CACHE_HITS = _counter("kaireon_cache_hits_total", "Reads answered by a cache.", "key")
 CACHE_MISSES = _counter("kaireon_cache_misses_total", "Reads that a cache could not answer.", "key")
 CACHE_ERRORS = _counter(

@@ -119,6 +119,30 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+class SearchBackend(StrEnum):
+    """Where the catalogue is searched."""
+
+    PG = "pg"
+    OPENSEARCH = "opensearch"
+
+
+class SearchSettings(ProcessSettings):
+    """SEARCH_INDEX, and where OpenSearch is."""
+
+    search_index: SearchBackend = SearchBackend.PG
+    opensearch_url: str | None = Field(default=None, pattern="^https?://", repr=False)
+    opensearch_username: str | None = None
+    opensearch_password: SecretStr | None = None
+    opensearch_index: str = Field(default="kaireon-catalogue", pattern="^[a-z0-9][a-z0-9._-]{0,200}$")
+
+    @model_validator(mode="after")
+    def _require_url(self) -> Self:
+        if self.search_index is SearchBackend.OPENSEARCH and self.opensearch_url is None:
+            message = "SEARCH_INDEX=opensearch needs OPENSEARCH_URL"
+            raise ValueError(message)
+        return self
+
+
 class RedisSettings(ProcessSettings):
     """REDIS_URL, and CELERY_BROKER_URL where the broker is another server."""
 

@@ -15,6 +15,7 @@ from kaireon_api.decisioning.engine import Engine, build_engine
 from kaireon_api.dispatch import Dispatcher
 from kaireon_api.documentation import document_operations
 from kaireon_api.engagement.wiring import build_engagement
+from kaireon_api.governance.governance import build_governance
 from kaireon_api.learning.lifecycle import build_lifecycle
 from kaireon_api.learning.off_policy import build_off_policy
 from kaireon_api.platform.drain_queues import QueueDrain
@@ -38,7 +39,6 @@ from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.drift_checking import build_check_drift
 from kaireon_storage.external.wiring import build_endpoint_scoring
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
-from kaireon_storage.postgres.approvals import PostgresApprovals
 from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
@@ -111,7 +111,7 @@ def build_services(settings: Settings) -> Services:
         queue_drain=QueueDrain(settings),
         dead_letters=PostgresDeadLetterBox(database),
         audit_logs=PostgresAuditLogs(database),
-        approvals=PostgresApprovals(database),
+        governance=build_governance(database, redis),
         check_drift=build_check_drift(database),
         engagement=build_engagement(database, engine, jobs, metrics),
     )
@@ -157,7 +157,7 @@ async def opened(services: Services) -> AsyncGenerator[None]:
         stack.push_async_callback(services.redis.aclose)
         stack.push_async_callback(services.announcer.close)
         stack.push_async_callback(services.endpoint_scoring.close)
-        await stack.enter_async_context(services.reading.database.running())
+        await stack.enter_async_context(services.reading.running())
         await stack.enter_async_context(_running(services.authenticator))
         await stack.enter_async_context(services.engine.running())
         yield

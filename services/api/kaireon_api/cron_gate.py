@@ -9,7 +9,8 @@ from ipaddress import IPv6Address, ip_address
 from pydantic import SecretStr
 
 from kaireon_api.auth import bearer
-from kaireon_api.rate_limit import Limit, RateLimiter
+from kaireon_api.operation import Limit
+from kaireon_api.rate_limit import RateLimiter
 from kaireon_api.settings import Settings, networks
 from kaireon_application.errors import Forbidden, Unauthorized
 

@@ -12,8 +12,8 @@ from kaireon_api.aliases import resolve_alias
 from kaireon_api.body import body_pieces, check_length, read_body, require_json, upload_type
 from kaireon_api.decode import BodyDecoder, decode_parameters, decode_query
 from kaireon_api.errors import PayloadTooLarge, UnsupportedMediaType
-from kaireon_api.operation import Call, Operation, Principal, Reply, Upload
-from kaireon_api.rate_limit import Limit, limit_of
+from kaireon_api.operation import Call, Limit, Operation, Principal, Reply, Upload
+from kaireon_api.rate_limit import limit_of
 from kaireon_api.services import Services
 from kaireon_application.errors import InvalidInput
 
@@ -39,7 +39,7 @@ class Endpoint:
         self.operation = operation
         self.method = operation.method
         self.path = operation.path
-        self.limit = limit_of(operation.path, limits)
+        self.limit = limit_of(operation.path, limits, operation.limit)
         self._decoder = BodyDecoder(operation.body) if operation.body is not None else None
 
     async def answer(self, request: Request) -> Reply:

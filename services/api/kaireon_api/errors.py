@@ -23,6 +23,7 @@ STATUS: Mapping[str, int] = {
     "CONFLICT": 409,
     "rollback_guard": 409,
     "approval_required": 409,
+    "legal_hold": 409,
     "training_not_supported": 409,
     "IDEMPOTENCY_IN_PROGRESS": 409,
     "inputs_expired": 410,

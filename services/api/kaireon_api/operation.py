@@ -33,6 +33,13 @@ class Role(StrEnum):
     CRON = "cron"
 
 
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `count` requests in any `seconds`."""
+
+    count: int
+    seconds: int
+
+
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls: the API key and what it stands for."""
 
@@ -116,7 +123,8 @@ class Operation:
     (unknown parameters are ignored), `example` a valid body, `answers` maps each status that can be answered to
     the type of its body (None: the generic error form, or no body for 204). `headers` are the response headers of
     the successful answer, by name, with their meaning, and `media_type` is what it is. `other_forms` says what a 200 is
-    as another media type, by that type, where a caller may ask for it.
+    as another media type, by that type, where a caller may ask for it. `limit` holds for each tenant unless RATE_LIMITS
+    names the path.
 
     An unknown id in the path is answered before anything is said about the body: `find` is asked for it, only once
     the body was found wrong. A handler raises `NotFound` itself in every other case.
@@ -138,3 +146,4 @@ class Operation:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     other_forms: dict[str, str] = field(default_factory=dict[str, str])
     uploads: dict[str, str] = field(default_factory=dict[str, str])
+    limit: Limit | None = None

@@ -8,11 +8,11 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from uuid import UUID, uuid4
 
-import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from kaireon_api.errors import RateLimited
+from kaireon_api.operation import Limit
 from kaireon_runtime.catalogue import RATE_LIMIT_FALLBACK, RATE_LIMITED
 from kaireon_runtime.metrics import Metrics
 
@@ -31,13 +31,6 @@ return redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] + ARGV[2] - ARGV[1]
 """
 
 
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """At most `count` requests in any `seconds`."""
-
-    count: int
-    seconds: int
-
-
 def parse_limits(text: str) -> dict[str, Limit]:
     """Return the limits by route, from a text that `Settings` has found well formed."""
     limits: dict[str, Limit] = {}
@@ -48,13 +41,11 @@ def parse_limits(text: str) -> dict[str, Limit]:
     return limits
 
 
-def limit_of(path: str, limits: Mapping[str, Limit]) -> Limit | None:
-    """Return the limit of an operation's path: its own, else its first segment's, else the one of `*`."""
+def limit_of(path: str, limits: Mapping[str, Limit], own: Limit | None = None) -> Limit | None:
+    """Return the limit of a path: the one set for it, for its first segment, the operation's own, the one of `*`."""
     route = path.removeprefix(_API)
-    for name in (route, route.partition("/")[0], _REST):
-        if name in limits:
-            return limits[name]
-    return None
+    named = limits.get(route) or limits.get(route.partition("/")[0])
+    return named or own or limits.get(_REST)
 
 
 class RateLimiter:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kaireon_api import probes
 from kaireon_api.catalog import operations as catalogue
-from kaireon_api.customers import history, outcomes, schemas, segments
+from kaireon_api.catalog import search
+from kaireon_api.customers import customer_data, history, outcomes, schemas, segments
 from kaireon_api.decisioning import (
     dashboards,
     decide,
@@ -28,7 +29,16 @@ from kaireon_api.learning import (
     off_policy_evaluations,
 )
 from kaireon_api.operation import Operation
-from kaireon_api.platform import api_keys, cron, dead_letters, drain_queues, jobs, seed_datasets, tenant_settings
+from kaireon_api.platform import (
+    api_keys,
+    cron,
+    dead_letters,
+    drain_queues,
+    jobs,
+    retention_configs,
+    seed_datasets,
+    tenant_settings,
+)
 
 OPERATIONS: tuple[Operation, ...] = (
     # decisions
@@ -46,6 +56,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *flow_routes.OPERATIONS,
     # catalogue
     *catalogue.OPERATIONS,
+    *search.OPERATIONS,
     *schemas.OPERATIONS,
     *segments.OPERATIONS,
     # engagement
@@ -61,10 +72,12 @@ OPERATIONS: tuple[Operation, ...] = (
     # governance
     *audit_logs.OPERATIONS,
     *approvals.OPERATIONS,
+    *customer_data.OPERATIONS,
     # platform
     *api_keys.OPERATIONS,
     *tenant_settings.OPERATIONS,
     *jobs.OPERATIONS,
+    *retention_configs.OPERATIONS,
     *dead_letters.OPERATIONS,
     *drain_queues.OPERATIONS,
     *seed_datasets.OPERATIONS,

@@ -12,6 +12,7 @@ from kaireon_api.auth import Authenticator
 from kaireon_api.decisioning.engine import Engine
 from kaireon_api.documentation import Documentation
 from kaireon_api.engagement.wiring import Engagement
+from kaireon_api.governance.governance import Governance
 from kaireon_api.learning.lifecycle import Lifecycle
 from kaireon_api.learning.off_policy import OffPolicy
 from kaireon_api.readiness import Readiness
@@ -26,7 +27,6 @@ from kaireon_runtime.metrics import Metrics
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.external.scoring import EndpointScoring
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
-from kaireon_storage.postgres.approvals import PostgresApprovals
 from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
@@ -72,6 +72,6 @@ class Services:
     queue_drain: Callable[[], Awaitable[DrainCounts]]
     dead_letters: PostgresDeadLetterBox
     audit_logs: PostgresAuditLogs
-    approvals: PostgresApprovals
+    governance: Governance
     check_drift: CheckDrift
     engagement: Engagement

@@ -15,6 +15,7 @@ from kaireon_runtime.settings import (
     RedisSettings,
     ReplicaSettings,
     ScheduledJobSettings,
+    SearchSettings,
 )
 
 _RATE_LIMITS = re.compile(r"\s*([\w/*.{}-]+=\d+/\d+s\s*(,\s*|$))*")
@@ -25,7 +26,7 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
-class Settings(ReplicaSettings, RedisSettings, ApiKeySettings, ScheduledJobSettings, OutboundSettings):
+class Settings(ReplicaSettings, SearchSettings, RedisSettings, ApiKeySettings, ScheduledJobSettings, OutboundSettings):
     """Everything the API reads from its environment; each field is the variable of the same name in capitals."""
 
     api_host: str = "127.0.0.1"

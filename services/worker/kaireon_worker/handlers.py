@@ -9,6 +9,7 @@ from kaireon_runtime.metrics import Metrics
 from kaireon_worker.analyses import analysis_handlers
 from kaireon_worker.queues.batch import batch_handlers
 from kaireon_worker.queues.drift import drift_handlers
+from kaireon_worker.queues.dsar import dsar_handlers
 from kaireon_worker.queues.journeys import journey_handlers
 from kaireon_worker.queues.retrain import retrain_handlers
 from kaireon_worker.queues.seed import seed_handlers
@@ -24,4 +25,5 @@ def build_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
         **seed_handlers(settings),
         **retrain_handlers(settings),
         **drift_handlers(settings),
+        **dsar_handlers(settings),
     }

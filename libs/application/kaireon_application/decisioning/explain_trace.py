@@ -71,6 +71,10 @@ class Traces(Protocol):
         """Return one page of traces, newest first."""
         ...
 
+    async def is_erased(self, tenant_id: UUID, decision_id: UUID) -> bool:
+        """Return whether there was such a decision that went with everything about its customer."""
+        ...
+
 
 async def find_trace(traces: Traces, tenant_id: UUID, decision_id: UUID) -> StoredTrace:
     """Return the trace of a decision. Raises `NotFound` when it has none."""

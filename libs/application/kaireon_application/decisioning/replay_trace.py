@@ -130,6 +130,10 @@ class ReplayTrace:
             # The id of a decision, a UUIDv7, carries its instant.
             if decision_id.version == _OF_DECISIONS and instant_of(str(decision_id)) < oldest_ms:
                 raise InputsExpired from None
+            if await self.traces.is_erased(tenant_id, decision_id):
+                raise InputsExpired(
+                    "what this decision was made from was erased, with everything about its customer"
+                ) from None
             raise
 
     async def _snapshot(self, tenant_id: UUID, trace: StoredTrace) -> TenantSnapshot:

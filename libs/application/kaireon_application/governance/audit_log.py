@@ -30,6 +30,7 @@ class AuditAction(StrEnum):
     REJECT = "reject"
     EXPIRE = "expire"
     USE = "use"
+    ERASE = "erase"
     PROMOTE = "promote"
     TRAIN = "train"
     RESET_LEARNING = "reset_learning"
@@ -90,6 +91,9 @@ class ChainHead(msgspec.Struct, frozen=True, kw_only=True):
 
     sequence: int
     integrity_hash: str
+    # Up to where retention has cut the chain, and the hash of the last row that went.
+    trimmed_through: int = 0
+    trimmed_hash: str | None = None
 
 
 class AuditQuery(msgspec.Struct, frozen=True, kw_only=True):

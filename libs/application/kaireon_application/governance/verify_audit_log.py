@@ -55,18 +55,21 @@ class _Check:
 
     async def run(self, limit: int) -> None:
         head = await self._logs.head(self._tenant_id)
-        start = max(0, head.sequence - limit)
-        before = await self._logs.span(self._tenant_id, start - 1, start, 1) if start else []
+        beginning = head.trimmed_hash or GENESIS
+        start = max(head.trimmed_through, head.sequence - limit)
+        is_whole = start == head.trimmed_through
+        before = [] if is_whole else await self._logs.span(self._tenant_id, start - 1, start, 1)
         previous = before[0] if before else None
-        # Only the first row of all follows nothing; without the row before the walk its first link is not known.
-        previous_hash = previous.integrity_hash if previous else (None if start else GENESIS)
+        # The first row of all follows nothing, or what retention has cut off; without the row before the walk its first
+        # link is not known.
+        previous_hash = previous.integrity_hash if previous else (beginning if is_whole else None)
         last, sequence = previous, start
         while self.reason is None and (rows := await self._span(sequence, head.sequence)):
             for row in rows:
                 if not self._holds(row, previous_hash):
                     return
                 last, previous_hash, sequence = row, row.integrity_hash, row.sequence
-        if (last.integrity_hash if last else GENESIS) != head.integrity_hash:
+        if (last.integrity_hash if last else beginning) != head.integrity_hash:
             self._break(last.id if last else None, BrokenReason.CHAIN_LINK_MISMATCH)
         elif (misplaced := await self._logs.first_misplaced(self._tenant_id)) is not None:
             self._break(misplaced, BrokenReason.CHAIN_LINK_MISMATCH)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias, TypeVar
 from uuid import UUID
@@ -10,8 +10,10 @@ from uuid import UUID
 import msgspec
 
 from kaireon_application.errors import KaireonError
+from kaireon_application.platform.data_class import DataClass
 
 DEFAULT_RETENTION_DAYS = 365
+PARTITIONED = (DataClass.INTERACTIONS, DataClass.DECISIONS)
 
 _SHORT_LIVED = timedelta(hours=24)
 _SNAPSHOT_GRACE = timedelta(days=30)
@@ -22,10 +24,15 @@ _T = TypeVar("_T")
 
 
 class TenantRetention(msgspec.Struct, frozen=True, kw_only=True):
-    """How many days a tenant keeps its interactions, traces, daily summaries and batch runs."""
+    """For how many days a tenant keeps each class; None: for ever."""
 
     tenant_id: UUID
-    days: int = DEFAULT_RETENTION_DAYS
+    days: Mapping[DataClass, int | None]
+
+    def before(self, data_class: DataClass, now: datetime) -> datetime | None:
+        """Return the instant before which a class goes, None when it stays."""
+        days = self.days[data_class]
+        return None if days is None else now - timedelta(days=days)
 
 
 class Retention(Protocol):
@@ -42,19 +49,23 @@ class Retention(Protocol):
         """Create the monthly partitions that are missing between two instants; return how many."""
         ...
 
-    async def drop_partitions(self, before: datetime) -> int:
-        """Drop the partitions whose rows are all older than `before`; return how many."""
+    async def drop_partitions(self, data_class: DataClass, before: datetime) -> int:
+        """Drop the partitions of a class whose rows are all older than `before`; return how many."""
         ...
 
-    async def delete_history(self, tenant_id: UUID, before: datetime, snapshots_before: datetime) -> Counts:
-        """Delete a tenant's interactions, traces, daily summaries and batch runs from before `before`.
+    async def delete_class(self, tenant_id: UUID, data_class: DataClass, before: datetime) -> Counts:
+        """Delete what a tenant has of a class from before that instant."""
+        ...
 
-        Snapshots and legends older than `snapshots_before` go too when no trace of the tenant can refer to them.
-        """
+    async def delete_snapshots(self, tenant_id: UUID, before: datetime) -> Counts:
+        """Delete a tenant's snapshots and legends from before that instant that no trace refers to."""
         ...
 
     async def delete_expired(self, now: datetime, short_lived_before: datetime) -> Counts:
-        """Delete suppressions that ended before `now`, and idempotency keys and sent events from before the other."""
+        """Delete suppressions and assignments that ended before `now`, unless their tenant's interactions are on hold.
+
+        Idempotency keys and sent events from before the other instant go in any case.
+        """
         ...
 
 
@@ -73,9 +84,12 @@ async def clean_up(retention: Retention, now: datetime) -> CleanupReport:
     tenants = await retention.tenants()
     run = _Run()
     await run.count("partitionsCreated", lambda: retention.ensure_partitions(now, now + _MONTHS_AHEAD))
-    if tenants:
-        longest = timedelta(days=max(tenant.days for tenant in tenants))
-        await run.count("partitionsDropped", lambda: retention.drop_partitions(now - longest))
+    for data_class in PARTITIONED if tenants else ():
+        instants = [tenant.before(data_class, now) for tenant in tenants]
+        # What one tenant keeps for ever keeps everybody's partitions; the others' rows then go by themselves.
+        if None not in instants:
+            oldest = min(instant for instant in instants if instant is not None)
+            await run.count("partitionsDropped", lambda c=data_class, o=oldest: retention.drop_partitions(c, o))
     for tenant in tenants:
         await run.add(f"tenant {tenant.tenant_id}", lambda tenant=tenant: _forget(retention, tenant, now))
     await run.add("expired", lambda: retention.delete_expired(now, now - _SHORT_LIVED))
@@ -83,8 +97,15 @@ async def clean_up(retention: Retention, now: datetime) -> CleanupReport:
 
 
 async def _forget(retention: Retention, tenant: TenantRetention, now: datetime) -> Counts:
-    period = timedelta(days=tenant.days)
-    return await retention.delete_history(tenant.tenant_id, now - period, now - max(period, _SNAPSHOT_GRACE))
+    counts: Counts = {}
+    for data_class in DataClass:
+        before = tenant.before(data_class, now)
+        if before is not None:
+            counts |= await retention.delete_class(tenant.tenant_id, data_class, before)
+    decisions = tenant.before(DataClass.DECISIONS, now)
+    if decisions is not None:
+        counts |= await retention.delete_snapshots(tenant.tenant_id, min(decisions, now - _SNAPSHOT_GRACE))
+    return counts
 
 
 class _Run:
@@ -96,7 +117,7 @@ class _Run:
 
     async def count(self, name: str, action: Callable[[], Awaitable[int]]) -> None:
         """Run a step that returns one count."""
-        self.counts[name] = await self._attempt(name, action) or 0
+        self.counts[name] = self.counts.get(name, 0) + (await self._attempt(name, action) or 0)
 
     async def add(self, name: str, action: Callable[[], Awaitable[Counts]]) -> None:
         """Run a step that returns several counts; they add to those of other steps."""

@@ -34,7 +34,12 @@ def row_hash(row: Mapping[str, Any]) -> str:
 
     `prevHash` is one of the fields, which makes the rows a chain.
     """
-    return hashlib.sha256(canonical({name: row[name] for name in row if name != "integrityHash"})).hexdigest()
+    return sha256_of(canonical({name: row[name] for name in row if name != "integrityHash"}))
+
+
+def sha256_of(content: bytes) -> str:
+    """Return the SHA-256 (FIPS 180-4) in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def broken_reason(row: Mapping[str, Any], previous_hash: str | None) -> BrokenReason | None:

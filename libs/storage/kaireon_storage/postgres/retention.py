@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiosql
+import msgspec
 import psycopg
 
 from kaireon_application.errors import KaireonError
 from kaireon_application.platform.cleanup import DEFAULT_RETENTION_DAYS, Counts, TenantRetention
+from kaireon_application.platform.data_class import DataClass, StoredRetention, kept_days
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +24,20 @@ if TYPE_CHECKING:
 _CHUNK = 5_000
 _MIN_DAYS = 1
 _MAX_DAYS = 3650
+
+
+_PARENTS = {DataClass.INTERACTIONS: "interactions", DataClass.DECISIONS: "decision_traces"}
+# The statements that delete a class, by what they count.
+_DELETIONS: dict[DataClass, dict[str, str]] = {
+    DataClass.INTERACTIONS: {"interactions": "delete_interactions"},
+    DataClass.DECISIONS: {"decisionTraces": "delete_traces", "erasedDecisions": "delete_erased_decisions"},
+    DataClass.SUMMARIES: {"dailySummaries": "delete_daily_summaries"},
+    DataClass.RUNS: {"batchRuns": "delete_runs"},
+    DataClass.OFF_POLICY: {"decisionLogs": "delete_decision_logs", "evaluations": "delete_evaluations"},
+    DataClass.MODELS: {"learnedSums": "delete_learned_sums", "learnedWeights": "delete_learned_weights"},
+    DataClass.DSAR: {"dsarExports": "delete_exports"},
+}
+_CHUNKED = frozenset({"delete_interactions", "delete_traces", "delete_daily_summaries"})
 
 
 class RetentionFailed(KaireonError):
@@ -41,7 +57,7 @@ class PostgresRetention:
         """Read every tenant's `retentionDays`; one that is missing or no number is the default."""
         async with self._system() as connection:
             rows = [row async for row in self._sql.read_tenant_retentions(connection)]
-        return [TenantRetention(tenant_id=row["tenant_id"], days=_days(row["days"])) for row in rows]
+        return [TenantRetention(tenant_id=row["tenant_id"], days=_days_by_class(row)) for row in rows]
 
     async def ensure_partitions(self, first_at: datetime, last_at: datetime) -> int:
         """Create what is missing; rows that had come too early move in from the default partition."""
@@ -49,23 +65,33 @@ class PostgresRetention:
             row = await self._sql.ensure_partitions(connection, first_at=first_at, last_at=last_at)
         return row["created"]
 
-    async def drop_partitions(self, before: datetime) -> int:
+    async def drop_partitions(self, data_class: DataClass, before: datetime) -> int:
         """Drop whole months."""
         async with self._system() as connection:
-            row = await self._sql.drop_partitions(connection, before=before)
+            row = await self._sql.drop_partitions(connection, parent=_PARENTS[data_class], before=before)
         return row["dropped"]
 
-    async def delete_history(self, tenant_id: UUID, before: datetime, snapshots_before: datetime) -> Counts:
-        """Delete in chunks, as this tenant."""
-        old = {"tenant_id": tenant_id, "before": before, "chunk": _CHUNK}
-        day = {"tenant_id": tenant_id, "before_day": before.date().isoformat(), "chunk": _CHUNK}
-        return {
-            "interactions": await self._chunks(self._tenant(tenant_id), self._sql.delete_interactions, old),
-            "decisionTraces": await self._chunks(self._tenant(tenant_id), self._sql.delete_traces, old),
-            "dailySummaries": await self._chunks(self._tenant(tenant_id), self._sql.delete_daily_summaries, day),
-            "batchRuns": await self._at_once(tenant_id, self._sql.delete_runs, before),
-            "snapshots": await self._at_once(tenant_id, self._sql.delete_snapshots, snapshots_before),
-        }
+    async def delete_class(self, tenant_id: UUID, data_class: DataClass, before: datetime) -> Counts:
+        """Delete as this tenant: history in chunks, the rest in one statement each."""
+        if data_class is DataClass.AUDIT:
+            async with self._system() as connection:
+                row = await self._sql.trim_audit(connection, tenant_id=tenant_id, before=before)
+            return {"auditLogs": row["deleted"]}
+        own = {"tenant_id": tenant_id, "before": before, "before_day": before.date().isoformat(), "chunk": _CHUNK}
+        counts: Counts = {}
+        for name, statement in _DELETIONS[data_class].items():
+            delete = getattr(self._sql, statement)
+            is_chunked = statement in _CHUNKED
+            counts[name] = await (
+                self._chunks(self._tenant(tenant_id), delete, own)
+                if is_chunked
+                else self._at_once(tenant_id, delete, before)
+            )
+        return counts
+
+    async def delete_snapshots(self, tenant_id: UUID, before: datetime) -> Counts:
+        """Delete what no trace refers to."""
+        return {"snapshots": await self._at_once(tenant_id, self._sql.delete_snapshots, before)}
 
     async def _at_once(self, tenant_id: UUID, delete: Callable[..., Awaitable[int]], before: datetime) -> int:
         async with self._tenant(tenant_id)() as connection:
@@ -111,6 +137,11 @@ class PostgresRetention:
                 yield connection
         except psycopg.Error as error:
             raise RetentionFailed(f"Postgres refused: {error}".strip()) from error
+
+
+def _days_by_class(row: Mapping[str, Any]) -> dict[DataClass, int | None]:
+    stored = [msgspec.convert(config, StoredRetention) for config in row["configs"]]
+    return kept_days(_days(row["days"]), {one.data_class: one for one in stored})
 
 
 def _days(value: Any) -> int:

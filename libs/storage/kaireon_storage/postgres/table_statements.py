@@ -39,6 +39,11 @@ def relation(tenant_id: UUID, table: SchemaTable) -> Identifier:
     return Identifier(f"tenant_{tenant_id.hex}", table.name)
 
 
+def column_type(column: Column) -> SQL:
+    """Return a column's type, without its length."""
+    return _TYPES[column.data_type]
+
+
 def create_namespace(tenant_id: UUID) -> Composed:
     """Return what makes sure that the tenant's Postgres schema exists and may be used."""
     name = namespace(tenant_id)

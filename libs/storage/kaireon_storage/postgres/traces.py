@@ -24,6 +24,12 @@ class PostgresTraces:
         self._database = database
         self._sql: Any = queries("history")
 
+    async def is_erased(self, tenant_id: UUID, decision_id: UUID) -> bool:
+        """Return whether there was such a decision that was erased."""
+        async with self._database.transaction(tenant_id) as connection:
+            row = await queries("customer_data").is_erased(connection, tenant_id=tenant_id, id=decision_id)
+        return row is not None
+
     async def page(self, tenant_id: UUID, query: TraceQuery) -> TracePage:
         """Return one page of traces, newest first."""
         id_ = query.recommendation_id

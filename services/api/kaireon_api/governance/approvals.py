@@ -41,7 +41,7 @@ class ApprovalList(msgspec.Struct, frozen=True, kw_only=True):
 async def _list(call: Call[None]) -> Reply:
     query: ApprovalListQuery = call.params
     after = decode_cursor(query.cursor, ApprovalPosition)
-    found, total = await call.services.approvals.page(call.tenant_id, query.status, after, query.limit + 1)
+    found, total = await call.services.governance.approvals.page(call.tenant_id, query.status, after, query.limit + 1)
     shown, has_more = list(found[: query.limit]), len(found) > query.limit
     ended_at = ApprovalPosition(at=shown[-1].created_at, id=shown[-1].id) if has_more else None
     pagination = Pagination(total=total, limit=query.limit, has_more=has_more, next_cursor=encode_cursor(ended_at))
@@ -49,17 +49,19 @@ async def _list(call: Call[None]) -> Reply:
 
 
 async def _request(call: Call[ApprovalForm]) -> Reply:
-    return Reply(content=await request_approval(call.services.approvals, caller(call), call.body), status=201)
+    return Reply(
+        content=await request_approval(call.services.governance.approvals, caller(call), call.body), status=201
+    )
 
 
 async def _decide(call: Call[DecisionForm]) -> Reply:
-    approval = await decide_approval(call.services.approvals, caller(call), _id(call), call.body)
+    approval = await decide_approval(call.services.governance.approvals, caller(call), _id(call), call.body)
     call.services.engine.snapshots.invalidate(str(call.tenant_id))
     return Reply(content=approval)
 
 
 async def _find(call: Call[None]) -> object:
-    found = await call.services.approvals.get(call.tenant_id, _id(call))
+    found = await call.services.governance.approvals.get(call.tenant_id, _id(call))
     if found is None:
         raise NotFound(f"there is no approval {call.path['id']} in this tenant")
     return found

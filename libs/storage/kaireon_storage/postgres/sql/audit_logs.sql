@@ -28,7 +28,7 @@ FROM json_to_recordset(:rows::json) AS given (
 
 -- name: head^
 -- Where the tenant's chain ends.
-SELECT sequence, integrity_hash
+SELECT sequence, integrity_hash, trimmed_through, trimmed_hash
 FROM audit_heads
 WHERE tenant_id = :tenant_id;
 
@@ -74,7 +74,8 @@ LIMIT :limit;
 SELECT id
 FROM (
     SELECT
-        logs.id, logs.sequence, lag(logs.sequence, 1, 0::bigint) OVER (ORDER BY logs.sequence) AS previous,
+        logs.id, logs.sequence,
+        coalesce(lag(logs.sequence) OVER (ORDER BY logs.sequence), heads.trimmed_through, 0) AS previous,
         coalesce(heads.sequence, 0) AS last
     FROM audit_logs AS logs
     LEFT JOIN audit_heads AS heads ON heads.tenant_id = logs.tenant_id

@@ -3,20 +3,89 @@
 SELECT set_config('statement_timeout', '10min', true);
 
 -- name: read_tenant_retentions
--- Every tenant with the days it keeps its history, null where it has not said.
+-- Every tenant with the days it keeps its history, null where it has not said, and what it has set by class.
 SELECT tenant_id,
     CASE WHEN jsonb_typeof(settings -> 'retentionDays') = 'number'
-        THEN (settings ->> 'retentionDays')::numeric END AS days
+        THEN (settings ->> 'retentionDays')::numeric END AS days,
+    ARRAY(
+        SELECT to_jsonb(config) - 'updated_at' - 'tenant_id' FROM retention_configs AS config
+        WHERE config.tenant_id = tenants.tenant_id
+    ) AS configs
 FROM tenants
 ORDER BY tenant_id;
+
+-- name: read_configs
+-- What a tenant has set by class.
+SELECT data_class, retention_days, legal_hold, updated_at
+FROM retention_configs
+WHERE tenant_id = :tenant_id;
+
+-- name: upsert_config^
+-- Set the days and the hold of a class, each only where it is given; answers what it was, too.
+WITH previous AS (
+    SELECT retention_days, legal_hold FROM retention_configs
+    WHERE tenant_id = :tenant_id AND data_class = :data_class
+), stored AS (
+    INSERT INTO retention_configs AS config (tenant_id, data_class, retention_days, legal_hold)
+    VALUES (:tenant_id, :data_class, :retention_days, coalesce(:legal_hold::boolean, false))
+    ON CONFLICT (tenant_id, data_class) DO UPDATE
+        SET retention_days = CASE WHEN :is_days_given THEN excluded.retention_days ELSE config.retention_days END,
+            legal_hold = coalesce(:legal_hold::boolean, config.legal_hold), updated_at = now()
+    RETURNING retention_days, legal_hold
+)
+SELECT stored.retention_days, stored.legal_hold, previous.retention_days AS previous_days,
+    previous.legal_hold AS previous_hold
+FROM stored LEFT JOIN previous ON true;
 
 -- name: ensure_partitions^
 -- Create the monthly partitions that are missing.
 SELECT kaireon_ensure_partitions(:first_at, :last_at) AS created;
 
 -- name: drop_partitions^
--- Drop monthly partitions that ended before then.
-SELECT kaireon_drop_partitions(:before) AS dropped;
+-- Drop monthly partitions of a table that ended before then.
+SELECT kaireon_drop_months(:parent, :before) AS dropped;
+
+-- name: trim_audit^
+-- Cut off the beginning of a tenant's audit log.
+SELECT kaireon_trim_audit(:tenant_id, :before) AS deleted;
+
+-- name: delete_decision_logs!
+-- A tenant's uploaded decision logs from before then, with their parts.
+DELETE FROM decision_logs WHERE tenant_id = :tenant_id AND created_at < :before;
+
+-- name: delete_evaluations!
+-- What evaluations of policies came to before then.
+DELETE FROM off_policy_evaluations WHERE tenant_id = :tenant_id AND created_at < :before;
+
+-- name: delete_learned_sums!
+-- What models had learned before their state was last written, where that was before then; and of models that are gone.
+DELETE FROM learned_sums AS learned
+WHERE learned.tenant_id = :tenant_id
+    AND NOT EXISTS (
+        SELECT FROM entities AS model
+        WHERE model.tenant_id = :tenant_id AND model.kind = 'algorithm_model' AND model.id = learned.model_id
+            AND (coalesce(model.deleted_at, model.updated_at) >= :before
+                OR (model.deleted_at IS NULL
+                    AND learned.generation >= coalesce((model.body ->> 'learningGeneration')::integer, 0))));
+
+-- name: delete_learned_weights!
+-- The same of the models whose lessons are no sums.
+DELETE FROM learned_weights AS learned
+WHERE learned.tenant_id = :tenant_id
+    AND NOT EXISTS (
+        SELECT FROM entities AS model
+        WHERE model.tenant_id = :tenant_id AND model.kind = 'algorithm_model' AND model.id = learned.model_id
+            AND (coalesce(model.deleted_at, model.updated_at) >= :before
+                OR (model.deleted_at IS NULL
+                    AND learned.generation >= coalesce((model.body ->> 'learningGeneration')::integer, 0))));
+
+-- name: delete_exports!
+-- Exports about customers from before then.
+DELETE FROM dsar_exports WHERE tenant_id = :tenant_id AND created_at < :before;
+
+-- name: delete_erased_decisions!
+-- The ids of erased decisions, once nobody could ask for the decision any more anyway.
+DELETE FROM erased_decisions WHERE tenant_id = :tenant_id AND erased_at < :before;
 
 -- name: delete_interactions!
 -- One chunk of a tenant's interactions from before then.
@@ -67,12 +136,27 @@ WHERE run.tenant_id = :tenant_id AND run.created_at < :before
 -- name: delete_suppressions!
 -- One chunk of the suppressions of all tenants that have ended.
 DELETE FROM suppressions
-WHERE ctid = ANY(ARRAY(SELECT ctid FROM suppressions WHERE expires_at < :before LIMIT :chunk));
+WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM suppressions
+    WHERE expires_at < :before
+        AND NOT EXISTS (
+            SELECT FROM retention_configs AS config
+            WHERE config.tenant_id = suppressions.tenant_id AND config.data_class = 'interactions'
+                AND config.legal_hold)
+    LIMIT :chunk))
+    AND expires_at < :before;
 
 -- name: delete_assignments!
 -- One chunk of the variants of all tenants whose time is over.
 DELETE FROM variant_assignments
-WHERE ctid = ANY(ARRAY(SELECT ctid FROM variant_assignments WHERE expires_at < :before LIMIT :chunk))
+WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM variant_assignments
+    WHERE expires_at < :before
+        AND NOT EXISTS (
+            SELECT FROM retention_configs AS config
+            WHERE config.tenant_id = variant_assignments.tenant_id AND config.data_class = 'interactions'
+                AND config.legal_hold)
+    LIMIT :chunk))
     AND expires_at < :before;
 
 -- name: delete_tallies!

@@ -1,0 +1,34 @@
+"""What governs changes and customers' data, wired together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from kaireon_storage.postgres.approvals import PostgresApprovals
+from kaireon_storage.postgres.customer_data import PostgresCustomerData
+from kaireon_storage.postgres.customer_data_requests import PostgresCustomerDataRequests
+from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.retention_configs import PostgresRetentionConfigs
+from kaireon_storage.redis.cached_customer import RedisCachedCustomer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Governance:
+    """Approvals, what is held about customers, and for how long."""
+
+    approvals: PostgresApprovals
+    customer_data: PostgresCustomerData
+    customer_data_requests: PostgresCustomerDataRequests
+    retention_configs: PostgresRetentionConfigs
+
+
+def build_governance(database: Database, redis: Redis) -> Governance:
+    """Return them over these stores."""
+    return Governance(
+        approvals=PostgresApprovals(database),
+        customer_data=PostgresCustomerData(database, RedisCachedCustomer(redis)),
+        customer_data_requests=PostgresCustomerDataRequests(database),
+        retention_configs=PostgresRetentionConfigs(database),
+    )
