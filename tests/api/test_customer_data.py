@@ -56,6 +56,10 @@ async def enrol(shop: Shop) -> None:
         " SELECT %(tenant_id)s, id, 1, 'n', 'wait', '{}' FROM enrolled",
         ids=[CUSTOMER, OTHER],
     )
+    await shop.run(
+        "INSERT INTO engagement_health SELECT %(tenant_id)s, unnest(%(ids)s::text[]), 1, 1, 1, 1, 1, 1, 1, now(), now()",
+        ids=[CUSTOMER, OTHER],
+    )
 
 
 async def stocked(shop: Shop) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypeAlias
 
+from kaireon_application.customers.engagement_health import recompute_engagement
 from kaireon_application.engagement.journey_tick import tick_journeys
 from kaireon_application.errors import KaireonError
 from kaireon_application.experimentation.auto_promote import AutoPromote, Verdict
@@ -21,6 +22,7 @@ from kaireon_runtime.settings import ScheduledJobSettings
 from kaireon_storage.postgres.approvals import PostgresApprovals
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.drift_checks import PostgresDriftChecks
+from kaireon_storage.postgres.engagement_health import PostgresEngagementHealth
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
 from kaireon_storage.postgres.flows import PostgresFlows
@@ -49,6 +51,12 @@ async def approvals_expire(database: Database, _settings: ScheduledJobSettings) 
 async def flow_scheduler_tick(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:
     """Queue jobs for the enrolments whose turn has come, which a worker finds by itself."""
     return JobOutcome(counts=await tick_journeys(PostgresJourneyTick(database)))
+
+
+async def engagement_health_recompute(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:
+    """Work out how engaged every customer is."""
+    count, failures = await recompute_engagement(PostgresEngagementHealth(database), datetime.now(UTC))
+    return JobOutcome(counts={"customers": count}, failures=failures)
 
 
 async def outbox_reaper(database: Database, settings: ScheduledJobSettings) -> JobOutcome:
@@ -117,6 +125,7 @@ JOBS: Mapping[str, Job] = MappingProxyType(
     {
         "cleanup": cleanup,
         "approvals-expire": approvals_expire,
+        "engagement-health-recompute": engagement_health_recompute,
         "flow-scheduler-tick": flow_scheduler_tick,
         "outbox-reaper": outbox_reaper,
         "scheduled-retrains": scheduled_retrains,

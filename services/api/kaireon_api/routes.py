@@ -5,7 +5,7 @@ from __future__ import annotations
 from kaireon_api import probes
 from kaireon_api.catalog import operations as catalogue
 from kaireon_api.catalog import search
-from kaireon_api.customers import customer_data, history, outcomes, schemas, segments
+from kaireon_api.customers import customer_data, engagement_health, history, outcomes, schemas, segments
 from kaireon_api.decisioning import (
     dashboards,
     decide,
@@ -51,6 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *narratives.OPERATIONS,
     *simulate.OPERATIONS,
     *history.OPERATIONS,
+    *engagement_health.OPERATIONS,
     *dashboards.OPERATIONS,
     *decision_flows.OPERATIONS,
     *flow_routes.OPERATIONS,

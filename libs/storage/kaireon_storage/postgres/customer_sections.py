@@ -47,6 +47,7 @@ SECTIONS: tuple[Section, ...] = (
         data_class="decisions",
     ),
     Section(name="variantAssignments", table="variant_assignments", column="customer_id", count="variantAssignment"),
+    Section(name="engagementHealth", table="engagement_health", column="customer_id"),
     # The steps go with their enrolments.
     Section(name="journeySteps", table="journey_steps", statements="journey_steps"),
     Section(name="journeyEnrollments", table="journey_enrollments", column="customer_id", count="journeyEnrollment"),

@@ -10,18 +10,20 @@ from kaireon_storage.postgres.approvals import PostgresApprovals
 from kaireon_storage.postgres.customer_data import PostgresCustomerData
 from kaireon_storage.postgres.customer_data_requests import PostgresCustomerDataRequests
 from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.engagement_health import PostgresEngagementHealth
 from kaireon_storage.postgres.retention_configs import PostgresRetentionConfigs
 from kaireon_storage.redis.cached_customer import RedisCachedCustomer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Governance:
-    """Approvals, what is held about customers, and for how long."""
+    """Approvals, what is held about customers and for how long, and how engaged they are."""
 
     approvals: PostgresApprovals
     customer_data: PostgresCustomerData
     customer_data_requests: PostgresCustomerDataRequests
     retention_configs: PostgresRetentionConfigs
+    engagement_health: PostgresEngagementHealth
 
 
 def build_governance(database: Database, redis: Redis) -> Governance:
@@ -31,4 +33,5 @@ def build_governance(database: Database, redis: Redis) -> Governance:
         customer_data=PostgresCustomerData(database, RedisCachedCustomer(redis)),
         customer_data_requests=PostgresCustomerDataRequests(database),
         retention_configs=PostgresRetentionConfigs(database),
+        engagement_health=PostgresEngagementHealth(database),
     )
