@@ -57,7 +57,8 @@ async def enrol(shop: Shop) -> None:
         ids=[CUSTOMER, OTHER],
     )
     await shop.run(
-        "INSERT INTO engagement_health SELECT %(tenant_id)s, unnest(%(ids)s::text[]), 1, 1, 1, 1, 1, 1, 1, now(), now()",
+        "INSERT INTO engagement_health"
+        " SELECT %(tenant_id)s, unnest(%(ids)s::text[]), 1, 1, 1, 1, 1, 1, 1, now(), now()",
         ids=[CUSTOMER, OTHER],
     )
 
