@@ -43,6 +43,7 @@ OTHER_FOLDERS = {
 # Longer functions, and why.
 LONG_FUNCTIONS = {
     ("libs/decision-core/kaireon_core/decisioning/compile.py", "compile_flow"),  # half of it the fields of its result
+    ("services/api/kaireon_api/app.py", "build_services"),  # most of it the fields of its result
     ("services/worker/kaireon_worker/samples/completejourney/rules.py", "qualification_rules"),  # a table, as code
     ("services/worker/kaireon_worker/samples/completejourney/rules.py", "contact_policies"),  # the same
 }

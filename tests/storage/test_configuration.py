@@ -20,6 +20,7 @@ from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.postgres.configuration import PostgresConfiguration
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.flows import PostgresFlows
+from kaireon_storage.postgres.graphs import PostgresGraphs
 from kaireon_testkit.platform.tenant import Tenant, create_tenant
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ FLOW = {"version": 2, "nodes": [{"id": "a", "type": "inventory"}, {"id": "b", "t
 
 @pytest.fixture
 def configuration(database: Database) -> PostgresConfiguration:
-    return PostgresConfiguration(database, TreesLoader())
+    return PostgresConfiguration(database, TreesLoader(), PostgresGraphs(database))
 
 
 def caller(tenant: Tenant) -> Caller:

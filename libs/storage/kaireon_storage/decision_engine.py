@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from kaireon_application.learning.external_scoring import ExternalScoring
+    from kaireon_application.learning.imported_graph import LoadedGraphs
     from kaireon_runtime.metrics import Metrics
     from kaireon_storage.boosting import TreesLoader
     from kaireon_storage.postgres.database import Database
@@ -56,12 +57,13 @@ def build_decision_engine(
     redis: Redis,
     metrics: Metrics,
     trees: TreesLoader,
+    graphs: LoadedGraphs,
     scoring: ExternalScoring,
     *,
     is_cache_filled: bool = True,
 ) -> DecisionEngine:
     """Return the engine, unconnected. Who decides for a million customers should not fill the cache with them."""
-    snapshots = Snapshots(PostgresConfiguration(database, trees), metrics)
+    snapshots = Snapshots(PostgresConfiguration(database, trees, graphs), metrics)
     flows, cache = PostgresFlows(database), RedisFactCache(redis, metrics, is_filled=is_cache_filled)
     shadows = ShadowCalls()
     fetch = FetchScores(scoring=scoring, shadows=shadows)

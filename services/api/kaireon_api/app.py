@@ -17,6 +17,7 @@ from kaireon_api.documentation import document_operations
 from kaireon_api.engagement.wiring import build_engagement
 from kaireon_api.governance.governance import build_governance
 from kaireon_api.learning.lifecycle import build_lifecycle
+from kaireon_api.learning.model_imports import ModelImports
 from kaireon_api.learning.off_policy import build_off_policy
 from kaireon_api.platform.drain_queues import QueueDrain
 from kaireon_api.readiness import Readiness
@@ -38,12 +39,14 @@ from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.drift_checking import build_check_drift
 from kaireon_storage.external.wiring import build_endpoint_scoring
+from kaireon_storage.learning.onnx_inspector import OnnxInspector
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
 from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.dead_letters import PostgresDeadLetterBox
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.facts import PostgresFacts
+from kaireon_storage.postgres.graphs import PostgresGraphs
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
 from kaireon_storage.postgres.runs import PostgresRuns
@@ -79,10 +82,10 @@ def build_services(settings: Settings) -> Services:
     metrics, announcer = Metrics(shared_directory=settings.prometheus_multiproc_dir), _announcer(settings)
     database, redis = _database(settings), open_redis(settings.redis_url)
     api_keys, entities, trees = PostgresApiKeys(database), PostgresEntities(database), TreesLoader()
+    jobs, runs, graphs = Jobs(PostgresJobBook(database), announcer), PostgresRuns(database), PostgresGraphs(database)
     model_versions, endpoint_scoring = PostgresModelVersions(database), build_endpoint_scoring(settings, redis, metrics)
-    scoring = ModelScoring(entities, model_versions, trees, PostgresFacts(database), endpoint_scoring)
-    engine = build_engine(database, redis, metrics, trees, endpoint_scoring)
-    jobs, runs = Jobs(PostgresJobBook(database), announcer), PostgresRuns(database)
+    scoring = ModelScoring(entities, model_versions, trees, PostgresFacts(database), endpoint_scoring, graphs)
+    engine = build_engine(database, redis, metrics, trees, graphs, endpoint_scoring)
     return Services(
         settings=settings,
         metrics=metrics,
@@ -102,6 +105,7 @@ def build_services(settings: Settings) -> Services:
         model_versions=model_versions,
         endpoint_scoring=endpoint_scoring,
         model_scoring=scoring,
+        model_imports=ModelImports(graphs=graphs, inspect=OnnxInspector(), uploads=asyncio.Semaphore(1)),
         off_policy=build_off_policy(database, entities, scoring, engine.replay),
         lifecycle=build_lifecycle(database, entities),
         jobs=jobs,

@@ -122,7 +122,10 @@ def _operation(operation: Operation, schema_of: Mapping[str, Any]) -> dict[str, 
         described["requestBody"] = {
             "required": True,
             "content": {
-                name: {"schema": {"type": "string", "format": "binary", "description": text}}
+                name: {
+                    "schema": operation.upload_schemas.get(name, {"type": "string", "format": "binary"})
+                    | {"description": text}
+                }
                 for name, text in operation.uploads.items()
             },
         }

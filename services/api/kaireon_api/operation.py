@@ -123,8 +123,8 @@ class Operation:
     (unknown parameters are ignored), `example` a valid body, `answers` maps each status that can be answered to
     the type of its body (None: the generic error form, or no body for 204). `headers` are the response headers of
     the successful answer, by name, with their meaning, and `media_type` is what it is. `other_forms` says what a 200 is
-    as another media type, by that type, where a caller may ask for it. `limit` holds for each tenant unless RATE_LIMITS
-    names the path.
+    as another media type, by that type, where a caller may ask for it. `uploads` says the same of bodies that are no
+    JSON, and `upload_schemas` what fields a form has. `limit` holds for each tenant unless RATE_LIMITS names the path.
 
     An unknown id in the path is answered before anything is said about the body: `find` is asked for it, only once
     the body was found wrong. A handler raises `NotFound` itself in every other case.
@@ -146,4 +146,5 @@ class Operation:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     other_forms: dict[str, str] = field(default_factory=dict[str, str])
     uploads: dict[str, str] = field(default_factory=dict[str, str])
+    upload_schemas: dict[str, Any] = field(default_factory=dict[str, Any])
     limit: Limit | None = None

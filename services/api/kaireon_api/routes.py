@@ -25,6 +25,7 @@ from kaireon_api.learning import (
     analyses,
     decision_logs,
     drift,
+    model_imports,
     model_learning,
     off_policy_evaluations,
 )
@@ -65,6 +66,7 @@ OPERATIONS: tuple[Operation, ...] = (
     # models
     *algorithm_models.OPERATIONS,
     *model_learning.OPERATIONS,
+    *model_imports.OPERATIONS,
     *analyses.OPERATIONS,
     *decision_logs.OPERATIONS,
     *drift.OPERATIONS,

@@ -14,6 +14,7 @@ from kaireon_api.documentation import Documentation
 from kaireon_api.engagement.wiring import Engagement
 from kaireon_api.governance.governance import Governance
 from kaireon_api.learning.lifecycle import Lifecycle
+from kaireon_api.learning.model_imports import ModelImports
 from kaireon_api.learning.off_policy import OffPolicy
 from kaireon_api.readiness import Readiness
 from kaireon_api.reading import Reading
@@ -63,6 +64,7 @@ class Services:
     model_versions: PostgresModelVersions
     endpoint_scoring: EndpointScoring
     model_scoring: ModelScoring
+    model_imports: ModelImports
     off_policy: OffPolicy
     lifecycle: Lifecycle
     jobs: Jobs

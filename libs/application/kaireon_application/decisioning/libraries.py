@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 # What a score or a comparison is computed with.
-_COMPUTING = ("google-re2", "lightgbm", "msgspec", "numpy", "scipy")
+_COMPUTING = ("google-re2", "lightgbm", "msgspec", "numpy", "onnxruntime", "scipy")
 
 
 @cache

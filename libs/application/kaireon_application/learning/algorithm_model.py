@@ -118,6 +118,10 @@ def _problems(change: Change) -> Iterable[Problem]:
         wrong = schedule_problem(document["learnSchedule"], change.caller.at)
         if wrong:
             yield change.problem(wrong, "learnSchedule")
+    if model_type is ModelType.ONNX_IMPORTED and "modelState" in change.given:
+        stored: Any = previous.body.get("modelState") if previous is not None else {}
+        if document["modelState"] != (stored or {}):
+            yield change.problem("is set by POST /api/v1/models/import alone; import another model", "modelState")
     for parse, field in ((parse_config, "config"), (parse_state, "modelState")):
         # An empty state is none.
         if field == "modelState" and not (document[field] and field in change.given):

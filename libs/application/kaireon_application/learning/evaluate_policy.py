@@ -228,7 +228,7 @@ async def held(heavy_work: asyncio.Semaphore) -> AsyncGenerator[None]:
         async with asyncio.timeout(_MOST_WAITING_SECONDS):
             await heavy_work.acquire()
     except TimeoutError:
-        raise Busy("Other logs and evaluations are being worked on; try again") from None
+        raise Busy("Other uploads and evaluations are being worked on; try again") from None
     try:
         yield
     finally:

@@ -166,6 +166,9 @@ def _features(body: Mapping[str, Any]) -> list[CardFeature]:
         )
         for one in cast("Sequence[Mapping[str, Any]]", body.get("predictors") or ())
     ]
+    if body["modelType"] == ModelType.ONNX_IMPORTED.value:
+        names = cast("Mapping[str, Any]", body.get("modelState") or {}).get("featureNames") or ()
+        features += [CardFeature(field=one, selected=True, importance=None, constraint=None) for one in names]
     return sorted(features, key=lambda one: (-(one.importance or 0.0), one.field))
 
 
@@ -185,6 +188,8 @@ def _limits(body: Mapping[str, Any], metrics: Mapping[str, Any], *, is_trained: 
     limits: list[str] = []
     if not is_trained and body["modelType"] in TRAINED_HERE:
         limits.append("It has not been trained; nothing is known of its quality.")
+    if body["modelType"] == ModelType.ONNX_IMPORTED.value:
+        limits.append("It was trained elsewhere: on what, and how well it does there, is not known here.")
     positives, auc, error = (_number(metrics, name) for name in ("validationPositives", "auc", "calibrationError"))
     if positives is not None and positives < _FEW_POSITIVES:
         limits.append(f"Only {positives:g} positive rows validate: its metrics are uncertain.")

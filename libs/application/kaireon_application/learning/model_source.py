@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import msgspec
 
 from kaireon_application.catalog.entities import Entity
 from kaireon_application.learning.versions import ModelVersion
-from kaireon_core.learning.compile import LoadTrees, compile_model
+from kaireon_core.learning.compile import Graphs, LoadTrees, compile_model
 from kaireon_core.learning.model import Model
 
 
@@ -63,6 +64,6 @@ def model_source(model: Entity, version: ModelVersion | None, *, is_pinned: bool
     )
 
 
-def compile_source(source: ModelSource, load_trees: LoadTrees) -> Model:
+def compile_source(source: ModelSource, load_trees: LoadTrees, graphs: Graphs = MappingProxyType({})) -> Model:
     """Return the model of a source. Raises `ModelNotReady` when it cannot score, `InvalidValue` when it is damaged."""
-    return compile_model(source.model_type, source.config, source.state, load_trees)
+    return compile_model(source.model_type, source.config, source.state, load_trees, graphs)

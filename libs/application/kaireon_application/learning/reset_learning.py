@@ -17,6 +17,7 @@ from kaireon_core.learning.definitions import ModelType
 _TAUGHT_ELSEWHERE = {
     ModelType.SCORECARD: "its points are written by hand",
     ModelType.EXTERNAL_ENDPOINT: "its service learns by itself",
+    ModelType.ONNX_IMPORTED: "it was trained elsewhere",
 }
 
 

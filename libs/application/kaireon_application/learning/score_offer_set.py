@@ -15,12 +15,12 @@ from kaireon_application.catalog.refusal import refuse
 from kaireon_application.errors import InvalidInput, NotFound
 from kaireon_application.learning.external_scoring import ExternalScoring
 from kaireon_application.learning.score_outside import outside_offers
-from kaireon_application.learning.score_rows import ModelScoring
+from kaireon_application.learning.score_rows import LoadedModel, ModelScoring, degraded
 from kaireon_core.catalog.document import Document
 from kaireon_core.column import Column
 from kaireon_core.learning.external_endpoint import ExternalEndpoint
 from kaireon_core.learning.fallback import FallbackReason
-from kaireon_core.learning.model import Contribution, Model
+from kaireon_core.learning.model import Contribution
 from kaireon_core.problems import Problem
 from kaireon_core.table import CustomerFacts, Table, split_name
 
@@ -48,6 +48,10 @@ class OfferScore(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     explanations: tuple[Contribution, ...]
     # Of a model that is a service: why its fallback score counts.
     fallback_reason: FallbackReason | UnsetType = UNSET
+    # Of an imported graph that has no score for this offer.
+    engine_type: str | UnsetType = UNSET
+    degraded: bool | UnsetType = UNSET
+    reason: FallbackReason | UnsetType = UNSET
 
 
 class OfferScores(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -74,7 +78,7 @@ async def score_offer_set(
         outside = scoring.outside(loaded.entity)
         scores = await _outside(outside, tenant_id, loaded.entity, loaded.model, request, offers, categories)
     else:
-        scores = _scores(loaded.scorer, offers, request) if offers else []
+        scores = _scores(loaded, offers, request) if offers else []
     return OfferScores(
         scores=scores,
         model_id=loaded.entity.id,
@@ -137,7 +141,8 @@ async def _outside(
     ]
 
 
-def _scores(model: Model, offers: Sequence[Entity], request: ScoreOfferSetRequest) -> list[OfferScore]:
+def _scores(loaded: LoadedModel, offers: Sequence[Entity], request: ScoreOfferSetRequest) -> list[OfferScore]:
+    model = loaded.scorer
     documents = [_document(offer) for offer in offers]
     columns = {
         name: Column.from_values([document.value(field) for document in documents])
@@ -150,6 +155,7 @@ def _scores(model: Model, offers: Sequence[Entity], request: ScoreOfferSetReques
     scores = model.score(table)
     values = np.broadcast_to(scores.values, (1, len(offers)))[0].tolist()
     raws = np.broadcast_to(scores.raw, (1, len(offers)))[0].tolist()
+    codes = None if scores.fallbacks is None else np.broadcast_to(scores.fallbacks, (1, len(offers)))
     explanations = [model.explain(table, 0, index) for index in range(len(offers))]
     return [
         OfferScore(
@@ -158,8 +164,9 @@ def _scores(model: Model, offers: Sequence[Entity], request: ScoreOfferSetReques
             raw_score=raw,
             base_value=explanation.base,
             explanations=explanation.contributions,
+            **degraded(loaded.entity, None if codes is None else codes[:, place]),
         )
-        for offer, score, raw, explanation in zip(offers, values, raws, explanations, strict=True)
+        for place, (offer, score, raw, explanation) in enumerate(zip(offers, values, raws, explanations, strict=True))
     ]
 
 

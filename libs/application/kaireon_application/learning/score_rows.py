@@ -16,15 +16,16 @@ from kaireon_application.catalog.read_entity import get_entity
 from kaireon_application.errors import Conflict, InvalidInput
 from kaireon_application.learning.algorithm_model import KIND
 from kaireon_application.learning.external_scoring import ExternalScoring
+from kaireon_application.learning.imported_graph import LoadedGraphs
 from kaireon_application.learning.learned_state import LearnedStore, shown, taught
 from kaireon_application.learning.learners import LEARNING_TYPES, as_learner, generation_of, predictors_of
 from kaireon_application.learning.model_source import ModelSource, compile_source, model_source
 from kaireon_application.learning.score_outside import MAX_ROWS, outside_row, outside_rows
 from kaireon_application.learning.versions import ModelVersions
-from kaireon_core.learning.compile import LoadTrees, ModelNotReady
+from kaireon_core.learning.compile import Graphs, LoadTrees, ModelNotReady
 from kaireon_core.learning.external_endpoint import ExternalEndpoint
-from kaireon_core.learning.fallback import FallbackReason
-from kaireon_core.learning.model import Contribution, Fields, Model, RowTable
+from kaireon_core.learning.fallback import NO_FALLBACK, FallbackReason, Fallbacks, reason_of
+from kaireon_core.learning.model import Contribution, Model, RowTable
 
 Row = Mapping[str, Any]
 
@@ -42,6 +43,10 @@ class ScoreAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     confidence: float | UnsetType = UNSET
     # Of a model that is a service: why its fallback score counts.
     fallback_reason: FallbackReason | UnsetType = UNSET
+    # Of an imported graph that has no score.
+    engine_type: str | UnsetType = UNSET
+    degraded: bool | UnsetType = UNSET
+    reason: FallbackReason | UnsetType = UNSET
     model_id: UUID
     model_key: str
     model_type: str
@@ -52,6 +57,10 @@ class ScoresAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The scores of many rows, in their order."""
 
     scores: list[float]
+    # Of an imported graph that has no score for some of the rows: why it has none for the first of them.
+    engine_type: str | UnsetType = UNSET
+    degraded: bool | UnsetType = UNSET
+    reason: FallbackReason | UnsetType = UNSET
     model_version: int
 
 
@@ -79,11 +88,14 @@ class ModelScoring:
         load_trees: LoadTrees,
         learned: LearnedStore | None = None,
         outside: ExternalScoring | None = None,
+        graphs: LoadedGraphs | None = None,
     ) -> None:
         """Read models from here and make trees with `load_trees`; without `learned` they score by their states.
 
-        Models that are services are called through `outside`, and without it they cannot score.
+        Models that are services are called through `outside`, imported ones run by `graphs`; without them neither
+        can score.
         """
+        self._graphs = graphs
         self._outside = outside
         self._learned = learned
         self._entities = entities
@@ -104,7 +116,9 @@ class ModelScoring:
                 raise Conflict(f"model {entity.key!r} has no version {version}")
         source = model_source(entity, found, is_pinned=version is not None)
         try:
-            model = await asyncio.to_thread(compile_source, source, self._load_trees)
+            models = [(source.model_type, source.state)]
+            graphs: Graphs = await self._graphs.loaded(tenant_id, models) if self._graphs else {}
+            model = await asyncio.to_thread(compile_source, source, self._load_trees, graphs)
             if version is None:
                 model = _learner(entity, source, model)
         except ModelNotReady as error:
@@ -153,6 +167,7 @@ class ModelScoring:
             base_value=explanation.base,
             explanations=explanation.contributions,
             confidence=UNSET if explanation.confidence is None else explanation.confidence,
+            **degraded(loaded.entity, scores.fallbacks),
             model_id=loaded.entity.id,
             model_key=loaded.entity.key,
             model_type=str(loaded.entity.body["modelType"]),
@@ -171,8 +186,9 @@ class ModelScoring:
             scores = await outside_rows(outside, tenant_id, loaded.entity, loaded.model, rows)
             return ScoresAnswer(scores=scores, model_version=loaded.version)
         # Ten thousand rows take a while; nobody else shall wait for them.
-        scores = await asyncio.to_thread(row_scores, loaded.scorer, RowTable(rows))
-        return ScoresAnswer(scores=scores, model_version=loaded.version)
+        found = await asyncio.to_thread(loaded.scorer.score, RowTable(rows))
+        scores = np.broadcast_to(found.values, (len(rows), 1))[:, 0].tolist()
+        return ScoresAnswer(scores=scores, model_version=loaded.version, **degraded(loaded.entity, found.fallbacks))
 
 
 def _learner(entity: Entity, source: ModelSource, model: Model) -> Model:
@@ -187,6 +203,9 @@ def _learner(entity: Entity, source: ModelSource, model: Model) -> Model:
     )
 
 
-def row_scores(model: Model, table: Fields) -> list[float]:
-    """Return one score per customer of a table with one candidate."""
-    return np.broadcast_to(model.score(table).values, (table.customers, 1))[:, 0].tolist()
+def degraded(model: Entity, fallbacks: Fallbacks | None) -> dict[str, Any]:
+    """Return what is said of scores that stand in for an imported graph's: nothing where there are none."""
+    if fallbacks is None or not fallbacks.any():
+        return {}
+    first = int(fallbacks[fallbacks != NO_FALLBACK][0])
+    return {"engine_type": model.body["modelType"], "degraded": True, "reason": reason_of(first)}

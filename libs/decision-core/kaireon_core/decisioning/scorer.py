@@ -119,7 +119,8 @@ class ColumnScorer:
         # Offers that stand for themselves have lost their creatives' columns, so what is bound no longer holds.
         if self.bound is not None and state.bare is None:
             return Scored(self.bound.score_rows(state.table, rows))
-        return Scored(self.model.score(state.table.select(rows)).values)
+        found = self.model.score(state.table.select(rows))
+        return Scored(found.values, found.fallbacks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import msgspec
@@ -20,6 +22,7 @@ from kaireon_core.learning.linear import LinearState, compile_linear, compile_lo
 from kaireon_core.learning.model import Model
 from kaireon_core.learning.neural_cf import NeuralCf
 from kaireon_core.learning.online_learner import OnlineLearner
+from kaireon_core.learning.onnx_imported import OnnxImported, OnnxState, Predict
 from kaireon_core.learning.scorecard import Scorecard
 from kaireon_core.learning.states import parse_state
 from kaireon_core.learning.thompson import ThompsonBandit
@@ -28,6 +31,8 @@ from kaireon_core.problems import InvalidValue
 
 # Makes an ensemble of its stored text; given by whoever has a library for trees.
 LoadTrees: TypeAlias = Callable[[str], Trees]
+# Imported graphs, by the hash of their bytes; read by whoever has a library for them, before models are compiled.
+Graphs: TypeAlias = Mapping[str, Predict]
 State: TypeAlias = Mapping[str, Any]
 
 
@@ -35,35 +40,50 @@ class ModelNotReady(Exception):
     """The model cannot score as it is: untrained, damaged, or of a type that has no scorer here."""
 
 
-def compile_model(model_type: str, config: Mapping[str, Any], state: State | None, load_trees: LoadTrees) -> Model:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Libraries:
+    """What scores by libraries that are not known here."""
+
+    load_trees: LoadTrees
+    graphs: Graphs
+
+
+def compile_model(
+    model_type: str,
+    config: Mapping[str, Any],
+    state: State | None,
+    load_trees: LoadTrees,
+    graphs: Graphs = MappingProxyType({}),
+) -> Model:
     """Return the model of a stored config and the state of its newest version (None: never trained).
 
-    Raises `ModelNotReady` when there is nothing sound to score with, `InvalidValue` when the config is damaged.
+    `graphs` has the imported graph that `imported_graph` names, if it names one. Raises `ModelNotReady` when there is
+    nothing sound to score with, `InvalidValue` when the config is damaged.
     """
     compiler = next((compiler for type_, compiler in _COMPILERS.items() if type_ == model_type), None)
     if compiler is None:
         message = f"models of type {model_type} cannot score yet"
         raise ModelNotReady(message)
-    return compiler(config, state, load_trees)
+    return compiler(config, state, Libraries(load_trees=load_trees, graphs=graphs))
 
 
-def _scorecard(config: Mapping[str, Any], _state: State | None, _load_trees: LoadTrees) -> Model:
+def _scorecard(config: Mapping[str, Any], _state: State | None, _libraries: Libraries) -> Model:
     parsed = parse_config(ModelType.SCORECARD, config)
     if not isinstance(parsed, ScorecardConfig):
         raise TypeError(parsed)
     return Scorecard.compile(parsed)
 
 
-def _gradient_boosted(_config: Mapping[str, Any], state: State | None, load_trees: LoadTrees) -> Model:
+def _gradient_boosted(_config: Mapping[str, Any], state: State | None, libraries: Libraries) -> Model:
     try:
         version = msgspec.convert(_trained(state), GradientBoostedState)
     except msgspec.ValidationError as error:
         message = f"its stored version is damaged: {error}"
         raise ModelNotReady(message) from error
-    return GradientBoosted.compile(version, load_trees(version.trees))
+    return GradientBoosted.compile(version, libraries.load_trees(version.trees))
 
 
-def _bayesian(config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+def _bayesian(config: Mapping[str, Any], state: State | None, _libraries: Libraries) -> Model:
     parsed = parse_config(ModelType.BAYESIAN, config)
     if not isinstance(parsed, BayesianConfig):
         raise TypeError(parsed)
@@ -73,15 +93,15 @@ def _bayesian(config: Mapping[str, Any], state: State | None, _load_trees: LoadT
     return compile_bayesian(parsed, counts) if counts.has_both_classes else Untrained()
 
 
-def _logistic(_config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+def _logistic(_config: Mapping[str, Any], state: State | None, _libraries: Libraries) -> Model:
     return compile_logistic(_parsed_state(ModelType.LOGISTIC_REGRESSION, state)) if state else Untrained()
 
 
-def _linear(_config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+def _linear(_config: Mapping[str, Any], state: State | None, _libraries: Libraries) -> Model:
     return compile_linear(_parsed_state(ModelType.LINEAR_REGRESSION, _trained(state)))
 
 
-def _external_endpoint(config: Mapping[str, Any], _state: State | None, _load_trees: LoadTrees) -> Model:
+def _external_endpoint(config: Mapping[str, Any], _state: State | None, _libraries: Libraries) -> Model:
     parsed = parse_config(ModelType.EXTERNAL_ENDPOINT, config)
     if not isinstance(parsed, ExternalEndpointConfig):
         raise TypeError(parsed)
@@ -103,21 +123,21 @@ def _parsed_state(model_type: ModelType, state: State) -> Any:
         raise ModelNotReady(message) from error
 
 
-def _thompson(config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+def _thompson(config: Mapping[str, Any], state: State | None, _libraries: Libraries) -> Model:
     parsed = parse_config(ModelType.THOMPSON_BANDIT, config)
     if not isinstance(parsed, ThompsonConfig):
         raise TypeError(parsed)
     return ThompsonBandit.of(parsed, _parsed_state(ModelType.THOMPSON_BANDIT, state or {}))
 
 
-def _epsilon_greedy(config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+def _epsilon_greedy(config: Mapping[str, Any], state: State | None, _libraries: Libraries) -> Model:
     parsed = parse_config(ModelType.EPSILON_GREEDY, config)
     if not isinstance(parsed, EpsilonConfig):
         raise TypeError(parsed)
     return EpsilonGreedy.of(parsed, _parsed_state(ModelType.EPSILON_GREEDY, state or {}))
 
 
-def _online_learner(_config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+def _online_learner(_config: Mapping[str, Any], state: State | None, _libraries: Libraries) -> Model:
     return compile_feature_learner(ModelType.ONLINE_LEARNER, {}, state, ())
 
 
@@ -135,14 +155,36 @@ def compile_feature_learner(
     return BayesianLearner.of(parsed, counts, predictors)
 
 
-def _neural_cf(config: Mapping[str, Any], state: State | None, _load_trees: LoadTrees) -> Model:
+def _neural_cf(config: Mapping[str, Any], state: State | None, _libraries: Libraries) -> Model:
     parsed = parse_config(ModelType.NEURAL_CF, config)
     if not isinstance(parsed, NeuralCfConfig):
         raise TypeError(parsed)
     return NeuralCf.compile(parsed, _parsed_state(ModelType.NEURAL_CF, _trained(state)))
 
 
-_COMPILERS: dict[ModelType, Callable[[Mapping[str, Any], State | None, LoadTrees], Model]] = {
+def imported_graph(model_type: str, state: State | None) -> str | None:
+    """Return the hash of the graph that a model of this state scores with, None where there is none."""
+    found = (state or {}).get("bytesHashSha256")
+    return found if model_type == ModelType.ONNX_IMPORTED and isinstance(found, str) else None
+
+
+def _onnx_imported(_config: Mapping[str, Any], state: State | None, libraries: Libraries) -> Model:
+    if not state:
+        message = "no graph has been imported"
+        raise ModelNotReady(message)
+    try:
+        imported = msgspec.convert(state, OnnxState)
+    except msgspec.ValidationError as error:
+        message = f"its stored state is damaged: {error}"
+        raise ModelNotReady(message) from error
+    predict = libraries.graphs.get(imported.bytes_hash_sha256)
+    if predict is None:
+        message = "its graph cannot be read here"
+        raise ModelNotReady(message)
+    return OnnxImported.compile(imported, predict)
+
+
+_COMPILERS: dict[ModelType, Callable[[Mapping[str, Any], State | None, Libraries], Model]] = {
     ModelType.SCORECARD: _scorecard,
     ModelType.BAYESIAN: _bayesian,
     ModelType.LOGISTIC_REGRESSION: _logistic,
@@ -153,4 +195,5 @@ _COMPILERS: dict[ModelType, Callable[[Mapping[str, Any], State | None, LoadTrees
     ModelType.EXTERNAL_ENDPOINT: _external_endpoint,
     ModelType.ONLINE_LEARNER: _online_learner,
     ModelType.NEURAL_CF: _neural_cf,
+    ModelType.ONNX_IMPORTED: _onnx_imported,
 }

@@ -14,7 +14,10 @@ NO_FALLBACK = 0
 
 
 class FallbackReason(StrEnum):
-    """What kept a model from scoring; all but the first two are an external endpoint's."""
+    """What kept a model from scoring.
+
+    All but the first two are an external endpoint's; an imported graph has `malformed`, `timeout` and `error` as well.
+    """
 
     NOT_READY = "not_ready"
     ONNX_RUNTIME_MISSING = "onnx_runtime_missing"
@@ -32,7 +35,7 @@ class FallbackReason(StrEnum):
     BREAKER_OPEN = "breaker_open"
     BLOCKED_ADDRESS = "blocked_address"
     SECRET = "secret"  # noqa: S105 - the secret could not be had
-    # Of shadows only: what raised an error, and what had not answered when the active model's scores were in.
+    # What raised an error; and of shadows only, what had not answered when the active model's scores were in.
     ERROR = "error"
     LATE = "late"
 

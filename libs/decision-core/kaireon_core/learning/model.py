@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaireon_core.column import Column, Floats
+from kaireon_core.learning.fallback import Fallbacks
 from kaireon_core.table import Axis, lookup, split_name
 
 
@@ -34,13 +35,15 @@ class Fields(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a model says of every (customer, candidate): both arrays broadcast to (B, C).
+    """What a model says of every (customer, candidate): all arrays broadcast to (B, C).
 
-    `raw` is the score before normalisation or calibration: points of a scorecard, log-odds of trees.
+    `raw` is the score before normalisation or calibration: points of a scorecard, log-odds of trees. `fallbacks` tells
+    the scores that stand in for the model's own, None where there are none.
     """
 
     values: Floats
     raw: Floats
+    fallbacks: Fallbacks | None = None
 
 
 class Contribution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,11 +10,12 @@ from uuid import UUID
 from kaireon_application.decisioning.publish_flow import readable_flows
 from kaireon_application.decisioning.snapshot import ModelOrigin
 from kaireon_application.errors import InvalidInput
+from kaireon_application.learning.imported_graph import LoadedGraphs
 from kaireon_application.learning.learners import as_learner
 from kaireon_core.decisioning.call_flow import inline_calls
 from kaireon_core.decisioning.flow import Flow
 from kaireon_core.decisioning.parse_flow import FlowKind, parse_flow
-from kaireon_core.learning.compile import ModelNotReady, compile_model
+from kaireon_core.learning.compile import Graphs, ModelNotReady, compile_model
 from kaireon_core.learning.gradient_boosted import Trees
 from kaireon_core.learning.model import ScoringModel
 from kaireon_core.problems import InvalidValue
@@ -23,11 +24,12 @@ from kaireon_storage.postgres.queries import queries
 
 
 class PostgresArchive:
-    """Implements `Archive`; `load_trees` makes an ensemble of its stored text."""
+    """Implements `Archive`; `load_trees` makes an ensemble of its stored text, `graphs` imported models."""
 
-    def __init__(self, database: Database, load_trees: Callable[[str], Trees]) -> None:
+    def __init__(self, database: Database, load_trees: Callable[[str], Trees], graphs: LoadedGraphs) -> None:
         """Read through this database."""
         self._database = database
+        self._graphs = graphs
         self._load_trees = load_trees
 
     async def snapshot(self, tenant_id: UUID, hash_: bytes) -> bytes | None:
@@ -45,7 +47,10 @@ class PostgresArchive:
                     connection, tenant_id=tenant_id, model_id=UUID(origin.id), version=origin.version
                 )
                 states[key] = origin.state or (None if row is None else row["state"])
-        return await asyncio.to_thread(lambda: dict(self._compiled(origins, states)))
+        graphs = await self._graphs.loaded(
+            tenant_id, ((origin.model_type, states[key]) for key, origin in origins.items())
+        )
+        return await asyncio.to_thread(lambda: dict(self._compiled(origins, states, graphs)))
 
     async def flow_version(self, tenant_id: UUID, flow_id: UUID, version: int) -> Flow | None:
         """Return a published version of a flow, None when there is none; what it calls is as it is now.
@@ -65,11 +70,11 @@ class PostgresArchive:
             raise InvalidInput.at("$.version", f"this version cannot run any more: {error}") from None
 
     def _compiled(
-        self, origins: Mapping[str, ModelOrigin], states: Mapping[str, Any]
+        self, origins: Mapping[str, ModelOrigin], states: Mapping[str, Any], graphs: Graphs
     ) -> Iterable[tuple[str, ScoringModel]]:
         for key, origin in origins.items():
             try:
-                model = compile_model(origin.model_type, origin.config, states[key], self._load_trees)
+                model = compile_model(origin.model_type, origin.config, states[key], self._load_trees, graphs)
             except (ModelNotReady, InvalidValue):
                 continue
             # What it had learned stands in the trace, whatever its generation was.

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 
@@ -22,11 +23,12 @@ from kaireon_application.decisioning.snapshot import (
 from kaireon_application.engagement.listeners import build_listeners
 from kaireon_application.errors import NotFound
 from kaireon_application.learning.endpoint_rules import without_token
+from kaireon_application.learning.imported_graph import LoadedGraphs
 from kaireon_application.learning.learners import LEARNING_TYPES, as_learner, generation_of, learners, predictors_of
 from kaireon_application.learning.model_source import current_state
 from kaireon_core.catalog.document import Catalogue, Document
 from kaireon_core.decisioning.call_flow import inline_calls
-from kaireon_core.learning.compile import ModelNotReady, compile_model
+from kaireon_core.learning.compile import Graphs, ModelNotReady, compile_model
 from kaireon_core.learning.gradient_boosted import Trees
 from kaireon_core.learning.model import ScoringModel
 from kaireon_core.problems import InvalidValue
@@ -42,11 +44,12 @@ _NEVER_SCORING = frozenset({"draft", "archived"})
 
 
 class PostgresConfiguration:
-    """Implements `ConfigurationSource`; `load_trees` makes an ensemble of its stored text."""
+    """Implements `ConfigurationSource`; `load_trees` makes an ensemble of its stored text, `graphs` imported models."""
 
-    def __init__(self, database: Database, load_trees: Callable[[str], Trees]) -> None:
+    def __init__(self, database: Database, load_trees: Callable[[str], Trees], graphs: LoadedGraphs) -> None:
         """Read through this database."""
         self._database = database
+        self._graphs = graphs
         self._load_trees = load_trees
         self._sql = queries("configuration")
 
@@ -59,8 +62,12 @@ class PostgresConfiguration:
             raise NotFound
         documents = _by_kind(entities)
         states = {row["model_id"]: row for row in model_versions}
+        scoring = [one for one in documents["algorithm_model"] if _may_score(one)]
+        graphs = await self._graphs.loaded(
+            UUID(tenant_id), ((one.body["modelType"], one.body.get("modelState")) for one in scoring)
+        )
         # In a thread: trees take long to read, and the first ones load LightGBM.
-        models = await asyncio.to_thread(lambda: dict(self._models(documents["algorithm_model"], states)))
+        models = await asyncio.to_thread(lambda: dict(self._models(scoring, states, graphs)))
         return Configuration(
             tenant_id=tenant_id,
             config_version=tenants[0]["config_version"],
@@ -75,11 +82,7 @@ class PostgresConfiguration:
                 if document.key in models
             },
             models=models,
-            unready={
-                document.key: document.body["modelType"]
-                for document in documents["algorithm_model"]
-                if _may_score(document) and document.key not in models
-            },
+            unready={document.key: document.body["modelType"] for document in scoring if document.key not in models},
             schema_tables=dict(_tables(documents["schema"])),
             experiments=tuple(documents["experiment"]),
             segments=tuple(documents["segment"]),
@@ -105,16 +108,16 @@ class PostgresConfiguration:
                 connection, tenant_id=tenant_id, hash=hash_, kind=kind, content=content
             )
 
-    def _models(self, documents: Iterable[Document], states: dict[str, Row]) -> Iterable[tuple[str, ScoringModel]]:
-        """Yield the models that may score now, by key."""
+    def _models(
+        self, documents: Iterable[Document], states: dict[str, Row], graphs: Graphs
+    ) -> Iterable[tuple[str, ScoringModel]]:
+        """Yield those of the models that can score now, by key."""
         log = logger("kaireon.configuration")
         for document in documents:
-            if not _may_score(document):
-                continue
             body = document.body
             state = current_state(body, _state(states.get(document.id)))
             try:
-                model = compile_model(body["modelType"], body.get("config") or {}, state, self._load_trees)
+                model = compile_model(body["modelType"], body.get("config") or {}, state, self._load_trees, graphs)
             except (ModelNotReady, InvalidValue) as error:
                 log.debug("a model cannot score", modelKey=document.key, reason=str(error))
                 continue

@@ -22,10 +22,11 @@ from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.decisioning.wire import Recommendation
 from kaireon_application.errors import Unavailable
 from kaireon_application.learning.external_scoring import ExternalScoring
+from kaireon_application.learning.imported_graph import LoadedGraphs
 from kaireon_application.platform.grouped import Grouped
 from kaireon_runtime.metrics import Metrics
 from kaireon_storage.boosting import TreesLoader
-from kaireon_storage.decision_engine import build_decision_engine, now_ms
+from kaireon_storage.decision_engine import DecisionEngine, build_decision_engine, now_ms
 from kaireon_storage.postgres.archive import PostgresArchive
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.decisions import PostgresDecisions
@@ -79,10 +80,15 @@ class Engine:
 
 
 def build_engine(
-    database: Database, redis: Redis, metrics: Metrics, trees: TreesLoader, scoring: ExternalScoring
+    database: Database,
+    redis: Redis,
+    metrics: Metrics,
+    trees: TreesLoader,
+    graphs: LoadedGraphs,
+    scoring: ExternalScoring,
 ) -> Engine:
     """Return the engine, unconnected."""
-    core = build_decision_engine(database, redis, metrics, trees, scoring)
+    core = build_decision_engine(database, redis, metrics, trees, graphs, scoring)
     traces = PostgresTraces(database)
     commit = core.waker.after(core.decisions.commit_decisions)
     recommend = Recommend(
@@ -93,30 +99,33 @@ def build_engine(
         hold=core.decisions.hold_customer,
         metrics=metrics,
     )
-    record_outcome = RecordOutcome(
+    return Engine(
+        snapshots=core.snapshots,
+        plan=core.plan,
+        facts=core.facts,
+        recommend=recommend,
+        record_outcome=_record_outcome(core, metrics),
+        decisions=core.decisions,
+        flows=core.flows,
+        history=PostgresHistory(database),
+        traces=traces,
+        replay=ReplayTrace(
+            traces=traces, archive=PostgresArchive(database, trees, graphs), snapshots=core.snapshots, now_ms=now_ms
+        ),
+        waker=core.waker,
+        cache=core.cache,
+        shadows=core.shadows,
+    )
+
+
+def _record_outcome(core: DecisionEngine, metrics: Metrics) -> RecordOutcome:
+    return RecordOutcome(
         snapshots=core.snapshots,
         store=core.decisions,
         commit=_grouped_responses(core.waker.after(core.decisions.commit_responses)),
         cache=core.cache,
         metrics=metrics,
         now_ms=now_ms,
-    )
-    return Engine(
-        snapshots=core.snapshots,
-        plan=core.plan,
-        facts=core.facts,
-        recommend=recommend,
-        record_outcome=record_outcome,
-        decisions=core.decisions,
-        flows=core.flows,
-        history=PostgresHistory(database),
-        traces=traces,
-        replay=ReplayTrace(
-            traces=traces, archive=PostgresArchive(database, trees), snapshots=core.snapshots, now_ms=now_ms
-        ),
-        waker=core.waker,
-        cache=core.cache,
-        shadows=core.shadows,
     )
 
 

@@ -65,6 +65,9 @@ class ScoreReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     explanations: list[Contribution] | UnsetType = UNSET
     confidence: float | UnsetType = UNSET
     fallback_reason: FallbackReason | UnsetType = UNSET
+    engine_type: str | UnsetType = UNSET
+    degraded: bool | UnsetType = UNSET
+    reason: FallbackReason | UnsetType = UNSET
     model_id: UUID | UnsetType = UNSET
     model_key: str | UnsetType = UNSET
     model_type: str | UnsetType = UNSET

@@ -14,6 +14,7 @@ from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.decision_engine import build_decision_engine
 from kaireon_storage.external.wiring import build_endpoint_scoring
 from kaireon_storage.postgres.entities import PostgresEntities
+from kaireon_storage.postgres.graphs import PostgresGraphs
 from kaireon_storage.postgres.runs import PostgresRunProgress, ReadMembers
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows
 from kaireon_worker.services import Services, open_services
@@ -27,7 +28,13 @@ def batch_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
         async with open_services(settings) as services:
             scoring = build_endpoint_scoring(settings, services.redis, metrics)
             engine = build_decision_engine(
-                services.database, services.redis, metrics, TreesLoader(), scoring, is_cache_filled=False
+                services.database,
+                services.redis,
+                metrics,
+                TreesLoader(),
+                PostgresGraphs(services.database),
+                scoring,
+                is_cache_filled=False,
             )
             decide_run = DecideRun(
                 snapshots=engine.snapshots,

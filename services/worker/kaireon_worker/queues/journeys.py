@@ -24,6 +24,7 @@ from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.decision_engine import DecisionEngine, build_decision_engine, now_ms
 from kaireon_storage.external.wiring import build_endpoint_scoring
 from kaireon_storage.postgres.entities import PostgresEntities
+from kaireon_storage.postgres.graphs import PostgresGraphs
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.journeys import PostgresEnrollments, PostgresJourneys
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows
@@ -65,7 +66,8 @@ def journey_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHa
 @asynccontextmanager
 async def _engine(services: Services, metrics: Metrics) -> AsyncGenerator[DecisionEngine]:
     scoring = build_endpoint_scoring(services.settings, services.redis, metrics)
-    engine = build_decision_engine(services.database, services.redis, metrics, TreesLoader(), scoring)
+    graphs = PostgresGraphs(services.database)
+    engine = build_decision_engine(services.database, services.redis, metrics, TreesLoader(), graphs, scoring)
     try:
         yield engine
     finally:
