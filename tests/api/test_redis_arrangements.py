@@ -16,7 +16,8 @@ import pytest
 import redis
 import trustme
 
-from kaireon_api.rate_limit import Limit, RateLimiter
+from kaireon_api.operation import Limit
+from kaireon_api.rate_limit import RateLimiter
 from kaireon_api.settings import Settings
 from kaireon_runtime.metrics import Metrics
 from kaireon_storage.external.breaker import FAILURES, Breakers, Subject

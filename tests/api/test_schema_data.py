@@ -11,6 +11,7 @@ from psycopg.sql import SQL, Identifier
 from redis.asyncio import Redis
 
 from kaireon_api.app import build_app, opened
+from kaireon_application.decisioning.facts import attributes_key
 from kaireon_testkit.native.ports import free_port
 from kaireon_testkit.platform.tenant import create_tenant
 
@@ -180,13 +181,13 @@ async def test_another_tenants_rows_do_not_exist(api: Clients, url: str, databas
 
 
 async def test_a_write_forgets_the_customers_cached_attributes(api: Clients, url: str, redis_url: str) -> None:
-    prefix = f"kaireon:{api.tenant.tenant_id}:attributes:"
+    first, second = (attributes_key(str(api.tenant.tenant_id), customer) for customer in ("C1", "C2"))
     async with Redis.from_url(redis_url) as redis:
-        await redis.mset({f"{prefix}C1": "x", f"{prefix}C2": "x"})
+        await redis.mset({first: "x", second: "x"})
 
         await api.editor.post(f"{url}/data", json={"rows": [ROW]})
 
-        assert await redis.mget(f"{prefix}C1", f"{prefix}C2") == [None, b"x"]
+        assert await redis.mget(first, second) == [None, b"x"]
 
 
 async def test_rows_are_stored_while_redis_is_down(settings: Settings, tenant: Tenant) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from kaireon_application.decisioning.facts import attributes_key, history_key
 from kaireon_application.errors import Unavailable
+from kaireon_storage.redis.connection import read_many
 
 
 class RedisCachedCustomer:
@@ -25,7 +26,7 @@ class RedisCachedCustomer:
         """Return each key that is there with its value (MessagePack) in hexadecimal."""
         async with _reaching():
             keys = _keys(tenant_id, ids)
-            values = cast("list[bytes | None]", await self._redis.mget(keys)) if keys else []
+            values: Sequence[bytes | None] = await read_many(self._redis, keys) if keys else ()
         found = zip(keys, values, strict=True)
         return [{"key": key, "value": value.hex()} for key, value in found if value is not None]
 

@@ -11,6 +11,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisError
 
 from kaireon_runtime.catalogue import CACHE_ERRORS
+from kaireon_storage.redis.connection import read_many
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -52,7 +53,7 @@ class RedisFactCache:
         values: Sequence[bytes | None] = [None] * len(keys)
         if not self._is_paused():
             try:
-                values = await self._read(keys)
+                values = await read_many(self._redis, keys)
             except RedisError:
                 self._pause()
         if self._pending.keys().isdisjoint(keys):
@@ -67,11 +68,6 @@ class RedisFactCache:
             self._pending[key] = (value, seconds)
         if self._pending and (self._writing is None or self._writing.done()):
             self._writing = asyncio.create_task(self._write_pending())
-
-    async def _read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        if self._cluster is None:
-            return cast("list[bytes | None]", await self._redis.mget(keys))
-        return cast("list[bytes | None]", await self._cluster.mget_nonatomic(keys))
 
     async def forget(self, keys: Sequence[str]) -> None:
         """Drop these keys."""
