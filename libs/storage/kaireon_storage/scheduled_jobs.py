@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from kaireon_application.customers.engagement_health import recompute_engagement
 from kaireon_application.engagement.journey_tick import tick_journeys
+from kaireon_application.engagement.trigger_run import start_due_runs
 from kaireon_application.errors import KaireonError
 from kaireon_application.experimentation.auto_promote import AutoPromote, Verdict
 from kaireon_application.learning.evidence import EvidenceSources
@@ -31,6 +32,7 @@ from kaireon_storage.postgres.journeys import PostgresJourneyTick
 from kaireon_storage.postgres.off_policy import PostgresOffPolicyEvaluations
 from kaireon_storage.postgres.outbox import PostgresOutbox
 from kaireon_storage.postgres.retention import PostgresRetention
+from kaireon_storage.postgres.runs import PostgresRuns
 from kaireon_storage.postgres.schedule_leases import PostgresScheduleLeases
 from kaireon_storage.postgres.tenants import PostgresTenants
 
@@ -49,8 +51,15 @@ async def approvals_expire(database: Database, _settings: ScheduledJobSettings) 
 
 
 async def flow_scheduler_tick(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:
-    """Queue jobs for the enrolments whose turn has come, which a worker finds by itself."""
-    return JobOutcome(counts=await tick_journeys(PostgresJourneyTick(database)))
+    """Queue jobs for the enrolments and campaigns whose turn has come, which a worker finds by itself."""
+    journeys = await tick_journeys(PostgresJourneyTick(database))
+    runs = await start_due_runs(
+        PostgresEntities(database),
+        PostgresRuns(database),
+        await PostgresTenants(database).config_versions(),
+        datetime.now(UTC),
+    )
+    return JobOutcome(counts={**journeys, **runs.counts}, failures=runs.failures)
 
 
 async def engagement_health_recompute(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:

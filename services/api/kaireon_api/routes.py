@@ -17,7 +17,7 @@ from kaireon_api.decisioning import (
     simulate,
     traces,
 )
-from kaireon_api.engagement import events, journeys
+from kaireon_api.engagement import campaigns, events, journeys
 from kaireon_api.experimentation import experiments
 from kaireon_api.governance import approvals, audit_logs
 from kaireon_api.learning import (
@@ -46,6 +46,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *recommend.OPERATIONS,
     *decide.OPERATIONS,
     *runs.OPERATIONS,
+    *campaigns.OPERATIONS,
     *outcomes.OPERATIONS,
     *events.OPERATIONS,
     *traces.OPERATIONS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -27,9 +27,11 @@ from kaireon_application.decisioning.decision_run import (
 from kaireon_application.decisioning.fetch_scores import Attempt
 from kaireon_application.decisioning.plan_decision import PlanDecision
 from kaireon_application.decisioning.recommend import MAX_ATTEMPTS
+from kaireon_application.decisioning.run_terms import RunQuota
 from kaireon_application.decisioning.snapshot import LiveFlow, TenantSnapshot
 from kaireon_application.decisioning.snapshots import Snapshots
 from kaireon_application.decisioning.summarise_run import summarise_run
+from kaireon_application.decisioning.wire import RecommendRequest
 from kaireon_application.errors import Busy, CapTaken, KaireonError, NotFound, Unavailable
 from kaireon_application.platform.job import JobCancelled, JobRun, LeaseLost
 from kaireon_runtime.catalogue import DECISION_CONFLICTS, UNEXPECTED_ERRORS
@@ -48,14 +50,26 @@ class _Flow(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: TenantSnapshot
     live: LiveFlow
     request: DecideRequest
+    quota: RunQuota
     # Where a model is a service, by the customer's place: who loses a race does not ask it again.
     attempts: dict[int, Attempt] = msgspec.field(default_factory=dict[int, Attempt])
 
     def group_size(self) -> int:
         return max(1, min(CHUNK_SIZE, _MOST_CELLS // max(1, len(self.live.compiled.candidates))))
 
-    def asked(self, placed: PlacedCustomer, *, is_fresh: bool) -> Asked:
-        request = self.request.request_of(placed.customer)
+    def asked(self, group: Sequence[PlacedCustomer], *, is_fresh: bool, is_last_try: bool = False) -> list[Asked]:
+        # What a campaign asks for is the same for everybody.
+        open_to_all = RecommendRequest(customer_id=group[0].customer.customer_id, limit=self.request.limit)
+        narrowed = self.quota.narrowed(open_to_all, self.snapshot, is_last_try=is_last_try)
+        return [self._asked(placed, narrowed, is_fresh=is_fresh) for placed in group]
+
+    def _asked(self, placed: PlacedCustomer, narrowed: RecommendRequest, *, is_fresh: bool) -> Asked:
+        request = msgspec.structs.replace(
+            self.request.request_of(placed.customer),
+            exclude_offers=narrowed.exclude_offers,
+            exclude_creatives=narrowed.exclude_creatives,
+            limit=narrowed.limit,
+        )
         return Asked(
             snapshot=self.snapshot,
             live=self.live,
@@ -82,23 +96,36 @@ class DecideRun:
         plan = await self.progress.open(run)
         if plan is None:
             raise NotFound(f"there is no batch run {run.job.id}")
-        async with aclosing(self._groups(run, plan)) as groups:
-            await self._decide_all(run, plan, groups)
+        quota = await self._quota(run, plan)
+        async with aclosing(self._groups(run, plan, quota)) as groups:
+            # Caps are counted by one group at a time.
+            await self._decide_all(run, plan, groups, 1 if quota.is_bounded else _GROUPS_AT_ONCE)
         snapshot = await self.snapshots.current(str(run.job.tenant_id))
         summary = await self.progress.finish(run, lambda counts: summarise_run(counts, snapshot))
         return {"processed": summary.customers_processed, "failed": summary.customers_failed}
 
-    async def _groups(self, run: JobRun, plan: RunPlan) -> AsyncGenerator[tuple[_Flow, list[PlacedCustomer]]]:
+    async def _quota(self, run: JobRun, plan: RunPlan) -> RunQuota:
+        """Return what is left of the run's caps."""
+        if not plan.terms.frequency_caps.are_any:
+            return RunQuota(plan.terms, Counter(), Counter(), 0)
+        so_far = await self.progress.counted(run)
+        return RunQuota(
+            plan.terms, Counter(dict(so_far.offers)), Counter(dict(so_far.channels)), so_far.recommendations
+        )
+
+    async def _groups(
+        self, run: JobRun, plan: RunPlan, quota: RunQuota
+    ) -> AsyncGenerator[tuple[_Flow, list[PlacedCustomer]]]:
         """Yield those who are left, in groups, each with the flow that decides when its turn comes."""
         for number in range(-(-plan.total // CHUNK_SIZE)):
             left = await self.progress.undecided(run, number)
             while left:
-                flow = await self._flow(run, plan.request)
+                flow = await self._flow(run, plan.request, quota)
                 group, left = left[: flow.group_size()], left[flow.group_size() :]
                 yield flow, group
 
     async def _decide_all(
-        self, run: JobRun, plan: RunPlan, groups: AsyncGenerator[tuple[_Flow, list[PlacedCustomer]]]
+        self, run: JobRun, plan: RunPlan, groups: AsyncGenerator[tuple[_Flow, list[PlacedCustomer]]], at_once: int
     ) -> None:
         """Decide group after group; while one is being committed the next is being decided."""
         running, processed = deque[asyncio.Task[int]](), plan.processed
@@ -106,7 +133,7 @@ class DecideRun:
         try:
             async for flow, group in groups:
                 running.append(asyncio.create_task(self._decide_group(run, flow, group)))
-                if len(running) == _GROUPS_AT_ONCE:
+                if len(running) == at_once:
                     processed += await running.popleft()
                     await run.report(processed, plan.total)
             while running:
@@ -123,11 +150,11 @@ class DecideRun:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _flow(self, run: JobRun, request: DecideRequest) -> _Flow:
+    async def _flow(self, run: JobRun, request: DecideRequest, quota: RunQuota) -> _Flow:
         """Return the flow as it is now: what is published or configured meanwhile holds from here on."""
         await self.snapshots.look()
         snapshot, live = await self.plan(str(run.job.tenant_id), request.decision_flow_key, request.routing)
-        return _Flow(snapshot=snapshot, live=live, request=request)
+        return _Flow(snapshot=snapshot, live=live, request=request, quota=quota)
 
     async def _decide_group(self, run: JobRun, flow: _Flow, group: Sequence[PlacedCustomer]) -> int:
         """Decide until everyone has a result, and return how many they are.
@@ -157,8 +184,11 @@ class DecideRun:
     ) -> list[PlacedCustomer]:
         """Decide a group, and return those who moved on meanwhile. One customer's fault is theirs alone."""
         try:
-            drafted = await self.decide.draft([flow.asked(placed, is_fresh=is_fresh) for placed in group])
-            won = await commit(RunPart(changes=drafted.changes, lines=_lines(group, drafted)))
+            drafted = await self.decide.draft(flow.asked(group, is_fresh=is_fresh))
+            fitting = flow.quota.fitting(drafted.changes)
+            if fitting < len(group):
+                return await self._within_caps(flow, group, commit, fitting, is_fresh=is_fresh)
+            won = await self._commit(flow, group, commit, drafted)
         except (Busy, CapTaken) as error:
             # A smaller group may still find room under the cap.
             is_divided = isinstance(error, CapTaken) and len(group) > 1
@@ -169,6 +199,28 @@ class DecideRun:
             return await self._divide(flow, group, commit, error, is_fresh=is_fresh)
         self.decide.committed(drafted, won)
         return [placed for placed, has_won in zip(group, won, strict=True) if not has_won]
+
+    async def _within_caps(
+        self, flow: _Flow, group: Sequence[PlacedCustomer], commit: CommitPart, fitting: int, *, is_fresh: bool
+    ) -> list[PlacedCustomer]:
+        """Decide as many as the run's caps have room for, then the others from what is left of them."""
+        if fitting:
+            first = await self._decide(flow, group[:fitting], commit, is_fresh=is_fresh)
+            return first + await self._decide(flow, group[fitting:], commit, is_fresh=is_fresh)
+        drafted = await self.decide.draft(flow.asked(group[:1], is_fresh=is_fresh, is_last_try=True))
+        won = await self._commit(flow, group[:1], commit, drafted)
+        self.decide.committed(drafted, won)
+        rest = await self._decide(flow, group[1:], commit, is_fresh=is_fresh) if len(group) > 1 else []
+        return [*([] if won[0] else group[:1]), *rest]
+
+    async def _commit(
+        self, flow: _Flow, group: Sequence[PlacedCustomer], commit: CommitPart, drafted: Drafted
+    ) -> Sequence[bool]:
+        won = await commit(RunPart(changes=drafted.changes, lines=_lines(group, drafted)))
+        for change, has_won in zip(drafted.changes, won, strict=True):
+            if has_won:
+                flow.quota.take(change)
+        return won
 
     async def _divide(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import msgspec
 
 from kaireon_application.decisioning.changes import DecisionChange
 from kaireon_application.decisioning.decide_list import DecideCustomer, DecideRequest
+from kaireon_application.decisioning.run_terms import RunTerms
 from kaireon_application.errors import KaireonError
 from kaireon_application.platform.job import JobRun
 
@@ -25,6 +27,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     request: DecideRequest
     total: int
     processed: int
+    terms: RunTerms = RunTerms()
 
 
 class PlacedCustomer(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +115,10 @@ class RunProgress(Protocol):
         """
         ...
 
+    async def counted(self, run: JobRun) -> RunCounts:
+        """Return what has been decided so far."""
+        ...
+
     async def undecided(self, run: JobRun, number: int) -> list[PlacedCustomer]:
         """Return the customers of a chunk that have no result yet, in order."""
         ...
@@ -129,6 +136,13 @@ class RunProgress(Protocol):
         ...
 
 
+class RunOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """Which definition a run is of; `due_at` is the instant of its schedule, None when somebody triggered it."""
+
+    definition_id: UUID
+    due_at: datetime | None
+
+
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run to be stored with its job: each chunk is JSON of `CHUNK_SIZE` customers, the last of what is left.
 
@@ -139,3 +153,5 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     request: DecideRequest
     total: int | None
     chunks: Sequence[bytes]
+    terms: RunTerms = RunTerms()
+    origin: RunOrigin | None = None

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from kaireon_application.decisioning.decision_run import RunSummary
+from kaireon_application.decisioning.run_terms import RunTerms
 from kaireon_application.errors import Conflict, NotFound
 from kaireon_application.platform.job import JobStatus
 from kaireon_application.platform.jobs import JobAnswer, JobRecord, answer
@@ -21,6 +22,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     job: JobRecord
     summary: RunSummary | None
+    definition_id: UUID | None = None
+    run_number: int | None = None
+    due_at: datetime | None = None
+    terms: RunTerms = RunTerms()
 
 
 class RunReader(Protocol):
@@ -36,9 +41,15 @@ class RunReader(Protocol):
 
 
 class RunAnswer(JobAnswer, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A run: everything about its job, then what it has decided, null before every customer is."""
+    """A run: everything about its job, then of which campaign it is (null for /decide), and what it has decided.
+
+    `summary` is null before every customer is decided.
+    """
 
     job_id: UUID
+    definition_id: UUID | None
+    run_number: int | None
+    due_at: datetime | None
     summary: RunSummary | None
     execution_seconds: float | None
     results_url: str
@@ -66,6 +77,9 @@ def run_answer(record: RunRecord, now: datetime) -> RunAnswer:
     return RunAnswer(
         **parts,
         job_id=job.id,
+        definition_id=record.definition_id,
+        run_number=record.run_number,
+        due_at=record.due_at,
         summary=record.summary,
         execution_seconds=_seconds(record.job),
         results_url=f"/api/v1/runs/{job.id}/results",

@@ -11,6 +11,7 @@ from kaireon_application.customers.segment import SEGMENT
 from kaireon_application.decisioning.decision_flow import DECISION_FLOW
 from kaireon_application.decisioning.flow_route import FLOW_ROUTE
 from kaireon_application.engagement.journey import JOURNEY
+from kaireon_application.engagement.run_definition import RUN
 from kaireon_application.experimentation.experiment import EXPERIMENT
 from kaireon_application.learning.algorithm_model import ALGORITHM_MODEL
 
@@ -25,6 +26,7 @@ CONFIGURED_KINDS: dict[str, EntityKind] = {
         DECISION_FLOW,
         FLOW_ROUTE,
         EXPERIMENT,
+        RUN,
         ALGORITHM_MODEL,
         JOURNEY,
     )

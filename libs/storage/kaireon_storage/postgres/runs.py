@@ -26,7 +26,8 @@ from kaireon_application.decisioning.decision_run import (
     RunSummary,
 )
 from kaireon_application.decisioning.run_answer import RunRecord
-from kaireon_application.errors import Busy, CapTaken
+from kaireon_application.decisioning.run_terms import RunTerms
+from kaireon_application.errors import Busy, CapTaken, Conflict
 from kaireon_application.platform.job import JobRun, Queue
 from kaireon_application.platform.jobs import JobRecord
 from kaireon_runtime.logs import logger
@@ -36,7 +37,9 @@ from kaireon_storage.postgres.jobs import hold_lease
 from kaireon_storage.postgres.queries import positional, queries
 
 if TYPE_CHECKING:
-    from kaireon_storage.postgres.database import Connection, Database
+    from datetime import datetime
+
+    from kaireon_storage.postgres.database import Connection, Database, Row
     from kaireon_storage.postgres.decisions import PostgresDecisions
     from kaireon_storage.postgres.round_trip import BoundStatement
 
@@ -56,15 +59,13 @@ class PostgresRuns:
         self._sql = queries("runs")
 
     async def insert(self, tenant_id: UUID, new: NewRun) -> None:
-        """Write a run, its customers and its queued job in one transaction."""
+        """Write a run, its customers and its queued job in one transaction.
+
+        Raises `Conflict` when its definition has a run for this instant already.
+        """
         async with self._database.transaction(tenant_id) as connection:
-            await self._sql.insert_run(
-                connection,
-                tenant_id=tenant_id,
-                id=new.id,
-                request=Jsonb(msgspec.to_builtins(new.request)),
-                total=new.total,
-            )
+            if not await self._insert_run(connection, tenant_id, new):
+                raise Conflict("there is a run for this instant already")
             await _insert_chunks(connection, tenant_id, new.id, new.chunks)
             await queries("jobs").insert_job(
                 connection,
@@ -76,17 +77,48 @@ class PostgresRuns:
                 dedupe_key=None,
             )
 
+    async def _insert_run(self, connection: Connection, tenant_id: UUID, new: NewRun) -> bool:
+        origin = new.origin
+        if origin is not None:
+            await self._sql.hold_definition(connection, tenant_id=tenant_id, definition_id=origin.definition_id)
+        written = await self._sql.insert_run(
+            connection,
+            tenant_id=tenant_id,
+            id=new.id,
+            request=Jsonb(msgspec.to_builtins(new.request)),
+            total=new.total,
+            terms=Jsonb(msgspec.to_builtins(new.terms)),
+            definition_id=origin.definition_id if origin else None,
+            due_at=origin.due_at if origin else None,
+        )
+        return written is not None
+
+    async def last_due(self, tenant_id: UUID, definition_id: UUID) -> datetime | None:
+        """Return the last instant of its schedule for which a definition has a run, or None."""
+        async with self._database.transaction(tenant_id) as connection:
+            row = await self._sql.last_due(connection, tenant_id=tenant_id, definition_id=definition_id)
+        return row["due_at"]
+
+    async def list(
+        self, tenant_id: UUID, definition_id: UUID, after_number: int | None, limit: int
+    ) -> tuple[list[RunRecord], int]:
+        """Return runs of a definition, newest first, before a number, and how many it has in all."""
+        async with self._database.transaction(tenant_id) as connection:
+            found = self._sql.list_runs(
+                connection,
+                tenant_id=tenant_id,
+                definition_id=definition_id,
+                after_number=after_number,
+                row_count=limit,
+            )
+            rows = [row async for row in found]
+        return [_record(row) for row in rows], rows[0]["total_count"] if rows else 0
+
     async def get(self, tenant_id: UUID, run_id: UUID) -> RunRecord | None:
         """Return a run of this tenant, or None."""
         async with self._database.transaction(tenant_id) as connection:
             row = await self._sql.get_run(connection, tenant_id=tenant_id, id=run_id)
-        if row is None:
-            return None
-        summary = row.pop("summary")
-        return RunRecord(
-            job=msgspec.convert(row, JobRecord),
-            summary=None if summary is None else msgspec.convert(summary, RunSummary),
-        )
+        return None if row is None else _record(row)
 
     async def lines(self, tenant_id: UUID, run_id: UUID, after_place: int, count: int) -> list[tuple[int, str]]:
         """Return (place, JSON) of at most so many results, in order, after a place."""
@@ -126,7 +158,8 @@ class PostgresRunProgress:
         request, total = msgspec.convert(row["request"], DecideRequest), row["total"]
         if total is None:
             total = await self._enlist(run, request.segment_id or "")
-        return RunPlan(request=request, total=total, processed=row["processed"])
+        terms = msgspec.convert(row["terms"] or {}, RunTerms)
+        return RunPlan(request=request, total=total, processed=row["processed"], terms=terms)
 
     async def _enlist(self, run: JobRun, segment_id: str) -> int:
         """Store the members of a segment as the customers of a run, and return how many they are."""
@@ -189,15 +222,20 @@ class PostgresRunProgress:
             yield commit
         self._committed()
 
-    async def finish(self, run: JobRun, summarise: Callable[[RunCounts], RunSummary]) -> RunSummary:
-        """Count what was decided, and keep and return the summary of it."""
+    async def counted(self, run: JobRun) -> RunCounts:
+        """Return what has been decided so far."""
         of_run = {"tenant_id": run.job.tenant_id, "run_id": run.job.id}
         async with self._database.transaction(run.job.tenant_id) as connection:
             await self._sql.allow_long_statement(connection)
             counted = await self._sql.count_results(connection, **of_run)
             offers = [(row["id"], row["count"]) async for row in self._sql.count_offers(connection, **of_run)]
             channels = [(row["id"], row["count"]) async for row in self._sql.count_channels(connection, **of_run)]
-        summary = summarise(RunCounts(**counted, offers=offers, channels=channels))
+        return RunCounts(**counted, offers=offers, channels=channels)
+
+    async def finish(self, run: JobRun, summarise: Callable[[RunCounts], RunSummary]) -> RunSummary:
+        """Count what was decided, and keep and return the summary of it."""
+        counts = await self.counted(run)
+        summary = summarise(counts)
         async with self._leased(run) as connection:
             await self._sql.finish_run(
                 connection,
@@ -241,6 +279,18 @@ class PostgresRunProgress:
         async with self._turn, self._database.transaction(run.job.tenant_id) as connection:
             await hold_lease(connection, run)
             yield connection
+
+
+def _record(row: Row) -> RunRecord:
+    summary = row["summary"]
+    return RunRecord(
+        job=msgspec.convert(row, JobRecord),
+        summary=None if summary is None else msgspec.convert(summary, RunSummary),
+        definition_id=row["definition_id"],
+        run_number=row["run_number"],
+        due_at=row["due_at"],
+        terms=msgspec.convert(row["terms"] or {}, RunTerms),
+    )
 
 
 async def _insert_chunks(connection: Connection, tenant_id: UUID, run_id: UUID, chunks: Sequence[bytes]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +11,7 @@ import msgspec
 from kaireon_api.decisioning.parquet import PARQUET, parquet_of
 from kaireon_api.decisioning.run_results import LINES, lines_of
 from kaireon_api.operation import ITEM_ERRORS, Call, Operation, Reply, Role
+from kaireon_application.catalog.read_entity import get_view
 from kaireon_application.decisioning.run_answer import (
     RunAccepted,
     RunAnswer,
@@ -21,14 +21,10 @@ from kaireon_application.decisioning.run_answer import (
     run_accepted,
     run_answer,
 )
+from kaireon_application.decisioning.run_terms import ResultsFormat
+from kaireon_application.engagement.run_definition import RUN
+from kaireon_application.errors import NotFound
 from kaireon_application.platform.job import JobStatus
-
-
-class ResultsFormat(StrEnum):
-    """How results are downloaded."""
-
-    NDJSON = "ndjson"
-    PARQUET = "parquet"
 
 
 class ResultsQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +44,15 @@ async def _find(call: Call[Any]) -> RunRecord:
 
 
 async def _get(call: Call[Any]) -> Reply:
-    record = await _find(call)
+    try:
+        record = await _find(call)
+    except NotFound:
+        # What is defined has a key too, and its own id.
+        return Reply(content=await get_view(call.services.entities, call.tenant_id, RUN, call.path["id"]))
+    return _answer(record)
+
+
+def _answer(record: RunRecord) -> Reply:
     return Reply(content=run_answer(record, datetime.now(UTC)))
 
 
@@ -57,16 +61,14 @@ async def _cancel(call: Call[Any]) -> Reply:
     job = await call.services.jobs.cancel(call.tenant_id, found.job.id)
     if job.status != JobStatus.CANCELLED:
         return accept_run(job.id)
-    return await _get(call)
+    return _answer(await _find(call))
 
 
 async def _results(call: Call[Any]) -> Reply:
     query: ResultsQuery = call.params
     record = await _find(call)
     require_results(record)
-    is_parquet = query.format is ResultsFormat.PARQUET
-    if query.format is None:
-        is_parquet = PARQUET in call.headers.get("accept", "")
+    is_parquet = (query.format or _accepted(call) or record.terms.format) is ResultsFormat.PARQUET
     lines = lines_of(call.services.runs, call.tenant_id, record.job.id)
     name = f"run-{record.job.id}.{'parquet' if is_parquet else 'ndjson'}"
     return Reply(
@@ -76,6 +78,12 @@ async def _results(call: Call[Any]) -> Reply:
     )
 
 
+def _accepted(call: Call[Any]) -> ResultsFormat | None:
+    accept = call.headers.get("accept", "")
+    forms = {PARQUET: ResultsFormat.PARQUET, LINES: ResultsFormat.NDJSON}
+    return next((format_ for media_type, format_ in forms.items() if media_type in accept), None)
+
+
 _PATH = "/api/v1/runs/{id}"
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -83,8 +91,8 @@ OPERATIONS: tuple[Operation, ...] = (
         path=_PATH,
         role=Role.VIEWER,
         handler=_get,
-        summary="Get a batch run: its progress, and its summary once every customer is decided",
-        answers={200: RunAnswer, **ITEM_ERRORS},
+        summary="Get a batch run: its progress, and its summary once it is over; or a run definition",
+        answers={200: dict[str, Any], **ITEM_ERRORS},
     ),
     Operation(
         method="GET",

@@ -1,7 +1,37 @@
--- name: insert_run(tenant_id, id, request, total)!
--- Write what a run is about; its job and its customers follow in the same transaction.
-INSERT INTO decision_runs (tenant_id, id, request, total)
-VALUES (:tenant_id, :id, :request, :total);
+-- name: insert_run(tenant_id, id, request, total, terms, definition_id, due_at)^
+-- Write what a run is about, unless its definition has one for this instant; its job and its customers follow in the
+-- same transaction.
+INSERT INTO decision_runs (tenant_id, id, request, total, terms, definition_id, due_at, run_number)
+SELECT
+    :tenant_id, :id, :request, :total, :terms, :definition_id, :due_at,
+    CASE WHEN :definition_id::uuid IS NOT NULL THEN 1 + coalesce((
+        SELECT max(before.run_number) FROM decision_runs AS before
+        WHERE before.tenant_id = :tenant_id AND before.definition_id = :definition_id), 0) END
+ON CONFLICT (tenant_id, definition_id, due_at) WHERE definition_id IS NOT NULL AND due_at IS NOT NULL DO NOTHING
+RETURNING id;
+
+-- name: hold_definition(tenant_id, definition_id)^
+-- Let runs of one definition be numbered one after the other.
+SELECT id FROM entities WHERE tenant_id = :tenant_id AND kind = 'run' AND id = :definition_id FOR UPDATE;
+
+-- name: last_due(tenant_id, definition_id)^
+-- The last instant of its schedule for which a definition has a run.
+SELECT max(due_at) AS due_at FROM decision_runs WHERE tenant_id = :tenant_id AND definition_id = :definition_id;
+
+-- name: list_runs(tenant_id, definition_id, row_count, after_number)
+-- The runs of a definition with their jobs, newest first, before a number.
+SELECT job.id, job.queue, job.type, job.status, job.attempts, job.processed, run.total, job.error, job.result,
+    job.created_at, job.started_at, job.finished_at, run.summary, run.definition_id, run.run_number, run.due_at,
+    run.terms,
+    (
+        SELECT count(*) FROM decision_runs AS every
+        WHERE every.tenant_id = run.tenant_id AND every.definition_id = run.definition_id
+    ) AS total_count
+FROM decision_runs AS run JOIN jobs AS job ON job.tenant_id = run.tenant_id AND job.id = run.id
+WHERE run.tenant_id = :tenant_id AND run.definition_id = :definition_id
+    AND (:after_number::integer IS NULL OR run.run_number < :after_number)
+ORDER BY run.run_number DESC
+LIMIT :row_count;
 
 -- name: insert_chunks(tenant_id, run_id, numbers, customers)!
 -- Write some of a run's chunks.
@@ -12,13 +42,14 @@ FROM unnest(:numbers::integer[], :customers::text[]) AS given (number, customers
 -- name: get_run(tenant_id, id)^
 -- A run with its job.
 SELECT job.id, job.queue, job.type, job.status, job.attempts, job.processed, run.total, job.error, job.result,
-    job.created_at, job.started_at, job.finished_at, run.summary
+    job.created_at, job.started_at, job.finished_at, run.summary, run.definition_id, run.run_number, run.due_at,
+    run.terms
 FROM decision_runs AS run JOIN jobs AS job ON job.tenant_id = run.tenant_id AND job.id = run.id
 WHERE run.tenant_id = :tenant_id AND run.id = :id;
 
 -- name: open_run(tenant_id, id)^
 -- What a worker has to know of a run before it goes on with it.
-SELECT run.request, run.total,
+SELECT run.request, run.total, run.terms,
     (
         SELECT count(*) FROM decision_run_results AS result
         WHERE result.tenant_id = run.tenant_id AND result.run_id = run.id
