@@ -13,6 +13,7 @@ from kaireon_application.engagement.journey_tick import tick_journeys
 from kaireon_application.engagement.trigger_run import start_due_runs
 from kaireon_application.errors import KaireonError
 from kaireon_application.experimentation.auto_promote import AutoPromote, Verdict
+from kaireon_application.governance.gitops import check_drift
 from kaireon_application.learning.evidence import EvidenceSources
 from kaireon_application.learning.scheduled_retrains import queue_scheduled_retrains
 from kaireon_application.platform.cleanup import clean_up
@@ -27,6 +28,7 @@ from kaireon_storage.postgres.engagement_health import PostgresEngagementHealth
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.experiments import PostgresExperimentOutcomes
 from kaireon_storage.postgres.flows import PostgresFlows
+from kaireon_storage.postgres.gitops import PostgresGitOps
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.journeys import PostgresJourneyTick
 from kaireon_storage.postgres.off_policy import PostgresOffPolicyEvaluations
@@ -66,6 +68,12 @@ async def engagement_health_recompute(database: Database, _settings: ScheduledJo
     """Work out how engaged every customer is."""
     count, failures = await recompute_engagement(PostgresEngagementHealth(database), datetime.now(UTC))
     return JobOutcome(counts={"customers": count}, failures=failures)
+
+
+async def gitops_drift_check(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:
+    """Note in the audit log what is not as it was applied."""
+    count, failures = await check_drift(PostgresGitOps(database), datetime.now(UTC))
+    return JobOutcome(counts={"drifted": count}, failures=failures)
 
 
 async def outbox_reaper(database: Database, settings: ScheduledJobSettings) -> JobOutcome:
@@ -135,6 +143,7 @@ JOBS: Mapping[str, Job] = MappingProxyType(
         "cleanup": cleanup,
         "approvals-expire": approvals_expire,
         "engagement-health-recompute": engagement_health_recompute,
+        "gitops-drift-check": gitops_drift_check,
         "flow-scheduler-tick": flow_scheduler_tick,
         "outbox-reaper": outbox_reaper,
         "scheduled-retrains": scheduled_retrains,

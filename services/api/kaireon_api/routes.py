@@ -19,7 +19,7 @@ from kaireon_api.decisioning import (
 )
 from kaireon_api.engagement import campaigns, events, journeys
 from kaireon_api.experimentation import experiments
-from kaireon_api.governance import approvals, audit_logs
+from kaireon_api.governance import approvals, audit_logs, gitops
 from kaireon_api.learning import (
     algorithm_models,
     analyses,
@@ -76,6 +76,7 @@ OPERATIONS: tuple[Operation, ...] = (
     # governance
     *audit_logs.OPERATIONS,
     *approvals.OPERATIONS,
+    *gitops.OPERATIONS,
     *customer_data.OPERATIONS,
     # platform
     *api_keys.OPERATIONS,

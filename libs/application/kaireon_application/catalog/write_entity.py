@@ -80,6 +80,13 @@ async def store_change(
     writer: EntityWriter, kind: EntityKind, caller: Caller, reference: str, form: msgspec.Struct
 ) -> Entity:
     """Store a change inside an open transaction."""
+    return await writer.update(await changed_entity(writer, kind, caller, reference, form))
+
+
+async def changed_entity(
+    writer: EntityWriter, kind: EntityKind, caller: Caller, reference: str, form: msgspec.Struct
+) -> Entity:
+    """Return a thing as a change makes it, checked and settled but not stored."""
     previous = await require(writer, kind.name, reference)
     given: Document = msgspec.to_builtins(form)
     row_version = given.pop("rowVersion", previous.row_version)
@@ -91,7 +98,7 @@ async def store_change(
     await _check(writer, kind, changes)
     _require_unlocked(kind, previous)
     document = await kind.settle(writer, changes[0])
-    return await writer.update(_changed(previous, document, row_version))
+    return _changed(previous, document, row_version)
 
 
 def document_of(entity: Entity) -> Document:

@@ -11,6 +11,7 @@ from kaireon_storage.postgres.customer_data import PostgresCustomerData
 from kaireon_storage.postgres.customer_data_requests import PostgresCustomerDataRequests
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.engagement_health import PostgresEngagementHealth
+from kaireon_storage.postgres.gitops import PostgresGitOps
 from kaireon_storage.postgres.retention_configs import PostgresRetentionConfigs
 from kaireon_storage.redis.cached_customer import RedisCachedCustomer
 
@@ -24,6 +25,7 @@ class Governance:
     customer_data_requests: PostgresCustomerDataRequests
     retention_configs: PostgresRetentionConfigs
     engagement_health: PostgresEngagementHealth
+    gitops: PostgresGitOps
 
 
 def build_governance(database: Database, redis: Redis) -> Governance:
@@ -34,4 +36,5 @@ def build_governance(database: Database, redis: Redis) -> Governance:
         customer_data_requests=PostgresCustomerDataRequests(database),
         retention_configs=PostgresRetentionConfigs(database),
         engagement_health=PostgresEngagementHealth(database),
+        gitops=PostgresGitOps(database),
     )
