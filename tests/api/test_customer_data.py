@@ -56,10 +56,31 @@ async def enrol(shop: Shop) -> None:
         " SELECT %(tenant_id)s, id, 1, 'n', 'wait', '{}' FROM enrolled",
         ids=[CUSTOMER, OTHER],
     )
+    await fire(shop)
     await shop.run(
         "INSERT INTO engagement_health"
         " SELECT %(tenant_id)s, unnest(%(ids)s::text[]), 1, 1, 1, 1, 1, 1, 1, now(), now()",
         ids=[CUSTOMER, OTHER],
+    )
+
+
+async def fire(shop: Shop) -> None:
+    """Let a trigger have fired for both customers."""
+    await shop.run(
+        "WITH fired AS (INSERT INTO trigger_firings (tenant_id, id, trigger_id, customer_id, event_id, event_type,"
+        " action_type) SELECT %(tenant_id)s, gen_random_uuid(), gen_random_uuid(), unnest(%(ids)s::text[]), 'e', 'x',"
+        " 'webhook' RETURNING id, trigger_id, customer_id), cooled AS (INSERT INTO trigger_cooldowns"
+        " SELECT %(tenant_id)s, trigger_id, customer_id, now() FROM fired)"
+        " INSERT INTO jobs (tenant_id, id, queue, type, payload, status) SELECT %(tenant_id)s, id, 'journey-jobs',"
+        " 'trigger_action', jsonb_build_object('event', jsonb_build_object('customerId', customer_id)), 'completed'"
+        " FROM fired",
+        ids=[CUSTOMER, OTHER],
+    )
+    facts = [{"id": "1", "customerId": one, "properties": {"owner": one}} for one in (CUSTOMER, OTHER)]
+    await shop.run(
+        "INSERT INTO jobs (tenant_id, id, queue, type, payload, status) SELECT %(tenant_id)s, gen_random_uuid(),"
+        " 'journey-jobs', 'react_to_facts', %(payload)s::jsonb, 'completed'",
+        payload=json.dumps({"type": "customer.created", "facts": facts}),
     )
 
 

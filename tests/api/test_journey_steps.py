@@ -26,7 +26,9 @@ DECIDED_AND_SENT = graph(
 
 
 async def journey(shop: Shop, definition: Body, **given: Any) -> Body:
-    return await shop.create("journeys", name="J", key="j", status="active", definition=definition, **given)
+    made = await shop.create("journeys", name="J", key="j", status="active", definition=definition, **given)
+    await shop.api.app.services.engine.snapshots.look()
+    return made
 
 
 async def enroll(shop: Shop, *customers: str) -> None:

@@ -155,6 +155,17 @@ REPLICA_FALLBACKS = _counter(
 REPLICA_LAG = _gauge(
     "kaireon_replica_lag_seconds", "seconds", "For how long at most something may be missing from a replica.", "replica"
 )
+TRIGGER_ACTIONS = _counter(
+    "kaireon_trigger_actions_total",
+    "Tries at what triggers do; a `failed` one is tried again.",
+    "actionType",
+    "result",
+    alert=Alert(
+        expression='sum by (actionType) (rate(kaireon_trigger_actions_total{result="failed"}[5m])) > 0',
+        for_seconds=600,
+        summary="What triggers do keeps failing: the firings of the trigger say why.",
+    ),
+)
 JOURNEY_STEPS = _counter("kaireon_journey_steps_total", "Steps of journeys taken.", "nodeType")
 JOURNEY_ENROLLMENTS_ENDED = _counter(
     "kaireon_journey_enrollments_ended_total",

@@ -17,7 +17,7 @@ from kaireon_api.decisioning import (
     simulate,
     traces,
 )
-from kaireon_api.engagement import campaigns, events, journeys
+from kaireon_api.engagement import campaigns, events, journeys, triggers
 from kaireon_api.experimentation import experiments
 from kaireon_api.governance import approvals, audit_logs, gitops
 from kaireon_api.learning import (
@@ -64,6 +64,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *segments.OPERATIONS,
     # engagement
     *journeys.OPERATIONS,
+    *triggers.OPERATIONS,
     # models
     *algorithm_models.OPERATIONS,
     *model_learning.OPERATIONS,

@@ -13,6 +13,7 @@ from kaireon_worker.queues.dsar import dsar_handlers
 from kaireon_worker.queues.journeys import journey_handlers
 from kaireon_worker.queues.retrain import retrain_handlers
 from kaireon_worker.queues.seed import seed_handlers
+from kaireon_worker.queues.triggers import trigger_handlers
 from kaireon_worker.settings import Settings
 
 
@@ -21,6 +22,7 @@ def build_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
     return {
         **batch_handlers(settings, metrics),
         **journey_handlers(settings, metrics),
+        **trigger_handlers(settings, metrics),
         **analysis_handlers(settings, metrics),
         **seed_handlers(settings),
         **retrain_handlers(settings),

@@ -17,6 +17,7 @@ from kaireon_application.customers.suppression import suppressions_after
 from kaireon_application.customers.tallies import evidence_of, recorded_tallies
 from kaireon_application.decisioning.changes import (
     EventRow,
+    FactRow,
     IdempotencyRow,
     InteractionRow,
     ResponseChange,
@@ -27,6 +28,8 @@ from kaireon_application.decisioning.facts import FactCache, history_key
 from kaireon_application.decisioning.record_decision import IMPRESSION, interaction_payload
 from kaireon_application.decisioning.snapshot import TenantSnapshot
 from kaireon_application.decisioning.snapshots import Snapshots
+from kaireon_application.engagement.behavioral_event import OUTCOME_RECORDED
+from kaireon_application.engagement.fact import Fact, FactsPayload
 from kaireon_application.errors import IdempotencyMismatch, InvalidInput, NotFound
 from kaireon_application.learning.lessons import lessons_of, steps_of
 from kaireon_application.platform.event_schemas import INTERACTION_RECORDED
@@ -125,9 +128,32 @@ class RecordOutcome:
             tallies=recorded_tallies(row, snapshot),
             evidence=evidence_of(row),
             lessons=lessons_of(row, target.features, snapshot.configuration.learners),
+            facts=_facts(snapshot, form.customer_id, row, answer),
             steps=steps_of(row, target.features, snapshot.configuration.learners),
         )
         return change, answer
+
+
+def _facts(snapshot: TenantSnapshot, customer_id: str, row: InteractionRow, answer: OutcomeAnswer) -> list[FactRow]:
+    """Return the job that tells triggers and journeys of the response, where one of them waits for that."""
+    if not snapshot.configuration.listeners.hears(OUTCOME_RECORDED):
+        return []
+    told = {
+        "outcome": row.outcome_key,
+        "classification": row.classification,
+        "direction": row.direction,
+        "offerId": row.offer_id,
+        "creativeId": row.creative_id,
+        "channelId": row.channel_id,
+        "placementId": row.placement_id,
+        "recommendationId": answer.recommendation_id,
+        "rank": row.rank,
+        "conversionValue": row.conversion_value,
+        "interactionId": row.id,
+    }
+    fact = Fact(id=row.id, customer_id=customer_id, at_ms=row.occurred_at_ms, properties=told)
+    payload = msgspec.json.encode(FactsPayload(type=OUTCOME_RECORDED, facts=[fact]))
+    return [FactRow(id=new_ids(row.occurred_at_ms, 1)[0], payload=payload)]
 
 
 def hash_of(form: OutcomeForm) -> bytes:

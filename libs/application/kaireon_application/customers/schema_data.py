@@ -65,8 +65,8 @@ class SchemaRows(Protocol):
 class SchemaRowWriter(Protocol):
     """Stores rows; a row whose key or unique value exists is left out."""
 
-    async def insert(self, tenant_id: UUID, table: SchemaTable, rows: Sequence[Row]) -> int:
-        """Store checked rows and return how many were new."""
+    async def insert(self, tenant_id: UUID, table: SchemaTable, rows: Sequence[Row], *, is_told: bool = False) -> int:
+        """Store checked rows and return how many were new; where it `is_told`, a job reacts to whose they are."""
         ...
 
     async def copy_rows(
@@ -89,11 +89,20 @@ class CustomerCache(Protocol):
 
 
 async def store_rows(
-    writer: SchemaRowWriter, cache: CustomerCache, tenant_id: UUID, table: SchemaTable, rows: Sequence[Row]
+    writer: SchemaRowWriter,
+    cache: CustomerCache,
+    tenant_id: UUID,
+    table: SchemaTable,
+    rows: Sequence[Row],
+    *,
+    is_told: bool = False,
 ) -> int:
-    """Check and store rows; return how many were new. Raises `InvalidInput` with the path of every bad value."""
+    """Check and store rows; return how many were new. Where it `is_told`, a job reacts to new customers.
+
+    Raises `InvalidInput` with the path of every bad value.
+    """
     checked = checked_rows(table, rows)
-    inserted = await writer.insert(tenant_id, table, checked)
+    inserted = await writer.insert(tenant_id, table, checked, is_told=is_told)
     await cache.forget(tenant_id, customer_ids(table, checked))
     return inserted
 

@@ -165,6 +165,13 @@ class DecisionChange(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: IdempotencyRow | None = None
 
 
+class FactRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The job that reacts to a fact, with its payload (JSON)."""
+
+    id: str
+    payload: bytes
+
+
 class ResponseChange(msgspec.Struct, frozen=True, kw_only=True):
     """What one response writes, unless its idempotency key was used before."""
 
@@ -179,3 +186,5 @@ class ResponseChange(msgspec.Struct, frozen=True, kw_only=True):
     evidence: list[EvidenceRow] = []
     lessons: list[LessonRow] = []
     steps: list[StepRow] = []
+    # Where a trigger or journey waits for responses.
+    facts: list[FactRow] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -65,6 +66,19 @@ class BehavioralEvent(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at_ms: int
     properties: dict[str, Any]
     is_kept: bool = True
+    # Whether a trigger brought it about.
+    is_caused: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """Return the event as conditions, journeys and webhooks see it."""
+        return {
+            "eventId": self.id,
+            "eventType": self.type,
+            "customerId": self.customer_id,
+            "sessionId": self.session_id,
+            "timestamp": datetime.fromtimestamp(self.occurred_at_ms / 1000, UTC).isoformat(),
+            "properties": self.properties,
+        }
 
     def details(self) -> dict[str, Any]:
         """Return what an interaction's details hold of it: what metrics look at."""
@@ -81,12 +95,12 @@ def numbered(forms: EventsForm) -> Iterator[tuple[str, EventForm]]:
         yield f"$[{place}]", form
 
 
-def results_of(events: Sequence[BehavioralEvent], known: dict[str, str], evaluated: Sequence[int]) -> list[EventResult]:
-    """Return the answer to events; `known` is the first id under each key that was there before."""
+def results_of(events: Sequence[BehavioralEvent], ids: dict[str, str], evaluated: Sequence[int]) -> list[EventResult]:
+    """Return the answer to events; `ids` is the first one under each key."""
     return [
         EventResult(
             event_type=event.type,
-            stream_id=event.id if event.key is None else known.get(event.key, event.id),
+            stream_id=event.id if event.key is None else ids[event.key],
             triggers_evaluated=count,
         )
         for event, count in zip(events, evaluated, strict=True)

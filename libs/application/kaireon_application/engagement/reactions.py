@@ -40,9 +40,10 @@ class Reactions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a batch: the first id under each key that was known already, and the jobs that were queued."""
+    """What became of a batch: the first id under each key, how many were no news, and the jobs that were queued."""
 
-    known: dict[str, str]
+    ids: dict[str, str]
+    repeated_count: int
     jobs: tuple[UUID, ...] = ()
 
 

@@ -53,7 +53,7 @@ class RecordEvents:
         recorded = await self.store.record(str(tenant_id), batch)
         await self.recorded(str(tenant_id), batch, recorded)
         events, evaluated = [one.event for one in batch], [one.evaluated for one in batch]
-        return EventsAccepted(accepted=len(events), results=results_of(events, recorded.known, evaluated))
+        return EventsAccepted(accepted=len(events), results=results_of(events, recorded.ids, evaluated))
 
     def prepare(self, snapshot: TenantSnapshot, forms: Sequence[tuple[str, EventForm]], caller: str) -> list[Reactions]:
         """Return the events with what follows from each. Raises `InvalidInput` with every problem."""
@@ -72,9 +72,12 @@ class RecordEvents:
         """Make what is durable now seen: by caches, workers and metrics."""
         events = [one.event for one in batch]
         await self.cache.forget(sorted({history_key(tenant_id, one.customer_id) for one in events}))
-        is_known = [one.key is not None and one.key in recorded.known for one in events]
-        self.metrics.add(BEHAVIORAL_EVENTS, "repeated", amount=sum(is_known))
-        self.metrics.add(BEHAVIORAL_EVENTS, "recorded", amount=len(events) - sum(is_known))
+        self.metrics.add(BEHAVIORAL_EVENTS, "repeated", amount=recorded.repeated_count)
+        self.metrics.add(BEHAVIORAL_EVENTS, "recorded", amount=len(events) - recorded.repeated_count)
+        await self.announce(tenant_id, recorded)
+
+    async def announce(self, tenant_id: str, recorded: Recorded) -> None:
+        """Tell workers of the jobs that were queued."""
         for job_id in recorded.jobs:
             await self.jobs.summon(JobSummons(queue=Queue.JOURNEY, tenant_id=UUID(tenant_id), job_id=job_id))
 

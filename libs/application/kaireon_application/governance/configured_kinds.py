@@ -12,6 +12,7 @@ from kaireon_application.decisioning.decision_flow import DECISION_FLOW
 from kaireon_application.decisioning.flow_route import FLOW_ROUTE
 from kaireon_application.engagement.journey import JOURNEY
 from kaireon_application.engagement.run_definition import RUN
+from kaireon_application.engagement.trigger import TRIGGER
 from kaireon_application.experimentation.experiment import EXPERIMENT
 from kaireon_application.learning.algorithm_model import ALGORITHM_MODEL
 
@@ -29,6 +30,7 @@ CONFIGURED_KINDS: dict[str, EntityKind] = {
         RUN,
         ALGORITHM_MODEL,
         JOURNEY,
+        TRIGGER,
     )
 }
 

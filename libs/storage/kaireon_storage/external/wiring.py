@@ -14,5 +14,11 @@ from kaireon_storage.external.secrets import EnvironmentSecrets, FileSecrets, Se
 
 def build_endpoint_scoring(settings: OutboundSettings, redis: Redis, metrics: Metrics) -> EndpointScoring:
     """Return it, unconnected."""
-    secrets = Secrets({"env": EnvironmentSecrets(secret_variables()), "file": FileSecrets(settings.secrets_dir)})
-    return EndpointScoring(EndpointClient(settings.allow_list), secrets, Breakers(redis, metrics), metrics)
+    return EndpointScoring(
+        EndpointClient(settings.allow_list), build_secrets(settings), Breakers(redis, metrics), metrics
+    )
+
+
+def build_secrets(settings: OutboundSettings) -> Secrets:
+    """Return what resolves references to secrets."""
+    return Secrets({"env": EnvironmentSecrets(secret_variables()), "file": FileSecrets(settings.secrets_dir)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from kaireon_application.engagement.behavioral_event import BehavioralEvent
 from kaireon_application.engagement.reactions import Reactions, Recorded
 from kaireon_storage.postgres.journeys import queue_advance, write_enrollments
 from kaireon_storage.postgres.queries import queries
+from kaireon_storage.postgres.triggers import fire
 
 if TYPE_CHECKING:
     from kaireon_storage.postgres.database import Connection, Database
@@ -34,17 +35,28 @@ class PostgresEvents:
 
     async def record_within(self, connection: Connection, tenant_id: str, batch: Sequence[Reactions]) -> Recorded:
         """As `record`, inside a transaction that is open."""
-        known = await self._claim(connection, tenant_id, batch)
-        new = _new(batch, known)
+        first = _first_of_keys(batch)
+        won = await self._claim(connection, tenant_id, first)
+        ids = await self._known(connection, tenant_id, [key for key in first if key not in won])
+        # An event is new without a key, or as the first of the batch under a key that was never used.
+        new = [one for one in batch if one.event.key is None or (one.event.key in won and first[one.event.key] is one)]
+        ids |= {key: one.event.id for key, one in first.items() if key in won}
         await self._store(connection, tenant_id, [one for one in new if one.event.is_kept])
-        return Recorded(known=known, jobs=tuple(await self._react(connection, UUID(tenant_id), new)))
+        jobs = await self._react(connection, UUID(tenant_id), new)
+        return Recorded(ids=ids, repeated_count=len(batch) - len(new), jobs=tuple(jobs))
 
     async def _react(self, connection: Connection, tenant_id: UUID, new: Sequence[Reactions]) -> list[UUID]:
         """End waits, let customers into journeys, and return the jobs that go on from there."""
         # An enrolment that begins with an event does not wait for that event.
         woken = await self._wake(connection, tenant_id, [one.event for one in new])
         entered = await write_enrollments(connection, tenant_id, [each for one in new for each in one.enrollments])
-        return await queue_advance(connection, tenant_id, [*woken, *entered])
+        jobs = await queue_advance(connection, tenant_id, [*woken, *entered])
+        # In one order everywhere, so that two batches wait for each other's cooldowns and never deadlock.
+        fired = [(one, firing) for one in new for firing in one.firings]
+        for one, firing in sorted(fired, key=lambda pair: (pair[1].trigger_id, pair[0].event.customer_id)):
+            job_id = await fire(connection, tenant_id, one, firing)
+            jobs += [] if job_id is None else [job_id]
+        return jobs
 
     async def _wake(self, connection: Connection, tenant_id: UUID, events: Sequence[BehavioralEvent]) -> list[UUID]:
         if not events:
@@ -57,23 +69,20 @@ class PostgresEvents:
         )
         return [row["id"] async for row in woken]
 
-    async def _claim(self, connection: Connection, tenant_id: str, batch: Sequence[Reactions]) -> dict[str, str]:
-        """Claim the keys, and return the first id under each of those that were used before."""
-        first = dict[str, str]()
-        for one in batch:
-            if one.event.key is not None:
-                first.setdefault(one.event.key, one.event.id)
+    async def _claim(self, connection: Connection, tenant_id: str, first: Mapping[str, Reactions]) -> set[str]:
+        """Claim the keys, and return those that were never used before."""
         if not first:
+            return set()
+        ids = [one.event.id for one in first.values()]
+        claimed = self._sql.claim_keys(connection, tenant_id=tenant_id, keys=list(first), ids=ids)
+        return {row["key"] async for row in claimed}
+
+    async def _known(self, connection: Connection, tenant_id: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return the first id under each of these keys."""
+        if not keys:
             return {}
-        claimed = self._sql.claim_keys(connection, tenant_id=tenant_id, keys=list(first), ids=list(first.values()))
-        won = {row["key"] async for row in claimed}
-        repeated = [event.key for event in (one.event for one in batch) if event.key and event.id != first[event.key]]
-        wanted = list({*(set(first) - won), *repeated})
-        if not wanted:
-            return {}
-        return {
-            row["key"]: row["id"] async for row in self._sql.known_ids(connection, tenant_id=tenant_id, keys=wanted)
-        }
+        known = self._sql.known_ids(connection, tenant_id=tenant_id, keys=list(keys))
+        return {row["key"]: row["id"] async for row in known}
 
     async def _store(self, connection: Connection, tenant_id: str, new: Sequence[Reactions]) -> None:
         if not new:
@@ -89,6 +98,10 @@ class PostgresEvents:
         )
 
 
-def _new(batch: Sequence[Reactions], known: dict[str, str]) -> list[Reactions]:
-    """Return those that are events of their own: without a key, or the first under it."""
-    return [one for one in batch if one.event.key is None or known.get(one.event.key, one.event.id) == one.event.id]
+def _first_of_keys(batch: Sequence[Reactions]) -> dict[str, Reactions]:
+    """Return the first event of a batch under each key."""
+    first = dict[str, Reactions]()
+    for one in batch:
+        if one.event.key is not None:
+            first.setdefault(one.event.key, one)
+    return first

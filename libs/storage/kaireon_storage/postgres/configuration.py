@@ -86,7 +86,7 @@ class PostgresConfiguration:
             schema_tables=dict(_tables(documents["schema"])),
             experiments=tuple(documents["experiment"]),
             segments=tuple(documents["segment"]),
-            listeners=build_listeners(documents["journey"]),
+            listeners=build_listeners(documents["journey"], documents["trigger"]),
             learners=tuple(learners(documents["algorithm_model"], _current_states(documents, states))),
         )
 

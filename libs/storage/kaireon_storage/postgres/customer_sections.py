@@ -51,6 +51,10 @@ SECTIONS: tuple[Section, ...] = (
     # The steps go with their enrolments.
     Section(name="journeySteps", table="journey_steps", statements="journey_steps"),
     Section(name="journeyEnrollments", table="journey_enrollments", column="customer_id", count="journeyEnrollment"),
+    # The jobs that do what triggers are for hold the event; they are found by it.
+    Section(name="triggerJobs", table="jobs", statements="trigger_jobs"),
+    Section(name="triggerFirings", table="trigger_firings", column="customer_id"),
+    Section(name="triggerCooldowns", table="trigger_cooldowns", column="customer_id"),
     Section(name="outboxEvents", table="outbox_events", column="key"),
     Section(name="deadEvents", table="outbox_dead_letters", column="key"),
     Section(name="runRequests", table="decision_run_chunks", statements="run_requests", data_class="runs"),

@@ -210,6 +210,7 @@ def _response_statement(changes: Sequence[ResponseChange]) -> BoundStatement:
         "new_evidence": _numbered(changes, lambda change: change.evidence),
         "new_lesson": _numbered(changes, lambda change: change.lessons),
         "new_step": _numbered(changes, lambda change: change.steps),
+        "new_fact": _numbered(changes, lambda change: change.facts),
         "new_event": _numbered(changes, lambda change: [change.event]),
     }
     return _bind("commit_responses", head, rows)
@@ -255,6 +256,7 @@ _PREFIXES = {
     "new_evidence": "a",
     "new_lesson": "l",
     "new_step": "w",
+    "new_fact": "f",
     "new_assignment": "v",
     "new_key": "k",
     "claimed": "k",
@@ -278,4 +280,5 @@ _FORMS: dict[str, Form] = {
     "l_subject": text_array,
     "w_beginning": json_array,
     "w_step": json_array,
+    "f_payload": json_array,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,14 +25,20 @@ from psycopg.types.json import Jsonb
 from kaireon_application.customers.schema_data import Row, RowPage, TableStats
 from kaireon_application.customers.schema_table import Column, SchemaTable, cast_for_lookup
 from kaireon_application.customers.write_schema import SchemaWriter
+from kaireon_application.engagement.behavioral_event import CUSTOMER_CREATED
+from kaireon_application.engagement.fact import Fact, FactsPayload
 from kaireon_application.errors import Conflict, InvalidInput
 from kaireon_application.governance.actor import Actor
+from kaireon_application.platform.identity import new_ids
 from kaireon_storage.postgres import table_statements as statements
 from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.entities import PostgresEntityWriter, WriterTurns
 from kaireon_storage.postgres.queries import queries
+from kaireon_storage.postgres.triggers import queue_facts
 
 _SQL_NOUN = "schema_tables"
+# Customers that one job reacts to.
+_FACTS_AT_ONCE = 200
 # Once counting has taken so long, nothing more is counted for an answer.
 _COUNTING_SECONDS = 2.0
 
@@ -175,8 +181,8 @@ class PostgresSchemaRows:
         except (QueryCanceled, UndefinedTable, UndefinedColumn, InvalidSchemaName):
             return None
 
-    async def insert(self, tenant_id: UUID, table: SchemaTable, rows: Sequence[Row]) -> int:
-        """Store checked rows and return how many were new."""
+    async def insert(self, tenant_id: UUID, table: SchemaTable, rows: Sequence[Row], *, is_told: bool = False) -> int:
+        """Store checked rows and return how many were new; where it `is_told`, a job reacts to whose they are."""
         # In one order everywhere: two calls that bring the same keys wait for each other and cannot deadlock.
         ordered = sorted(rows, key=lambda row: [row[name] for name in table.declared_key])
         parameters = {"tenant_id": tenant_id, "rows": Jsonb(ordered)}
@@ -185,6 +191,9 @@ class PostgresSchemaRows:
                 cursor = await connection.execute(statements.insert_rows(tenant_id, table), parameters)
             except ProgramLimitExceeded:
                 raise InvalidInput("a value of a key, unique or customer field is too long to be indexed") from None
+            if is_told and table.customer_column is not None:
+                created = {str(owner) for row in await cursor.fetchall() for owner in row.values()}
+                await _tell_created(connection, tenant_id, table, [row for row in rows if _is_of(table, row, created)])
             return cursor.rowcount
 
     async def copy_rows(
@@ -221,6 +230,25 @@ async def lookup_rows(
     parameters = {"tenant_id": tenant_id, "values": [str(cast) for _, cast in pairs]}
     cursor = await connection.execute(statements.lookup_rows(tenant_id, table, key), parameters)
     return {pairs[row.pop("lookup_place") - 1][0]: readable(row) for row in await cursor.fetchall()}
+
+
+def _is_of(table: SchemaTable, row: Row, customer_ids: Collection[str]) -> bool:
+    column = table.customer_column
+    return column is not None and str(row[column.name]) in customer_ids
+
+
+async def _tell_created(connection: Connection, tenant_id: UUID, table: SchemaTable, rows: Sequence[Row]) -> None:
+    """Queue the jobs that react to customers who are new in a table."""
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    column = table.customer_column
+    assert column is not None, table.name  # noqa: S101 - asked for tables of customers only
+    facts = [
+        Fact(id=id_, customer_id=str(row[column.name]), at_ms=now_ms, properties={"table": table.name, **row})
+        for id_, row in zip(new_ids(now_ms, len(rows)), rows, strict=True)
+    ]
+    for first in range(0, len(facts), _FACTS_AT_ONCE):
+        part = facts[first : first + _FACTS_AT_ONCE]
+        await queue_facts(connection, tenant_id, FactsPayload(type=CUSTOMER_CREATED, facts=part))
 
 
 async def _one(connection: Connection, statement: Composed, parameters: dict[str, Any]) -> dict[str, Any]:

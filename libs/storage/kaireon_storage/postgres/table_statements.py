@@ -77,13 +77,29 @@ def drop_table(tenant_id: UUID, table: SchemaTable) -> Composed:
 
 
 def insert_rows(tenant_id: UUID, table: SchemaTable) -> Composed:
-    """Return the insertion of the JSON array `%(rows)s`."""
+    """Return the insertion of the JSON array `%(rows)s`, which answers whose the new rows are."""
     typed = [SQL("{} {}").format(Identifier(column.name), _TYPES[column.data_type]) for column in table.columns]
     columns = names(column.name for column in table.columns)
     return SQL(
         "INSERT INTO {} (tenant_id, {}) SELECT %(tenant_id)s, {} FROM jsonb_to_recordset(%(rows)s) AS given ({})"
-        " ON CONFLICT DO NOTHING"
-    ).format(relation(tenant_id, table), columns, columns, _COMMA.join(typed))
+        " ON CONFLICT DO NOTHING RETURNING {}"
+    ).format(relation(tenant_id, table), columns, columns, _COMMA.join(typed), _owner(table))
+
+
+def set_value(tenant_id: UUID, table: SchemaTable, customer: Column, field: str) -> Composed:
+    """Return what sets a field to `value` of the JSON object `%(value)s` in the rows of `%(customer_id)s`."""
+    column = table.column(field)
+    assert column is not None, field  # noqa: S101 - asked for columns of the table only
+    return SQL(
+        "UPDATE {} SET {} = given.value FROM jsonb_to_record(%(value)s) AS given (value {})"
+        " WHERE tenant_id = %(tenant_id)s AND {}::text = %(customer_id)s"
+    ).format(relation(tenant_id, table), Identifier(field), _TYPES[column.data_type], Identifier(customer.name))
+
+
+def _owner(table: SchemaTable) -> Composable:
+    """Return whose row it is as text, null where a table does not say."""
+    column = table.customer_column
+    return SQL("NULL") if column is None else SQL("{}::text").format(Identifier(column.name))
 
 
 def create_staging(tenant_id: UUID, table: SchemaTable, columns: Sequence[str]) -> Composed:

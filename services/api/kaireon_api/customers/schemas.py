@@ -15,6 +15,7 @@ from kaireon_application.customers.schema import SCHEMA, NewSchema
 from kaireon_application.customers.schema_data import store_rows
 from kaireon_application.customers.schema_table import SchemaTable, table_of
 from kaireon_application.customers.write_schema import create_schema, delete_schema, update_schema
+from kaireon_application.engagement.behavioral_event import CUSTOMER_CREATED
 from kaireon_application.platform.cursor import Count, Offset, decode_cursor, encode_cursor
 
 MAX_ROWS = 1_000
@@ -84,7 +85,11 @@ async def _delete(call: Call[None]) -> Reply:
 async def _store_rows(call: Call[NewRows]) -> Reply:
     _, table = await _schema(call)
     services = call.services
-    inserted = await store_rows(services.schema_rows, services.customer_cache, call.tenant_id, table, call.body.rows)
+    snapshot = await services.engine.snapshots.current(str(call.tenant_id))
+    is_told = snapshot.configuration.listeners.hears(CUSTOMER_CREATED)
+    inserted = await store_rows(
+        services.schema_rows, services.customer_cache, call.tenant_id, table, call.body.rows, is_told=is_told
+    )
     return Reply(content=RowsStored(inserted=inserted, table_name=table.name), status=201)
 
 

@@ -19,6 +19,7 @@ from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.journeys import PostgresEnrollments
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows
+from kaireon_storage.postgres.triggers import PostgresFirings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Engagement:
     record_events: RecordEvents
     enroll: Enroll
     enrollments: PostgresEnrollments
+    firings: PostgresFirings
     try_journey: TryJourney
 
 
@@ -49,5 +51,6 @@ def build_engagement(database: Database, engine: Engine, jobs: Jobs, metrics: Me
         record_events=record_events,
         enroll=Enroll(entities=entities, shelf=enrollments, jobs=jobs, now_ms=now_ms),
         enrollments=enrollments,
+        firings=PostgresFirings(database),
         try_journey=TryJourney(snapshots=engine.snapshots, entities=entities, steps=steps),
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -18,16 +17,14 @@ from kaireon_application.engagement.journey_steps import JourneySteps
 from kaireon_application.platform.job import JobHandler, JobRun
 from kaireon_application.platform.jobs import Jobs
 from kaireon_runtime.metrics import Metrics
-from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
-from kaireon_storage.decision_engine import DecisionEngine, build_decision_engine, now_ms
-from kaireon_storage.external.wiring import build_endpoint_scoring
+from kaireon_storage.decision_engine import now_ms
 from kaireon_storage.postgres.entities import PostgresEntities
-from kaireon_storage.postgres.graphs import PostgresGraphs
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_storage.postgres.journeys import PostgresEnrollments, PostgresJourneys
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows
+from kaireon_worker.engine import opened_engine
 from kaireon_worker.services import Services, open_services
 from kaireon_worker.settings import Settings
 
@@ -36,7 +33,7 @@ def journey_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHa
     """Return the handlers of this queue's job types."""
 
     async def advance(run: JobRun) -> dict[str, Any]:
-        async with open_services(settings) as services, _engine(services, metrics) as engine:
+        async with open_services(settings) as services, opened_engine(services, metrics) as engine:
             advance_journeys = AdvanceJourneys(
                 snapshots=engine.snapshots,
                 entities=PostgresEntities(services.database),
@@ -61,18 +58,6 @@ def journey_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHa
             await announcer.close()
 
     return {ADVANCE_JOB: advance, ENROLL_SEGMENT_JOB: enroll}
-
-
-@asynccontextmanager
-async def _engine(services: Services, metrics: Metrics) -> AsyncGenerator[DecisionEngine]:
-    scoring = build_endpoint_scoring(services.settings, services.redis, metrics)
-    graphs = PostgresGraphs(services.database)
-    engine = build_decision_engine(services.database, services.redis, metrics, TreesLoader(), graphs, scoring)
-    try:
-        yield engine
-    finally:
-        await engine.drain()
-        await scoring.close()
 
 
 def _enroll(services: Services, announcer: BrokerAnnouncer) -> Enroll:

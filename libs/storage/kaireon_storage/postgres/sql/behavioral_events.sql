@@ -1,15 +1,15 @@
 -- name: claim_keys
 -- Claim the keys of events; of those that were used before nothing comes back.
 INSERT INTO idempotency_keys (tenant_id, key, body_hash, response)
-SELECT :tenant_id, given.key, ''::bytea, given.id
+SELECT :tenant_id, given.key, ''::bytea, to_json(given.id)::text
 FROM unnest(:keys::text[], :ids::text[]) AS given (key, id)
 ORDER BY given.key
 ON CONFLICT (tenant_id, key) DO NOTHING
-RETURNING key, response AS id;
+RETURNING key;
 
 -- name: known_ids
 -- The first id under each of these keys.
-SELECT key, response AS id FROM idempotency_keys WHERE tenant_id = :tenant_id AND key = ANY(:keys::text[]);
+SELECT key, response::jsonb #>> '{}' AS id FROM idempotency_keys WHERE tenant_id = :tenant_id AND key = ANY(:keys::text[]);
 
 -- name: store_events!
 -- Keep events, and let whoever decides for their customers right now know that they did something.
@@ -26,13 +26,3 @@ WITH given AS (
 INSERT INTO interactions (tenant_id, id, occurred_at, customer_id, kind, direction, details)
 SELECT :tenant_id::uuid, id, to_timestamp(occurred_at_ms / 1000), customer_id, 'event', 'inbound', details::jsonb
 FROM given;
-
--- name: list_events
--- The events of a customer, newest first, after a position.
-SELECT id, occurred_at, customer_id, details
-FROM interactions
-WHERE tenant_id = :tenant_id AND kind = 'event' AND customer_id = :customer_id
-    AND (:event_type::text IS NULL OR details ->> 'eventType' = :event_type)
-    AND (:after_at::timestamptz IS NULL OR (occurred_at, id) < (:after_at, :after_id::uuid))
-ORDER BY occurred_at DESC, id DESC
-LIMIT :row_count;

@@ -198,3 +198,35 @@ WHERE tenant_id = :tenant_id AND queue = 'dsar-jobs' AND (:statuses::text[] IS N
 -- One request about a customer.
 SELECT id, status, payload, created_at, finished_at FROM jobs
 WHERE tenant_id = :tenant_id AND queue = 'dsar-jobs' AND id = :id;
+
+-- name: export_trigger_jobs
+-- Events that jobs of triggers hold, and facts that jobs let triggers know of.
+SELECT jsonb_build_object('jobId', job.id, 'type', job.type, 'event', job.payload -> 'event') AS row
+FROM jobs AS job
+WHERE job.tenant_id = :tenant_id AND job.queue = 'journey-jobs' AND job.type = 'trigger_action'
+    AND job.payload -> 'event' ->> 'customerId' = ANY(:ids::text[])
+UNION ALL
+SELECT jsonb_build_object('jobId', job.id, 'type', job.type, 'fact', fact.told)
+FROM jobs AS job
+CROSS JOIN LATERAL jsonb_array_elements(job.payload -> 'facts') AS fact (told)
+WHERE job.tenant_id = :tenant_id AND job.queue = 'journey-jobs' AND job.type = 'react_to_facts'
+    AND fact.told ->> 'customerId' = ANY(:ids::text[]);
+
+-- name: erase_trigger_jobs!
+-- Delete the jobs of triggers that hold events of customers, and take customers out of the facts that others hold.
+WITH kept AS (
+    UPDATE jobs AS job
+    SET payload = jsonb_set(job.payload, '{facts}', (
+        SELECT coalesce(jsonb_agg(fact.told), '[]')
+        FROM jsonb_array_elements(job.payload -> 'facts') AS fact (told)
+        WHERE NOT fact.told ->> 'customerId' = ANY(:ids::text[])
+    ))
+    WHERE job.tenant_id = :tenant_id AND job.queue = 'journey-jobs' AND job.type = 'react_to_facts'
+        AND EXISTS (
+            SELECT FROM jsonb_array_elements(job.payload -> 'facts') AS fact (told)
+            WHERE fact.told ->> 'customerId' = ANY(:ids::text[])
+        )
+)
+DELETE FROM jobs
+WHERE tenant_id = :tenant_id AND queue = 'journey-jobs' AND type = 'trigger_action'
+    AND payload -> 'event' ->> 'customerId' = ANY(:ids::text[]);

@@ -291,6 +291,11 @@ WITH response AS (
     ORDER BY taken.model_id, taken.generation
     ON CONFLICT (tenant_id, model_id, generation) DO UPDATE
         SET state = kaireon_learn(learned.state, excluded.steps), steps = '[]'
+), new_fact AS (
+    INSERT INTO jobs (tenant_id, id, queue, type, payload)
+    SELECT :tenant_id::uuid, given.id, 'journey-jobs', 'react_to_facts', given.payload::jsonb
+    FROM unnest(:f_number::bigint[], :f_id::uuid[], :f_payload::text[]) AS given (number, id, payload)
+    JOIN winner USING (number)
 ), new_event AS (
     INSERT INTO outbox_events (id, tenant_id, type, key, payload)
     SELECT
