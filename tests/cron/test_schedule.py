@@ -61,7 +61,7 @@ def test_a_bad_schedule_is_refused_with_its_place(line: str, named: str) -> None
         read_schedule(dedent(text).encode())
 
 
-@pytest.mark.parametrize("arguments", [["nope"], ["gitops-drift-check"], ["cleanup", "twice"], ["--help"]])
+@pytest.mark.parametrize("arguments", [["nope"], ["cleanup", "twice"], ["--help"]])
 async def test_an_unknown_job_is_refused_with_the_names_of_those_known(arguments: list[str]) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "kaireon_cron", *arguments, stderr=asyncio.subprocess.PIPE
