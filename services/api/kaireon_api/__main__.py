@@ -21,6 +21,7 @@ from kaireon_runtime.lifecycle import end_with_parent
 from kaireon_runtime.logs import configure_logs
 from kaireon_runtime.settings import load, refuse
 from kaireon_storage.broker.address import require_broker
+from kaireon_storage.interactions.opening import require_stores
 
 
 def main() -> None:
@@ -29,6 +30,7 @@ def main() -> None:
     configure_logs("api", settings.log_level, settings.log_format)
     end_with_parent(settings.kaireon_parent_pid)
     _require_free_port(settings)
+    require_stores(settings)
     if not settings.worker_inprocess:
         _require_broker(settings)
         _serve(settings, _nothing)

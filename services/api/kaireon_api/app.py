@@ -39,6 +39,7 @@ from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.drift_checking import build_check_drift
 from kaireon_storage.external.wiring import build_endpoint_scoring
+from kaireon_storage.interactions.opening import ExternalStores
 from kaireon_storage.learning.onnx_inspector import OnnxInspector
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
 from kaireon_storage.postgres.audit_logs import PostgresAuditLogs
@@ -85,7 +86,7 @@ def build_services(settings: Settings) -> Services:
     jobs, runs, graphs = Jobs(PostgresJobBook(database), announcer), PostgresRuns(database), PostgresGraphs(database)
     model_versions, endpoint_scoring = PostgresModelVersions(database), build_endpoint_scoring(settings, redis, metrics)
     scoring = ModelScoring(entities, model_versions, trees, PostgresFacts(database), endpoint_scoring, graphs)
-    engine = build_engine(database, redis, metrics, trees, graphs, endpoint_scoring)
+    engine = build_engine(database, redis, metrics, trees, graphs, endpoint_scoring, ExternalStores(settings))
     return Services(
         settings=settings,
         metrics=metrics,
@@ -115,7 +116,7 @@ def build_services(settings: Settings) -> Services:
         queue_drain=QueueDrain(settings),
         dead_letters=PostgresDeadLetterBox(database),
         audit_logs=PostgresAuditLogs(database),
-        governance=build_governance(database, redis),
+        governance=build_governance(database, redis, engine.stores),
         check_drift=build_check_drift(database),
         engagement=build_engagement(database, engine, jobs, metrics),
     )

@@ -35,6 +35,7 @@ from kaireon_api.platform import (
     cron,
     dead_letters,
     drain_queues,
+    interaction_store,
     jobs,
     retention_configs,
     seed_datasets,
@@ -82,6 +83,7 @@ OPERATIONS: tuple[Operation, ...] = (
     # platform
     *api_keys.OPERATIONS,
     *tenant_settings.OPERATIONS,
+    *interaction_store.OPERATIONS,
     *jobs.OPERATIONS,
     *retention_configs.OPERATIONS,
     *dead_letters.OPERATIONS,

@@ -17,6 +17,7 @@ from kaireon_runtime.settings import (
     ScheduledJobSettings,
     SearchSettings,
 )
+from kaireon_runtime.store_settings import InteractionStoreSettings
 
 _RATE_LIMITS = re.compile(r"\s*([\w/*.{}-]+=\d+/\d+s\s*(,\s*|$))*")
 
@@ -26,7 +27,15 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
-class Settings(ReplicaSettings, SearchSettings, RedisSettings, ApiKeySettings, ScheduledJobSettings, OutboundSettings):
+class Settings(
+    ReplicaSettings,
+    SearchSettings,
+    RedisSettings,
+    ApiKeySettings,
+    ScheduledJobSettings,
+    OutboundSettings,
+    InteractionStoreSettings,
+):
     """Everything the API reads from its environment; each field is the variable of the same name in capitals."""
 
     api_host: str = "127.0.0.1"

@@ -14,13 +14,16 @@ from kaireon_outbox_publisher.publisher import Publisher, keep_house
 from kaireon_outbox_publisher.settings import Settings
 from kaireon_outbox_publisher.sinks.opening import open_sink
 from kaireon_outbox_publisher.sinks.redis_stream import connect
+from kaireon_outbox_publisher.store_repair import keep_stores, measure_stores
 from kaireon_outbox_publisher.wake import keep_listening, listen_to_postgres, listen_to_redis
 from kaireon_runtime.lifecycle import end_with_parent, stop_on_signal
-from kaireon_runtime.logs import configure_logs, logger
+from kaireon_runtime.logs import Logger, configure_logs, logger
 from kaireon_runtime.metrics import Metrics
 from kaireon_runtime.settings import load, refuse
+from kaireon_storage.interactions.opening import ExternalStores, require_stores
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.outbox import PostgresOutbox
+from kaireon_storage.postgres.store_marks import PostgresStoreMarks
 
 _STALE_SECONDS = 60.0
 _STOP_SECONDS = 10.0
@@ -31,6 +34,7 @@ def main() -> None:
     settings = load(Settings)
     end_with_parent(settings.kaireon_parent_pid)
     configure_logs("outbox-publisher", settings.log_level, settings.log_format)
+    require_stores(settings)
     asyncio.run(publish(settings))
 
 
@@ -64,11 +68,29 @@ async def publish(settings: Settings) -> None:
         ]
         if (direct_url := settings.database_direct_url) is not None:
             background.append(keep_listening(lambda: listen_to_postgres(direct_url, wake), "postgres", log))
+        background += await _store_repair(stack, settings, metrics, log)
         relay = RelayOutbox(outbox, sink, limits_of(settings), time.monotonic)
         publisher = Publisher(relay, poll_seconds, wake, pulse, metrics, log)
         log.info("outbox-publisher started", bus=settings.event_publisher.value, pollSeconds=poll_seconds)
         await _run(publisher, background, stop)
     log.info("outbox-publisher stopped")
+
+
+async def _store_repair(
+    stack: AsyncExitStack, settings: Settings, metrics: Metrics, log: Logger
+) -> list[Coroutine[None, None, None]]:
+    """Return what keeps the stores beside Postgres; it has connections of its own, as a slow store holds them."""
+    if not settings.external_stores:
+        return []
+    database = Database(settings.database_url, max_connections=2, application_name="kaireon-store-repair")
+    await database.open()
+    stack.push_async_callback(database.close)
+    stores = ExternalStores(settings)
+    stack.push_async_callback(stores.close)
+    return [
+        keep_stores(stores.repair(database, metrics), metrics, log),
+        measure_stores(PostgresStoreMarks(database), metrics, log),
+    ]
 
 
 async def _serve_health(stack: AsyncExitStack, settings: Settings, server: HealthServer) -> None:

@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
 from kaireon_runtime.settings import DatabaseSettings, ProcessSettings, RedisSettings
+from kaireon_runtime.store_settings import InteractionStoreSettings
 
 
 class Publisher(StrEnum):
@@ -120,7 +121,15 @@ class PulsarSettings(ProcessSettings):
         return value
 
 
-class Settings(DatabaseSettings, RedisSettings, KafkaSettings, MskSettings, AwsSettings, PulsarSettings):
+class Settings(
+    DatabaseSettings,
+    RedisSettings,
+    KafkaSettings,
+    MskSettings,
+    AwsSettings,
+    PulsarSettings,
+    InteractionStoreSettings,
+):
     """Everything the publisher reads from its environment; each field is the variable of the same name in capitals."""
 
     event_publisher: Publisher = Publisher.REDIS

@@ -14,9 +14,17 @@ from kaireon_runtime.settings import (
     Port,
     RedisSettings,
 )
+from kaireon_runtime.store_settings import InteractionStoreSettings
 
 
-class Settings(DatabaseSettings, RedisSettings, MlWorkerSettings, LanguageModelSettings, OutboundSettings):
+class Settings(
+    DatabaseSettings,
+    RedisSettings,
+    MlWorkerSettings,
+    LanguageModelSettings,
+    OutboundSettings,
+    InteractionStoreSettings,
+):
     """Everything the worker reads from its environment; each field is the variable of the same name in capitals."""
 
     worker_concurrency: int = Field(default=2, ge=1, le=64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Protocol, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -70,6 +71,16 @@ class AiAnalyzerSettings(_Settings, frozen=True, kw_only=True):
     governance: GovernanceSettings = GovernanceSettings()
 
 
+class StoreChoice(StrEnum):
+    """The interaction stores, as tenants name them."""
+
+    POSTGRESQL = "postgresql"
+    KEYSPACES = "keyspaces"
+    SCYLLA = "scylla"
+    DYNAMODB = "dynamodb"
+    CASSANDRA = "cassandra"
+
+
 class TenantSettings(_Settings, frozen=True, kw_only=True):
     """Every setting of a tenant."""
 
@@ -97,6 +108,7 @@ class TenantSettings(_Settings, frozen=True, kw_only=True):
     ml_worker: MlWorkerSettings = MlWorkerSettings()
     fairness_policy: FairnessPolicy = FairnessPolicy()
     flow_ir_enabled: bool = True
+    interaction_store: StoreChoice | None = None
 
 
 def _partial(settings: type[msgspec.Struct]) -> type[msgspec.Struct]:

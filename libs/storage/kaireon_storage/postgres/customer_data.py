@@ -14,8 +14,9 @@ from kaireon_application.governance.actor import Actor
 from kaireon_application.governance.audit_log import AuditAction, AuditEntry
 from kaireon_application.platform.job import JobRun
 from kaireon_core.governance.audit_chain import canonical
+from kaireon_storage.interactions.opening import ExternalStores
 from kaireon_storage.postgres import customer_statements as statements
-from kaireon_storage.postgres.customer_sections import ALWAYS_COUNTED, CACHE, SCHEMA_ROWS, SECTIONS, Section
+from kaireon_storage.postgres.customer_sections import ALWAYS_COUNTED, CACHE, SCHEMA_ROWS, SECTIONS, STORED, Section
 from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.entities import PostgresEntityWriter
 from kaireon_storage.postgres.jobs import hold_lease
@@ -30,10 +31,11 @@ _CLASSES = {section.data_class for section in SECTIONS}
 class PostgresCustomerData:
     """Implements `CustomerDataStore`."""
 
-    def __init__(self, database: Database, cache: RedisCachedCustomer) -> None:
-        """Take an open database, and where decisions cache what they read."""
+    def __init__(self, database: Database, cache: RedisCachedCustomer, stores: ExternalStores) -> None:
+        """Take an open database, where decisions cache what they read, and the interaction stores beside Postgres."""
         self._database = database
         self._cache = cache
+        self._stores = stores
         self._sql: Any = queries("customer_data")
 
     async def holds(self, tenant_id: UUID) -> list[str]:
@@ -56,7 +58,8 @@ class PostgresCustomerData:
 
     async def sections(self, tenant_id: UUID) -> list[str]:  # noqa: ARG002 - every tenant's are the same
         """Return the sections of an export."""
-        return [*(section.name for section in SECTIONS if section.is_exported), SCHEMA_ROWS, CACHE]
+        stored = [STORED] if self._stores.stores else []
+        return [*(section.name for section in SECTIONS if section.is_exported), SCHEMA_ROWS, CACHE, *stored]
 
     async def export_section(self, run: JobRun, ids: Sequence[str], section: str) -> None:
         """Store a section in one transaction, a part of it at a time."""
@@ -80,8 +83,9 @@ class PostgresCustomerData:
     async def erase(
         self, tenant_id: UUID, ids: Sequence[str], actor: Actor, request_id: UUID, run: JobRun | None = None
     ) -> dict[str, int]:
-        """Erase the rows, then what is cached of them."""
+        """Erase the rows, then their copies in other stores, then what is cached of them."""
         counts = await self._erase_rows(tenant_id, list(ids), actor, request_id, run)
+        await self._stores.erase(tenant_id, ids)
         await self._cache.erase(tenant_id, ids)
         return counts
 
@@ -134,6 +138,9 @@ class PostgresCustomerData:
     ) -> AsyncGenerator[dict[str, Any]]:
         if name == CACHE:
             for row in await self._cache.rows(tenant_id, ids):
+                yield row
+        elif name == STORED:
+            async for row in self._stores.rows(tenant_id, ids):
                 yield row
         elif name == SCHEMA_ROWS:
             for table, customer in await self._tables(connection, tenant_id):

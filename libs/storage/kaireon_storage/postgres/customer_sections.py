@@ -55,6 +55,8 @@ SECTIONS: tuple[Section, ...] = (
     Section(name="triggerJobs", table="jobs", statements="trigger_jobs"),
     Section(name="triggerFirings", table="trigger_firings", column="customer_id"),
     Section(name="triggerCooldowns", table="trigger_cooldowns", column="customer_id"),
+    # Deleted before the stores beside Postgres are: whoever is writing one is waited for, and nobody writes it again.
+    Section(name="interactionMarks", table="interaction_marks", column="customer_id", is_exported=False),
     Section(name="outboxEvents", table="outbox_events", column="key"),
     Section(name="deadEvents", table="outbox_dead_letters", column="key"),
     Section(name="runRequests", table="decision_run_chunks", statements="run_requests", data_class="runs"),
@@ -86,3 +88,4 @@ ALWAYS_COUNTED: tuple[str, ...] = (
 )
 SCHEMA_ROWS = "dynamicSchemaRows"
 CACHE = "cachedFacts"
+STORED = "storedInteractions"

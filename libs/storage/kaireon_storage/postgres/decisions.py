@@ -36,9 +36,10 @@ T = TypeVar("T")
 class PostgresDecisions:
     """Commits changes of one tenant, several at once."""
 
-    def __init__(self, database: Database) -> None:
-        """Write through this database."""
+    def __init__(self, database: Database, *, is_marked: bool = False) -> None:
+        """Write through this database; `is_marked`: note for every interaction that other stores lack it."""
         self._database = database
+        self._is_marked = is_marked
         self._idempotent_answer = positional("decisions", "idempotent_answer")
         self._recommended_at = positional("decisions", "recommended_at")
         # Whoever holds a row needs a second connection to decide: the pool must never be full of holders.
@@ -52,7 +53,7 @@ class PostgresDecisions:
         """
         try:
             with _refusals_told():
-                (result,) = await self._database.round_trip(changes[0].tenant_id, [_decision_statement(changes)])
+                (result,) = await self._database.round_trip(changes[0].tenant_id, [self._decision_statement(changes)])
         except CapTaken:
             if len(changes) == 1:
                 return [False]
@@ -77,7 +78,7 @@ class PostgresDecisions:
 
     async def commit_within(self, connection: Connection, changes: Sequence[DecisionChange]) -> list[bool]:
         """As `commit_decisions`, inside a transaction that is open. Raises what psycopg raises."""
-        (result,) = await self._database.within(connection, [_decision_statement(changes)])
+        (result,) = await self._database.within(connection, [self._decision_statement(changes)])
         return _won(result, len(changes))
 
     async def commit_responses(self, changes: Sequence[ResponseChange]) -> list[bool]:
@@ -87,7 +88,7 @@ class PostgresDecisions:
         """
         try:
             with _refusals_told():
-                (result,) = await self._database.round_trip(changes[0].tenant_id, [_response_statement(changes)])
+                (result,) = await self._database.round_trip(changes[0].tenant_id, [self._response_statement(changes)])
         except Busy as error:
             raise IdempotencyInProgress from error
         return _won(result, len(changes))
@@ -128,6 +129,12 @@ class PostgresDecisions:
             features=None if features is None else msgspec.json.decode(features, type=dict[str, Any]),
         )
 
+    def _decision_statement(self, changes: Sequence[DecisionChange]) -> BoundStatement:
+        return _decision_statement(changes, is_marked=self._is_marked)
+
+    def _response_statement(self, changes: Sequence[ResponseChange]) -> BoundStatement:
+        return _response_statement(changes, is_marked=self._is_marked)
+
 
 def is_cap_taken(error: psycopg.Error) -> bool:
     """Whether a commit failed because another one has left too little of a system-wide cap."""
@@ -160,7 +167,7 @@ Rows: TypeAlias = dict[str, tuple[list[int], list[Any]]]
 Form: TypeAlias = Callable[[Iterable[Any]], "str | bytes"]
 
 
-def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
+def _decision_statement(changes: Sequence[DecisionChange], *, is_marked: bool) -> BoundStatement:
     traces = [change.trace for change in changes]
     head = {
         "tenant_id": changes[0].tenant_id,
@@ -186,6 +193,7 @@ def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
     }
     rows: Rows = {
         "new_impression": _numbered(changes, lambda change: change.impressions),
+        "new_mark": _numbered(changes, lambda change: change.impressions if is_marked else []),
         "new_summary": _numbered(changes, lambda change: change.summaries),
         "new_suppression": _numbered(changes, lambda change: change.suppressions),
         "new_tally": _numbered(changes, lambda change: change.tallies),
@@ -196,7 +204,7 @@ def _decision_statement(changes: Sequence[DecisionChange]) -> BoundStatement:
     return _bind("commit_decisions", head, rows)
 
 
-def _response_statement(changes: Sequence[ResponseChange]) -> BoundStatement:
+def _response_statement(changes: Sequence[ResponseChange], *, is_marked: bool) -> BoundStatement:
     head = {
         "tenant_id": changes[0].tenant_id,
         "customer_ids": text_array(change.customer_id for change in changes),
@@ -204,6 +212,7 @@ def _response_statement(changes: Sequence[ResponseChange]) -> BoundStatement:
     rows: Rows = {
         "claimed": _numbered(changes, lambda change: [change.idempotency]),
         "new_interaction": _numbered(changes, lambda change: [change.interaction]),
+        "new_mark": _numbered(changes, lambda change: [change.interaction] if is_marked else []),
         "new_summary": _numbered(changes, lambda change: [change.summary]),
         "new_suppression": _numbered(changes, lambda change: change.suppressions),
         "new_tally": _numbered(changes, lambda change: change.tallies),
@@ -250,6 +259,7 @@ def _reader(parameter: str) -> tuple[str, Callable[[Any], Any] | None, Form]:
 _PREFIXES = {
     "new_impression": "i",
     "new_interaction": "i",
+    "new_mark": "m",
     "new_summary": "s",
     "new_suppression": "x",
     "new_tally": "t",

@@ -58,6 +58,14 @@ class PostgresHistory:
             interactions=[_interaction(row) for row in shown], total=counted["total"], next_position=last
         )
 
+    async def names(self, tenant_id: UUID, kind: str, ids: Sequence[UUID]) -> dict[UUID, NamedThing]:
+        """Return name and status of things of a kind; those that are gone are left out."""
+        if not ids:
+            return {}
+        async with self._database.transaction(tenant_id) as connection:
+            found = self._sql.named_things(connection, tenant_id=tenant_id, kind=kind, ids=list(ids))
+            return {row["id"]: NamedThing(**row) async for row in found}
+
     async def summaries(self, tenant_id: UUID, query: SummaryQuery) -> tuple[Sequence[InteractionSummary], int]:
         """Return one page of a customer's summaries and the total."""
         chosen = {

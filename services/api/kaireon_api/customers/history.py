@@ -25,6 +25,7 @@ from kaireon_application.customers.suppression import bans_now, look_back_ms
 from kaireon_application.decisioning.snapshot import TenantSnapshot
 from kaireon_application.errors import InvalidInput
 from kaireon_application.platform.cursor import Offset, decode_cursor, encode_cursor
+from kaireon_application.platform.tenant_settings import read_tenant_settings
 
 # Bans are found among so many of a customer's latest interactions.
 _MOST_LOOKED_AT = 5_000
@@ -99,10 +100,17 @@ async def _list_interactions(call: Call[None]) -> Reply:
         type=parameters.type,
         since=_instant(parameters.since),
     )
-    page = await call.services.engine.history.interactions(call.tenant_id, query)
+    page = await call.services.engine.stored_history.interactions(call.tenant_id, query, await _store(call))
     cursor = encode_cursor(page.next_position)
     pagination = Pagination(total=page.total, limit=parameters.limit, has_more=cursor is not None, next_cursor=cursor)
     return Reply(content=InteractionList(data=page.interactions, pagination=pagination))
+
+
+async def _store(call: Call[None]) -> str | None:
+    """Return the store that the tenant has chosen, where there is a choice."""
+    if not call.services.engine.stores.stores:
+        return None
+    return (await read_tenant_settings(call.services.tenants, call.tenant_id)).interaction_store
 
 
 async def _list_summaries(call: Call[None]) -> Reply:

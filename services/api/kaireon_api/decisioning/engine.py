@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from kaireon_application.customers.keep_stores import StoreResponses
 from kaireon_application.customers.record_outcome import RecordOutcome
+from kaireon_application.customers.stored_history import StoredHistory
 from kaireon_application.decisioning.asked import Asked
 from kaireon_application.decisioning.changes import DecisionChange, ResponseChange
 from kaireon_application.decisioning.decide_together import CommitDecisions, DecideTogether
@@ -27,6 +29,7 @@ from kaireon_application.platform.grouped import Grouped
 from kaireon_runtime.metrics import Metrics
 from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.decision_engine import DecisionEngine, build_decision_engine, now_ms
+from kaireon_storage.interactions.opening import ExternalStores
 from kaireon_storage.postgres.archive import PostgresArchive
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.decisions import PostgresDecisions
@@ -53,6 +56,9 @@ class Engine:
     decisions: PostgresDecisions
     flows: PostgresFlows
     history: PostgresHistory
+    stored_history: StoredHistory
+    stores: ExternalStores
+    responses: StoreResponses | None
     traces: PostgresTraces
     replay: ReplayTrace
     waker: OutboxWaker
@@ -75,8 +81,11 @@ class Engine:
             with suppress(asyncio.CancelledError):
                 await watching
             await self.shadows.drain()
+            if self.responses is not None:
+                await self.responses.drain()
             await self.cache.drain()
             await self.waker.drain()
+            await self.stores.close()
 
 
 def build_engine(
@@ -86,28 +95,24 @@ def build_engine(
     trees: TreesLoader,
     graphs: LoadedGraphs,
     scoring: ExternalScoring,
+    stores: ExternalStores,
 ) -> Engine:
     """Return the engine, unconnected."""
-    core = build_decision_engine(database, redis, metrics, trees, graphs, scoring)
+    core = build_decision_engine(database, redis, metrics, trees, graphs, scoring, is_marked=bool(stores.stores))
+    responses = stores.responses(database, metrics)
     traces = PostgresTraces(database)
-    commit = core.waker.after(core.decisions.commit_decisions)
-    recommend = Recommend(
-        plan=core.plan,
-        decide=core.decide,
-        together=_grouped_decisions(core.decide, commit),
-        commit=_grouped_commits(commit),
-        hold=core.decisions.hold_customer,
-        metrics=metrics,
-    )
     return Engine(
         snapshots=core.snapshots,
         plan=core.plan,
         facts=core.facts,
-        recommend=recommend,
-        record_outcome=_record_outcome(core, metrics),
+        recommend=_recommend(core, metrics),
+        record_outcome=_record_outcome(core, responses, metrics),
         decisions=core.decisions,
         flows=core.flows,
         history=PostgresHistory(database),
+        stored_history=stores.history(PostgresHistory(database), metrics),
+        stores=stores,
+        responses=responses,
         traces=traces,
         replay=ReplayTrace(
             traces=traces, archive=PostgresArchive(database, trees, graphs), snapshots=core.snapshots, now_ms=now_ms
@@ -118,11 +123,24 @@ def build_engine(
     )
 
 
-def _record_outcome(core: DecisionEngine, metrics: Metrics) -> RecordOutcome:
+def _recommend(core: DecisionEngine, metrics: Metrics) -> Recommend:
+    commit = core.waker.after(core.decisions.commit_decisions)
+    return Recommend(
+        plan=core.plan,
+        decide=core.decide,
+        together=_grouped_decisions(core.decide, commit),
+        commit=_grouped_commits(commit),
+        hold=core.decisions.hold_customer,
+        metrics=metrics,
+    )
+
+
+def _record_outcome(core: DecisionEngine, responses: StoreResponses | None, metrics: Metrics) -> RecordOutcome:
+    commit = _grouped_responses(core.waker.after(core.decisions.commit_responses))
     return RecordOutcome(
         snapshots=core.snapshots,
         store=core.decisions,
-        commit=_grouped_responses(core.waker.after(core.decisions.commit_responses)),
+        commit=commit if responses is None else _stored(commit, responses),
         cache=core.cache,
         metrics=metrics,
         now_ms=now_ms,
@@ -156,6 +174,20 @@ def _grouped_commits(commit: CommitDecisions) -> CommitDecisions:
         return await asyncio.gather(*map(grouped, changes))
 
     return commit_each
+
+
+def _stored(
+    commit: Callable[[ResponseChange], Awaitable[bool]], responses: StoreResponses
+) -> Callable[[ResponseChange], Awaitable[bool]]:
+    """Return how a response is committed and then written to the stores beside Postgres."""
+
+    async def commit_and_store(change: ResponseChange) -> bool:
+        is_new = await commit(change)
+        if is_new:
+            await responses(change)
+        return is_new
+
+    return commit_and_store
 
 
 def _grouped_responses(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from kaireon_storage.interactions.opening import ExternalStores
 from kaireon_storage.postgres.approvals import PostgresApprovals
 from kaireon_storage.postgres.customer_data import PostgresCustomerData
 from kaireon_storage.postgres.customer_data_requests import PostgresCustomerDataRequests
@@ -28,11 +29,11 @@ class Governance:
     gitops: PostgresGitOps
 
 
-def build_governance(database: Database, redis: Redis) -> Governance:
+def build_governance(database: Database, redis: Redis, stores: ExternalStores) -> Governance:
     """Return them over these stores."""
     return Governance(
         approvals=PostgresApprovals(database),
-        customer_data=PostgresCustomerData(database, RedisCachedCustomer(redis)),
+        customer_data=PostgresCustomerData(database, RedisCachedCustomer(redis), stores),
         customer_data_requests=PostgresCustomerDataRequests(database),
         retention_configs=PostgresRetentionConfigs(database),
         engagement_health=PostgresEngagementHealth(database),

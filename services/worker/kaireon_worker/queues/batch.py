@@ -35,6 +35,7 @@ def batch_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
                 PostgresGraphs(services.database),
                 scoring,
                 is_cache_filled=False,
+                is_marked=bool(settings.external_stores),
             )
             decide_run = DecideRun(
                 snapshots=engine.snapshots,

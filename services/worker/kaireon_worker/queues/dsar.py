@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from kaireon_application.customers.customer_data import JOB_TYPES, erase_customer, export_customer
 from kaireon_application.platform.job import JobHandler, JobRun
+from kaireon_storage.interactions.opening import opened_stores
 from kaireon_storage.postgres.customer_data import PostgresCustomerData
 from kaireon_storage.postgres.customer_data_requests import PostgresCustomerDataRequests
 from kaireon_storage.redis.cached_customer import RedisCachedCustomer
@@ -18,15 +20,17 @@ def dsar_handlers(settings: Settings) -> Mapping[str, JobHandler]:
     """Return the handlers of this queue's job types."""
 
     async def export(run: JobRun) -> dict[str, Any]:
-        async with open_services(settings) as services:
-            return await export_customer(run, _store(services), PostgresCustomerDataRequests(services.database))
+        async with _opened(settings) as (services, store):
+            return await export_customer(run, store, PostgresCustomerDataRequests(services.database))
 
     async def erase(run: JobRun) -> dict[str, Any]:
-        async with open_services(settings) as services:
-            return await erase_customer(run, _store(services))
+        async with _opened(settings) as (_, store):
+            return await erase_customer(run, store)
 
     return {JOB_TYPES["export"]: export, JOB_TYPES["delete"]: erase}
 
 
-def _store(services: Services) -> PostgresCustomerData:
-    return PostgresCustomerData(services.database, RedisCachedCustomer(services.redis))
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncGenerator[tuple[Services, PostgresCustomerData]]:
+    async with open_services(settings) as services, opened_stores(settings, settings.external_stores) as stores:
+        yield services, PostgresCustomerData(services.database, RedisCachedCustomer(services.redis), stores)

@@ -51,6 +51,11 @@ WITH change AS (
         :i_placement_id::uuid[], :i_rank::smallint[], :i_score::double precision[]
     ) AS given (number, id, offer_id, creative_id, channel_id, placement_id, rank, score)
     JOIN winner USING (number)
+), new_mark AS (
+    INSERT INTO interaction_marks (tenant_id, customer_id, id, occurred_at, due_at)
+    SELECT :tenant_id::uuid, winner.customer_id, given.id, winner.decided_at, now()
+    FROM unnest(:m_number::bigint[], :m_id::uuid[]) AS given (number, id)
+    JOIN winner USING (number)
 ), new_summary AS (
     INSERT INTO interaction_summaries AS summary (
         tenant_id, customer_id, offer_id, creative_id, channel_id, period_type, period_key, impressions,
@@ -174,6 +179,15 @@ WITH response AS (
         number, id, occurred_at_ms, kind, outcome_key, classification, direction, offer_id, creative_id, channel_id,
         placement_id, recommendation_id, rank, conversion_value, details
     )
+    JOIN winner USING (number)
+), new_mark AS (
+    -- Who has recorded it writes it at once: it is nobody else's business for a while.
+    INSERT INTO interaction_marks (tenant_id, customer_id, id, occurred_at, due_at)
+    SELECT
+        :tenant_id::uuid, winner.customer_id, given.id, to_timestamp(given.occurred_at_ms / 1000),
+        now() + interval '10 seconds'
+    FROM unnest(:m_number::bigint[], :m_id::uuid[], :m_occurred_at_ms::double precision[])
+        AS given (number, id, occurred_at_ms)
     JOIN winner USING (number)
 ), new_summary AS (
     INSERT INTO interaction_summaries AS summary (

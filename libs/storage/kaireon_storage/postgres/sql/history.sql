@@ -87,6 +87,10 @@ SELECT (
         AND (:since::timestamptz IS NULL OR t.decided_at >= :since)
 ) AS total;
 
+-- name: named_things
+-- Name and status of things of a kind, deleted ones too.
+SELECT id, name, status FROM entities WHERE tenant_id = :tenant_id AND kind = :kind AND id = ANY(:ids::uuid[]);
+
 -- name: page_summaries
 -- One page of a customer's summaries; the nil UUID stands for none.
 SELECT
