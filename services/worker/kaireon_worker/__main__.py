@@ -16,6 +16,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from kaireon_runtime.lifecycle import end_with_parent
 from kaireon_runtime.logs import configure_logs
 from kaireon_runtime.metrics import Metrics
+from kaireon_runtime.serving import collect_rarely
 from kaireon_runtime.settings import load, refuse
 from kaireon_storage.broker.address import require_broker
 from kaireon_worker.beside import drain_queues, work_beside
@@ -35,6 +36,7 @@ def main() -> int:
     configure_logs("worker", settings.log_level, settings.log_format)
     metrics = Metrics()
     handlers = build_handlers(settings, metrics)
+    collect_rarely()
     if given.mode == "drain":
         limits = DrainLimits(seconds=given.seconds, job_count=given.jobs)
         report = asyncio.run(drain_queues(settings, handlers, metrics, limits))
