@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +108,31 @@ async def test_a_server_that_follows_nobody_is_not_read(database: Database, data
     async with reads.running():
         await reads.look()
         assert await asyncio.gather(*(reads.read(tenant.tenant_id, application) for _ in range(3))) == ["tests"] * 3
+
+
+async def test_a_replica_that_cannot_say_how_far_it_is_is_not_read(
+    database: Database, database_url: str, tenant: Tenant, replica: Replica
+) -> None:
+    reads = ReadDatabase(database, [Database(replica.url_of(database_url))], MOST_LAG, Metrics())
+    async with database.system_transaction() as connection:
+        await connection.execute("RESET ROLE")
+        await connection.execute("REVOKE EXECUTE ON FUNCTION pg_last_wal_replay_lsn FROM PUBLIC")
+    async with reads.running():
+        await until_refused(replica.url_of(database_url))
+        await reads.look()
+        assert not await reads.read(tenant.tenant_id, is_replica)
+
+
+async def until_refused(url: str) -> None:
+    """Wait until the replica has replayed that nobody may ask it."""
+    async with asyncio.timeout(20), await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute("SET ROLE kaireon_system")
+        while True:
+            try:
+                await connection.execute("SELECT pg_last_wal_replay_lsn()")
+            except psycopg.errors.InsufficientPrivilege:
+                return
+            await asyncio.sleep(0.02)
 
 
 async def application(connection: Connection) -> str:

@@ -11,8 +11,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
+import psycopg
+
 from kaireon_application.errors import TooSlow, Unavailable
-from kaireon_runtime.catalogue import REPLICA_FALLBACKS, REPLICA_LAG, REPLICA_READS
+from kaireon_runtime.catalogue import REPLICA_FALLBACKS, REPLICA_LAG, REPLICA_READS, UNEXPECTED_ERRORS
+from kaireon_runtime.logs import logger
 from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.queries import queries
 
@@ -120,8 +123,13 @@ class ReadDatabase:
                         await looking
 
     async def _look_for_ever(self) -> None:
+        log = logger("kaireon.replicas")
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # the outermost loop of this task: counted and logged
+                self._metrics.add(UNEXPECTED_ERRORS, "api")
+                log.exception("cannot look at the replicas")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def look(self) -> None:
@@ -136,7 +144,8 @@ class ReadDatabase:
         try:
             async with replica.database.system_transaction() as connection:
                 row = await self._sql.replayed_position(connection)
-        except Unavailable:
+        except (Unavailable, psycopg.Error):
+            # It is away, or it is of a kind that cannot say how far it is.
             replica.is_reachable = False
             return
         # Null on a server that is no replica: what it holds is not known to be ours.
