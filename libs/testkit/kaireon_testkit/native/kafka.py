@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from kaireon_testkit.native.kafka_kraft import KafkaJarsUnavailable, KraftKafka
+from kaireon_testkit.native.jars import JarsUnavailable
+from kaireon_testkit.native.kafka_kraft import KraftKafka
 from kaireon_testkit.native.kafka_mock import MockKafka
 
 
@@ -89,7 +90,7 @@ def best_kafka(folder: Path) -> Kafka:
         return KafkaContainer()
     try:
         return KraftKafka(folder)
-    except KafkaJarsUnavailable:
+    except JarsUnavailable:
         return MockKafka()
 
 
