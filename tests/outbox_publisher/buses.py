@@ -83,7 +83,7 @@ class RedisBus:
         self.bring_back()
 
     def sink(self) -> EventSink:
-        return RedisStreamSink(connect(self._server.url), STREAM, DAY)
+        return RedisStreamSink(lambda: connect(self._server.url), STREAM, DAY)
 
     def entries(self) -> list[Entry]:
         with Redis.from_url(self._server.url, decode_responses=True) as client:

@@ -107,6 +107,18 @@ class OutboxTable:
                 [(uuid4(), tenant_id, INTERACTION_RECORDED, key, Jsonb(interaction(key, tenant_id))) for key in keys],
             )
 
+    async def insert_backlog(self, rows: int, *, customers: int, tenant_id: UUID) -> None:
+        """Insert so many valid events with one statement, their customers in turn."""
+        await self._all(
+            "INSERT INTO outbox_events (id, tenant_id, type, key, payload)"
+            " SELECT gen_random_uuid(), %s, %s, 'customer-' || number %% %s, %s FROM generate_series(1, %s) AS number",
+            tenant_id,
+            INTERACTION_RECORDED,
+            customers,
+            Jsonb(interaction("customer", tenant_id)),
+            rows,
+        )
+
     async def rows(self) -> list[dict[str, Any]]:
         """Return all events by position."""
         return await self._all("SELECT * FROM outbox_events ORDER BY position")
@@ -118,6 +130,20 @@ class OutboxTable:
     async def dead(self) -> dict[UUID, dict[str, Any]]:
         """Return the dead letters by id."""
         return {row["id"]: row for row in await self._all("SELECT * FROM outbox_dead_letters")}
+
+    async def pending(self, tenant_id: UUID) -> int:
+        """Return how many events of a tenant wait."""
+        (row,) = await self._all(
+            "SELECT count(*) FROM outbox_events WHERE tenant_id = %s AND status = 'pending'", tenant_id
+        )
+        return row["count"]
+
+    async def ids_by_customer(self) -> dict[tuple[str, str], list[str]]:
+        """Return the ids of each tenant's customers by position."""
+        ids: dict[tuple[str, str], list[str]] = {}
+        for row in await self._all("SELECT tenant_id::text, key, id::text FROM outbox_events ORDER BY position"):
+            ids.setdefault((row["tenant_id"], row["key"]), []).append(row["id"])
+        return ids
 
     async def ids_by_key(self) -> dict[str, list[str]]:
         """Return the ids of each key by position."""
@@ -151,6 +177,13 @@ class StreamReader:
         for entry in self.entries():
             ids.setdefault(entry["key"], {})[entry["id"]] = None
         return {key: list(of_key) for key, of_key in ids.items()}
+
+    def first_ids_by_customer(self) -> dict[tuple[str, str], list[str]]:
+        """Return each tenant's customers' event ids in order of their first entry."""
+        ids: dict[tuple[str, str], dict[str, None]] = {}
+        for entry in self.entries():
+            ids.setdefault((entry["tenantId"], entry["key"]), {})[entry["id"]] = None
+        return {customer: list(of_customer) for customer, of_customer in ids.items()}
 
     def close(self) -> None:
         """Close the connection."""

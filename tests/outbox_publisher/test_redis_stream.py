@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from redis.asyncio import Redis
+from redis import Redis
 
 from kaireon_application.platform.event_schemas import INTERACTION_RECORDED
 from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
@@ -26,11 +27,10 @@ DAY = timedelta(hours=24)
 
 
 @pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[Redis]:
+def client(redis_url: str) -> Iterator[Redis]:
     """A client of the test's logical database."""
-    opened = connect(redis_url)
-    yield opened
-    await opened.aclose()
+    with connect(redis_url) as opened:
+        yield opened
 
 
 def event(size_bytes: int = 2) -> OutboxEvent:
@@ -48,8 +48,8 @@ def event(size_bytes: int = 2) -> OutboxEvent:
 
 
 async def test_a_stream_of_another_type_is_the_server_s_fault(client: Redis) -> None:
-    await client.set(STREAM, "not a stream")
-    sink = RedisStreamSink(client, STREAM, DAY)
+    client.set(STREAM, "not a stream")
+    sink = RedisStreamSink(lambda: client, STREAM, DAY)
     for _ in range(3):
         with pytest.raises(SinkUnavailable):
             await sink.publish([event()])
@@ -60,16 +60,16 @@ async def test_what_was_kept_before_memory_ran_out_is_told(
 ) -> None:
     private_redis.start()
     client = connect(private_redis.url)
-    sink = RedisStreamSink(client, STREAM, DAY)
-    used = (await client.info("memory"))["used_memory"]
-    await client.config_set("maxmemory", used + 3_000_000)
+    sink = RedisStreamSink(lambda: client, STREAM, DAY)
+    used = (client.info("memory"))["used_memory"]
+    client.config_set("maxmemory", used + 3_000_000)
     events = [event(1_000_000) for _ in range(8)]
     with pytest.raises(SinkUnavailable) as caught:
         await sink.publish(events)
     held = read_stream(private_redis.url).ids()
     assert held
     assert {str(event_id) for event_id in caught.value.kept} == set(held)
-    await client.config_set("maxmemory", 0)
+    client.config_set("maxmemory", 0)
     assert list(await sink.publish([event()])) == [None]
     await sink.close()
 
@@ -80,7 +80,7 @@ async def test_an_event_that_ends_the_connection_is_refused_alone_once_it_is_sus
 ) -> None:
     private_redis.start("--proto-max-bulk-len", "1mb")
     async with _intolerant(private_redis.url, has_reply=has_reply) as url:
-        sink = RedisStreamSink(connect(url), STREAM, DAY)
+        sink = RedisStreamSink(partial(connect, url), STREAM, DAY)
         poison = event(2_000_000)
         with pytest.raises(SinkUnavailable):
             await sink.publish([event(), poison, event()])
@@ -119,23 +119,23 @@ async def _intolerant(url: str, *, has_reply: bool) -> AsyncGenerator[str]:
 
 
 async def test_only_entries_older_than_the_retention_are_trimmed(client: Redis) -> None:
-    seconds, _ = await client.time()
+    seconds, _ = client.time()
     old_ms = [(seconds - 3600 * 25) * 1000 + number for number in range(1200)]
     recent_ms = [(seconds - 3600 * 23) * 1000 + number for number in range(3)]
     pipeline = client.pipeline()
     for at_ms in old_ms + recent_ms:
         pipeline.xadd(STREAM, {"id": "x"}, id=f"{at_ms}-1")
-    await pipeline.execute()
-    sink = RedisStreamSink(client, STREAM, DAY)
+    pipeline.execute()
+    sink = RedisStreamSink(lambda: client, STREAM, DAY)
     await sink.publish([event()])
     assert await sink.trim() == len(old_ms)
-    assert await client.xlen(STREAM) == len(recent_ms) + 1
-    await client.xadd(STREAM, {"id": "y"})
+    assert client.xlen(STREAM) == len(recent_ms) + 1
+    client.xadd(STREAM, {"id": "y"})
     assert await sink.trim() == 0, "once a minute is enough"
 
 
 async def test_trimming_needs_a_server_that_answers(private_redis: PrivateRedis) -> None:
-    sink = RedisStreamSink(connect(private_redis.url), STREAM, DAY)
+    sink = RedisStreamSink(lambda: connect(private_redis.url), STREAM, DAY)
     with pytest.raises(SinkUnavailable):
         await sink.trim()
     await sink.close()

@@ -13,9 +13,8 @@ from kaireon_outbox_publisher.health import HealthServer, Pulse
 from kaireon_outbox_publisher.publisher import Publisher, keep_house
 from kaireon_outbox_publisher.settings import Settings
 from kaireon_outbox_publisher.sinks.opening import open_sink
-from kaireon_outbox_publisher.sinks.redis_stream import connect
 from kaireon_outbox_publisher.store_repair import keep_stores, measure_stores
-from kaireon_outbox_publisher.wake import keep_listening, listen_to_postgres, listen_to_redis
+from kaireon_outbox_publisher.wake import connect_hints, keep_listening, listen_to_postgres, listen_to_redis
 from kaireon_runtime.lifecycle import end_with_parent, stop_on_signal
 from kaireon_runtime.logs import Logger, configure_logs, logger
 from kaireon_runtime.metrics import Metrics
@@ -27,6 +26,7 @@ from kaireon_storage.postgres.store_marks import PostgresStoreMarks
 
 _STALE_SECONDS = 60.0
 _STOP_SECONDS = 10.0
+_CLAIMS_AT_ONCE = 2
 
 
 def main() -> None:
@@ -49,28 +49,29 @@ async def publish(settings: Settings) -> None:
         await _serve_health(stack, settings, HealthServer(pulse, metrics))
         database = Database(
             settings.database_url,
-            max_connections=2,
+            max_connections=_CLAIMS_AT_ONCE + 1,
             application_name="kaireon-outbox-publisher",
             pooler=settings.database_pooler,
         )
         await database.open()
         stack.push_async_callback(database.close)
-        sink = open_sink(settings)
-        stack.push_async_callback(sink.close)
+        sinks = [open_sink(settings) for _ in range(_CLAIMS_AT_ONCE)]
+        for sink in sinks:
+            stack.push_async_callback(sink.close)
         # Hints come by Redis, whatever the bus.
-        hints = connect(settings.redis_url)
+        hints = connect_hints(settings.redis_url)
         stack.push_async_callback(hints.aclose)
         outbox = PostgresOutbox(database)
         wake = asyncio.Event()
         background = [
-            keep_house(outbox, sink, metrics, log),
+            keep_house(outbox, sinks[0], metrics, log),
             keep_listening(lambda: listen_to_redis(hints, wake), "redis", log),
         ]
         if (direct_url := settings.database_direct_url) is not None:
             background.append(keep_listening(lambda: listen_to_postgres(direct_url, wake), "postgres", log))
         background += await _store_repair(stack, settings, metrics, log)
-        relay = RelayOutbox(outbox, sink, limits_of(settings), time.monotonic)
-        publisher = Publisher(relay, poll_seconds, wake, pulse, metrics, log)
+        relays = [RelayOutbox(outbox, sink, limits_of(settings), time.monotonic) for sink in sinks]
+        publisher = Publisher(relays, poll_seconds, wake, pulse, metrics, log)
         log.info("outbox-publisher started", bus=settings.event_publisher.value, pollSeconds=poll_seconds)
         await _run(publisher, background, stop)
     log.info("outbox-publisher stopped")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import psycopg
@@ -26,12 +27,23 @@ _TRANSIENT = (Unavailable, SinkUnavailable, psycopg.OperationalError, OSError)
 
 
 class Publisher:
-    """Relays claim after claim; sleeps while nothing waits, until a hint, a retry or the poll interval."""
+    """Relays claim after claim; sleeps while nothing waits, until a hint, a retry or the poll interval.
+
+    While there is a backlog all `relays` work at once, each on a claim of its own: one talks to Postgres while another
+    talks to the bus. Otherwise the first does.
+    """
 
     def __init__(
-        self, relay: RelayOutbox, poll_seconds: float, wake: asyncio.Event, pulse: Pulse, metrics: Metrics, log: Logger
+        self,
+        relays: Sequence[RelayOutbox],
+        poll_seconds: float,
+        wake: asyncio.Event,
+        pulse: Pulse,
+        metrics: Metrics,
+        log: Logger,
     ) -> None:
-        self._relay = relay
+        self._relays = relays
+        self._has_backlog = False
         self._poll_seconds = poll_seconds
         self._wake = wake
         self._pulse = pulse
@@ -43,29 +55,33 @@ class Publisher:
         """Relay until `stop` is set; the claim in hand is finished first."""
         while not stop.is_set():
             self._wake.clear()
-            try:
-                report = await self._relay.relay()
-            except Exception as error:  # noqa: BLE001 - the outermost loop of the process
-                await self._back_off(error, stop)
+            working = self._relays if self._has_backlog else self._relays[:1]
+            outcomes = await asyncio.gather(*(relay.relay() for relay in working), return_exceptions=True)
+            reports = [outcome for outcome in outcomes if isinstance(outcome, RelayReport)]
+            self._has_backlog = any(report.has_more for report in reports)
+            for report in reports:
+                self._count(report)
+            fault = next((outcome for outcome in outcomes if not isinstance(outcome, RelayReport)), None)
+            if fault is not None:
+                await self._back_off(fault, stop)
             else:
-                self._note(report)
-                await self._rest(report, stop)
+                self._note_success()
+                await self._rest(reports, stop)
 
-    async def _rest(self, report: RelayReport, stop: asyncio.Event) -> None:
-        if not report.has_progressed:
-            pause_seconds = min(self._poll_seconds, report.retry_in_seconds or self._poll_seconds)
-            await first_of(stop, self._wake, timeout_seconds=pause_seconds)
-        elif not report.has_more:
+    async def _rest(self, reports: Sequence[RelayReport], stop: asyncio.Event) -> None:
+        if not any(report.has_progressed for report in reports):
+            retries = [report.retry_in_seconds for report in reports if report.retry_in_seconds]
+            await first_of(stop, self._wake, timeout_seconds=min([self._poll_seconds, *retries]))
+        elif not self._has_backlog:
             # Under load this gathers what comes next into one claim, instead of one claim per event.
             await first_of(stop, timeout_seconds=_GATHER_SECONDS)
 
-    def _note(self, report: RelayReport) -> None:
+    def _note_success(self) -> None:
         self._backoff_seconds = _FIRST_BACKOFF_SECONDS
         self._pulse.beat(has_succeeded=True)
         self._metrics.set(catalogue.OUTBOX_SINK_UP, 1)
-        self._count(report)
 
-    async def _back_off(self, error: Exception, stop: asyncio.Event) -> None:
+    async def _back_off(self, error: BaseException, stop: asyncio.Event) -> None:
         is_transient = isinstance(error, _TRANSIENT)
         self._pulse.beat(has_succeeded=False)
         self._log.warning(

@@ -138,7 +138,7 @@ class Settings(
     event_max_bytes: int = Field(default=1024 * 1024, ge=1, le=256 * 1024 * 1024)
     event_max_tries: int = Field(default=5, ge=1, le=1000)
     outbox_poll_interval_ms: int = Field(default=1000, ge=10, le=600_000)
-    outbox_batch_size: int = Field(default=500, ge=1, le=10_000)
+    outbox_batch_size: int = Field(default=1000, ge=1, le=10_000)
     outbox_health_host: str = "127.0.0.1"
     outbox_health_port: int = Field(default=0, ge=0, le=65535)
     """Port of `GET /health`, `/ready` and `/metrics`; 0 turns them off."""

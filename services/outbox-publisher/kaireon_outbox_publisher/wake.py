@@ -8,13 +8,22 @@ from collections.abc import Awaitable, Callable
 import psycopg
 from psycopg import sql
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from kaireon_application.platform.outbox import WAKE_POSTGRES_CHANNEL, WAKE_REDIS_CHANNEL
 from kaireon_runtime.logs import Logger
+from kaireon_storage.redis.connection import connect
 
 _RETRY_SECONDS = 2.0
 _QUIET_SECONDS = 30.0
+_TIMEOUT_SECONDS = 5.0
+
+
+def connect_hints(url: str) -> Redis:
+    """Return a client whose server's silence is noticed."""
+    return connect(url, _TIMEOUT_SECONDS, Retry(NoBackoff(), 0), health_check_interval=15)
 
 
 async def keep_listening(listen: Callable[[], Awaitable[None]], source: str, log: Logger) -> None:

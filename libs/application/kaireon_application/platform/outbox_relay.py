@@ -31,7 +31,7 @@ class RelayLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     claim: ClaimLimits = ClaimLimits()
     max_tries: int = 5
-    batch_seconds: float = 5.0
+    batch_seconds: float = 1.0
 
 
 class RelayReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,19 +137,17 @@ class _Batch:
     def next_wave(self, must_wait: Callable[[OutboxEvent], bool]) -> list[OutboxEvent]:
         """Return the first event of every key that may go on, after burying those that no sink could take."""
         wave: list[OutboxEvent] = []
-        for key in list(self._queues):
-            if self._bury_unfit(key):
-                # The key goes on only when the dead letters are committed: with the next claim.
-                del self._queues[key]
-            elif must_wait(self._queues[key][0]):
+        for key, queue in list(self._queues.items()):
+            # A key whose event is buried goes on only when the dead letters are committed: with the next claim.
+            if self._bury_unfit(queue) or must_wait(queue[0]):
                 del self._queues[key]
             else:
-                wave.append(self._queues[key][0])
+                wave.append(queue[0])
         return wave
 
-    def _bury_unfit(self, key: tuple[UUID, str]) -> bool:
+    def _bury_unfit(self, queue: deque[OutboxEvent]) -> bool:
         buried = False
-        for event in self._queues[key]:
+        for event in queue:
             reason = fault_of(event, self._max_bytes)
             if reason is None:
                 break
@@ -161,8 +159,9 @@ class _Batch:
         """Count the event as sent; the next one of its key may follow."""
         self._sent.append(event)
         key = (event.tenant_id, event.key)
-        self._queues[key].popleft()
-        if not self._queues[key]:
+        queue = self._queues[key]
+        queue.popleft()
+        if not queue:
             del self._queues[key]
 
     def refuse(self, event: OutboxEvent, reason: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +39,7 @@ class PostgresOutbox:
 
     @asynccontextmanager
     async def claim(self, limits: ClaimLimits) -> AsyncGenerator[PostgresClaim]:
-        """Lock free lanes with pending events and read the oldest of each lane."""
+        """Lock free lanes with pending events and read the oldest of each tenant in them."""
         async with self._database.system_transaction() as connection:
             yield await self._read(connection, limits)
 
@@ -49,21 +48,19 @@ class PostgresOutbox:
         if not lanes:
             return PostgresClaim(self._sql, connection, (), has_more=False)
         await self._sql.limit_idle_time(connection, idle_timeout=_IDLE_TIMEOUT)
-        per_lane = max(1, limits.events // len(lanes))
         # A statement of its own: it must see what the former holder of these lanes has committed.
         rows = self._sql.read_pending(
             connection,
             lanes=lanes,
-            per_lane=per_lane,
+            event_limit=limits.events,
             event_bytes=limits.event_bytes,
             total_bytes=limits.total_bytes,
         )
         read = [row async for row in rows]
-        taken = Counter(row.pop("lane") for row in read)
         # Lanes that were left out have their turn soon: only a backlog is worth a claim at once.
-        is_backlog = max(taken.values(), default=0) >= per_lane
+        is_backlog = any(row["has_more"] for row in read) or len(read) >= limits.events
         has_more = is_backlog or sum(row["size_bytes"] for row in read) >= limits.total_bytes
-        return PostgresClaim(self._sql, connection, [OutboxEvent(**row) for row in read], has_more=has_more)
+        return PostgresClaim(self._sql, connection, [_event(row) for row in read], has_more=has_more)
 
     async def backlog(self) -> OutboxBacklog:
         """Count pending events, up to a bound, and find the oldest."""
@@ -106,6 +103,21 @@ class PostgresClaim:
             await self._sql.mark_refused(self._connection, **_reasons(settlement.refused))
         if settlement.dead:
             await self._sql.bury(self._connection, **_reasons(settlement.dead))
+
+
+def _event(row: dict[str, Any]) -> OutboxEvent:
+    # Read as text: bytea comes as hexadecimal digits.
+    payload = None if row["payload"] is None else row["payload"].encode()
+    return OutboxEvent(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        type=row["type"],
+        key=row["key"],
+        payload=payload,
+        size_bytes=row["size_bytes"],
+        attempts=row["attempts"],
+        created_at=row["created_at"],
+    )
 
 
 def _reasons(refusals: Sequence[Refusal]) -> dict[str, list[Any]]:

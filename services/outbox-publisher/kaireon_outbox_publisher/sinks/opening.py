@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -37,7 +38,7 @@ def open_sink(settings: Settings) -> EventSink:
 
 def _redis(settings: Settings) -> EventSink:
     retention = timedelta(hours=settings.event_stream_retention_hours)
-    return RedisStreamSink(connect(settings.redis_url), settings.event_stream, retention)
+    return RedisStreamSink(partial(connect, settings.redis_url), settings.event_stream, retention)
 
 
 def _kafka(settings: Settings) -> EventSink:

@@ -4,36 +4,62 @@
 -- Lock some free lanes that have pending events, in random order, so that no lane starves behind a stuck one.
 SELECT free.lane
 FROM outbox_lanes AS free
-CROSS JOIN LATERAL (
-    SELECT FROM outbox_events AS event
-    WHERE event.lane = free.lane AND event.status = 'pending'
-    ORDER BY event.position
-    LIMIT 1
-) AS pending
+WHERE EXISTS (SELECT FROM outbox_events AS event WHERE event.lane = free.lane AND event.status = 'pending')
 ORDER BY random()
 LIMIT :lane_limit
 FOR UPDATE OF free SKIP LOCKED;
 
 -- name: limit_idle_time^
 -- A publisher that is stopped or cut off while it holds lanes loses them after this time.
-SELECT set_config('idle_in_transaction_session_timeout', :idle_timeout, true);
+-- Without compiling: the planner takes the queues of a claim for many more than they are.
+SELECT set_config('idle_in_transaction_session_timeout', :idle_timeout, true), set_config('jit', 'off', true);
 
 -- name: read_pending
--- The oldest pending events of the lanes, oldest first, until their payloads reach :total_bytes.
-SELECT lane, id, tenant_id, type, key, attempts, created_at, size_bytes,
-    CASE WHEN size_bytes <= :event_bytes THEN convert_to(content, 'UTF8') END AS payload
-FROM (
-    SELECT event.*, sum(least(size_bytes, :event_bytes)) OVER (ORDER BY position)
-        - least(size_bytes, :event_bytes) AS bytes_before
+-- The oldest pending events of the lanes, as many of each tenant, until they are :event_limit or their payloads reach
+-- :total_bytes. has_more: the tenant may have more in this lane.
+WITH RECURSIVE queues AS (
+    -- The tenants of each lane, found one after the other in the index.
+    SELECT claimed.lane, head.tenant_id
     FROM unnest(:lanes::smallint[]) AS claimed (lane)
     CROSS JOIN LATERAL (
+        SELECT event.tenant_id FROM outbox_events AS event
+        WHERE event.lane = claimed.lane AND event.status = 'pending'
+        ORDER BY event.tenant_id
+        LIMIT 1
+    ) AS head
+    UNION ALL
+    SELECT queues.lane, head.tenant_id
+    FROM queues
+    CROSS JOIN LATERAL (
+        SELECT event.tenant_id FROM outbox_events AS event
+        WHERE event.lane = queues.lane AND event.status = 'pending' AND event.tenant_id > queues.tenant_id
+        ORDER BY event.tenant_id
+        LIMIT 1
+    ) AS head
+), share AS (
+    SELECT greatest(1, :event_limit / greatest(1, count(*))) AS events FROM queues
+), chosen AS (
+    SELECT event.*, octet_length(event.content) AS size_bytes
+    FROM queues
+    CROSS JOIN LATERAL (
         SELECT pending.lane, pending.id, pending.tenant_id, pending.type, pending.key, pending.attempts, pending.created_at,
-            pending.position, pending.payload::text AS content, octet_length(pending.payload::text) AS size_bytes
+            pending.position, pending.payload::text AS content, row_number() OVER (ORDER BY pending.position) AS turn
         FROM outbox_events AS pending
-        WHERE pending.lane = claimed.lane AND pending.status = 'pending'
+        WHERE pending.lane = queues.lane AND pending.tenant_id = queues.tenant_id AND pending.status = 'pending'
         ORDER BY pending.position
-        LIMIT :per_lane
+        LIMIT (SELECT events FROM share)
     ) AS event
+    -- Where there are more tenants than events to take, chance decides who is next.
+    ORDER BY event.turn, random()
+    LIMIT :event_limit
+)
+SELECT id, tenant_id, type, key, attempts, created_at, size_bytes,
+    CASE WHEN size_bytes <= :event_bytes THEN content END AS payload,
+    turn = (SELECT events FROM share) AS has_more
+FROM (
+    SELECT chosen.*, sum(least(size_bytes, :event_bytes)) OVER (ORDER BY turn, position)
+        - least(size_bytes, :event_bytes) AS bytes_before
+    FROM chosen
 ) AS claimable
 WHERE bytes_before < :total_bytes
 ORDER BY position;
@@ -67,18 +93,31 @@ SET tenant_id = excluded.tenant_id, type = excluded.type, key = excluded.key, pa
 
 -- name: measure_backlog^
 -- How many events wait, counted up to :bound, and since when.
+WITH RECURSIVE queues AS (
+    -- The tenants of each lane, and the oldest event of each.
+    SELECT lanes.lane, head.tenant_id, head.created_at
+    FROM outbox_lanes AS lanes
+    CROSS JOIN LATERAL (
+        SELECT event.tenant_id, event.created_at FROM outbox_events AS event
+        WHERE event.lane = lanes.lane AND event.status = 'pending'
+        ORDER BY event.tenant_id, event.position
+        LIMIT 1
+    ) AS head
+    UNION ALL
+    SELECT queues.lane, head.tenant_id, head.created_at
+    FROM queues
+    CROSS JOIN LATERAL (
+        SELECT event.tenant_id, event.created_at FROM outbox_events AS event
+        WHERE event.lane = queues.lane AND event.status = 'pending' AND event.tenant_id > queues.tenant_id
+        ORDER BY event.tenant_id, event.position
+        LIMIT 1
+    ) AS head
+)
 SELECT
     (SELECT count(*) FROM (
         SELECT FROM outbox_events AS event WHERE event.status = 'pending' LIMIT :bound
     ) AS bounded) AS events,
-    (SELECT min(head.created_at)
-        FROM outbox_lanes AS lanes
-        CROSS JOIN LATERAL (
-            SELECT event.created_at FROM outbox_events AS event
-            WHERE event.lane = lanes.lane AND event.status = 'pending'
-            ORDER BY event.position
-            LIMIT 1
-        ) AS head) AS oldest_at;
+    (SELECT min(created_at) FROM queues) AS oldest_at;
 
 -- name: allow_long_statement^
 -- One statement over everything that was sent in a day may take minutes.
