@@ -16,6 +16,7 @@ HTTP = {
     "api": ("API_PORT", "3000", "/api/health"),
     "ml-worker": ("ML_WORKER_PORT", "8000", "/health"),
     "outbox-publisher": ("OUTBOX_HEALTH_PORT", "", "/health"),
+    "stream": ("STREAM_HEALTH_PORT", "", "/health"),
     "worker": ("WORKER_METRICS_PORT", "", "/metrics"),
 }
 DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "redis": 6379, "rediss": 6379}

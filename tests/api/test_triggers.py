@@ -236,6 +236,31 @@ async def test_actions_enrol_recommend_and_set_attributes_once(
     assert (await shop.get("schemas/people/data"))["data"][0]["plan"] == "gold"
 
 
+async def waiting_journey(shop: Shop) -> None:
+    """Create a journey that waits for a response."""
+    nodes = [
+        {"id": "a", "type": "entry_trigger"},
+        {"id": "w", "type": "wait", "config": {"waitForEvent": "outcome.recorded"}},
+    ]
+    definition = {"nodes": nodes, "edges": [{"source": "a", "target": "w"}]}
+    await shop.create("journeys", name="J", key="j", status="active", definition=definition)
+
+
+async def react_again(shop: Shop, eventually: Eventually) -> None:
+    """Run every reaction again, as if its worker had been lost before it could say that it was done."""
+    copies = await shop.rows(
+        "INSERT INTO jobs (tenant_id, id, queue, type, payload)"
+        " SELECT tenant_id, gen_random_uuid(), queue, type, payload FROM jobs"
+        " WHERE tenant_id = %(tenant_id)s AND type = 'react_to_facts' RETURNING id"
+    )
+    for copy in copies:
+
+        async def done(job_id: Any = copy["id"]) -> bool:
+            return (await shop.get(f"jobs/{job_id}"))["status"] == "completed"
+
+        await eventually(30, done)
+
+
 async def test_responses_and_new_customers_fire_triggers_and_end_waits(
     shop: Shop, start_worker: StartWorker, eventually: Eventually
 ) -> None:
@@ -243,12 +268,7 @@ async def test_responses_and_new_customers_fire_triggers_and_end_waits(
     condition = {"field": "properties.classification", "operator": "eq", "value": "positive"}
     await trigger(shop, "answered", eventType="outcome.recorded", condition=condition)
     await trigger(shop, "came", eventType="customer.created")
-    nodes = [
-        {"id": "a", "type": "entry_trigger"},
-        {"id": "w", "type": "wait", "config": {"waitForEvent": "outcome.recorded"}},
-    ]
-    definition = {"nodes": nodes, "edges": [{"source": "a", "target": "w"}]}
-    await shop.create("journeys", name="J", key="j", status="active", definition=definition)
+    await waiting_journey(shop)
     start_worker()
     await shop.api.editor.post("/api/v1/journeys/j/enroll", json={"customerIds": ["c1", "c2"]})
 
@@ -268,17 +288,7 @@ async def test_responses_and_new_customers_fire_triggers_and_end_waits(
     came = await settled(shop, eventually, "came", "completed", 3)
     assert sorted(one["customerId"] for one in came) == ["p1", "p2", "p3"]
 
-    # As if a worker had been lost after it had reacted and before it could say so.
-    copies = await shop.rows(
-        "INSERT INTO jobs (tenant_id, id, queue, type, payload) SELECT tenant_id, gen_random_uuid(), queue, type, payload"
-        " FROM jobs WHERE tenant_id = %(tenant_id)s AND type = 'react_to_facts' RETURNING id"
-    )
-    for copy in copies:
-
-        async def done(job_id: Any = copy["id"]) -> bool:
-            return (await shop.get(f"jobs/{job_id}"))["status"] == "completed"
-
-        await eventually(30, done)
+    await react_again(shop, eventually)
     assert (len(await firings(shop, "answered")), len(await firings(shop, "came"))) == (1, 3)
 
     async def one_over() -> bool:

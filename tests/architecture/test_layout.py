@@ -38,6 +38,7 @@ OTHER_FOLDERS = {
     "kaireon_testkit": {"native", "contracts"},  # servers as processes; suites for ports
     "kaireon_worker": {"samples", "queues"},  # data packs; one file for each queue
     "kaireon_outbox_publisher": {"sinks"},  # one file for each event bus
+    "kaireon_stream": {"sources"},  # one file for each broker
     "kaireon_cli": {"run", "commands"},  # the supervisor; one file for each command
 }
 # Longer functions, and why.

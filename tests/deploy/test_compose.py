@@ -15,9 +15,15 @@ from pydantic_settings import BaseSettings
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "compose.yaml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
-TIERS = ("api", "worker", "ml-worker", "outbox-publisher", "cron")
+TIERS = ("api", "worker", "ml-worker", "outbox-publisher", "stream", "cron")
 # service -> the profile that starts it; the rest start always
-PROFILES = {"ml-worker": "ml", "kafka": "kafka", "prometheus": "observability", "grafana": "observability"}
+PROFILES = {
+    "ml-worker": "ml",
+    "stream": "stream",
+    "kafka": "kafka",
+    "prometheus": "observability",
+    "grafana": "observability",
+}
 RUN_ONCE = {"migrate"}
 REFERENCE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 GIVEN = {"POSTGRES_PASSWORD": "p" * 48, "API_KEY_PEPPER": "k" * 48, "CRON_SECRET": "c" * 48}
@@ -161,4 +167,5 @@ def test_prometheus_scrapes_ports_that_the_tiers_serve() -> None:
         f"api:{environment('api')['API_PORT']}",
         f"worker:{environment('worker')['WORKER_METRICS_PORT']}",
         f"outbox-publisher:{environment('outbox-publisher')['OUTBOX_HEALTH_PORT']}",
+        f"stream:{environment('stream')['STREAM_HEALTH_PORT']}",
     }

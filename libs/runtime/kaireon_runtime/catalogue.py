@@ -155,6 +155,28 @@ REPLICA_FALLBACKS = _counter(
 REPLICA_LAG = _gauge(
     "kaireon_replica_lag_seconds", "seconds", "For how long at most something may be missing from a replica.", "replica"
 )
+STREAM_EVENTS = _counter(
+    "kaireon_stream_events_total",
+    "Records taken from inbound streams, by result: taken, dead.",
+    "result",
+    alert=Alert(
+        expression='sum(rate(kaireon_stream_events_total{result="dead"}[5m])) > 0',
+        for_seconds=300,
+        summary="Records of inbound streams are no events: the dead letters of journey-jobs hold them.",
+    ),
+)
+STREAM_LAG = _gauge(
+    "kaireon_stream_lag_seconds",
+    "seconds",
+    "How old the newest record taken from a partition is, while others wait behind it.",
+    "source",
+    "partition",
+    alert=Alert(
+        expression="max(kaireon_stream_lag_seconds) > 60",
+        for_seconds=300,
+        summary="Inbound events are taken more slowly than they come: add partitions and replicas.",
+    ),
+)
 TRIGGER_ACTIONS = _counter(
     "kaireon_trigger_actions_total",
     "Tries at what triggers do; a `failed` one is tried again.",

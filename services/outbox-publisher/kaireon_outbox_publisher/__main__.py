@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack
 
 from kaireon_application.platform.outbox import ClaimLimits
 from kaireon_application.platform.outbox_relay import RelayLimits, RelayOutbox
-from kaireon_outbox_publisher.health import HealthServer, Pulse
 from kaireon_outbox_publisher.publisher import Publisher, keep_house
 from kaireon_outbox_publisher.settings import Settings
 from kaireon_outbox_publisher.sinks.opening import open_sink
 from kaireon_outbox_publisher.store_repair import keep_stores, measure_stores
 from kaireon_outbox_publisher.wake import connect_hints, keep_listening, listen_to_postgres, listen_to_redis
+from kaireon_runtime.health import HealthServer, Pulse
 from kaireon_runtime.lifecycle import end_with_parent, stop_on_signal
 from kaireon_runtime.logs import Logger, configure_logs, logger
 from kaireon_runtime.metrics import Metrics

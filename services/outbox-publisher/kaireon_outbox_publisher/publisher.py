@@ -12,8 +12,8 @@ from kaireon_application.errors import Unavailable
 from kaireon_application.platform.event_schemas import EVENT_SCHEMAS
 from kaireon_application.platform.outbox import EventSink, Outbox, OutboxEvent, SinkUnavailable
 from kaireon_application.platform.outbox_relay import RelayOutbox, RelayReport
-from kaireon_outbox_publisher.health import Pulse
 from kaireon_runtime import catalogue
+from kaireon_runtime.health import Pulse
 from kaireon_runtime.logs import Logger
 from kaireon_runtime.metrics import Metrics
 

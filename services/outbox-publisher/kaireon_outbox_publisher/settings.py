@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Self
 
-from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from kaireon_runtime.settings import DatabaseSettings, ProcessSettings, RedisSettings
+from kaireon_runtime.brokers import AwsSettings, KafkaSettings, MskAuthentication, MskSettings, PulsarSettings
+from kaireon_runtime.settings import DatabaseSettings, RedisSettings
 from kaireon_runtime.store_settings import InteractionStoreSettings
 
 
@@ -22,103 +22,6 @@ class Publisher(StrEnum):
     KINESIS = "kinesis"
     EVENTBRIDGE = "eventbridge"
     PULSAR = "pulsar"
-
-
-class SecurityProtocol(StrEnum):
-    """How a Kafka broker is spoken to."""
-
-    PLAINTEXT = "plaintext"
-    SSL = "ssl"
-    SASL_PLAINTEXT = "sasl_plaintext"
-    SASL_SSL = "sasl_ssl"
-
-
-class SaslMechanism(StrEnum):
-    """How a password is proven to a Kafka broker."""
-
-    PLAIN = "PLAIN"
-    SCRAM_SHA_256 = "SCRAM-SHA-256"
-    SCRAM_SHA_512 = "SCRAM-SHA-512"
-
-
-class Compression(StrEnum):
-    """How Kafka's batches are compressed."""
-
-    NONE = "none"
-    GZIP = "gzip"
-    LZ4 = "lz4"
-    SNAPPY = "snappy"
-    ZSTD = "zstd"
-
-
-class KafkaSettings(ProcessSettings):
-    """Kafka and Redpanda; topic, compression and size are MSK's too."""
-
-    kafka_brokers: str | None = None
-    """`host:port`, comma-separated."""
-    kafka_topic: str = "kaireon.events"
-    kafka_compression: Compression = Compression.ZSTD
-    kafka_max_message_bytes: int = Field(default=1_048_588, ge=1000, le=256 * 1024 * 1024)
-    kafka_security_protocol: SecurityProtocol = SecurityProtocol.PLAINTEXT
-    kafka_sasl_mechanism: SaslMechanism = SaslMechanism.SCRAM_SHA_512
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_ca_file: FilePath | None = None
-    kafka_ssl_certificate_file: FilePath | None = None
-    kafka_ssl_key_file: FilePath | None = None
-
-    @field_validator("kafka_security_protocol", mode="before")
-    @classmethod
-    def _accept_capitals(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
-
-
-class MskAuthentication(StrEnum):
-    """How MSK knows who we are: the AWS credentials of this process, or a user of its own."""
-
-    IAM = "iam"
-    SCRAM = "scram"
-
-
-class MskSettings(ProcessSettings):
-    """Amazon MSK; always over TLS."""
-
-    msk_brokers: str | None = None
-    """`host:port`, comma-separated: 9098 for IAM, 9096 for SCRAM."""
-    msk_authentication: MskAuthentication = MskAuthentication.IAM
-    msk_region: str | None = None
-    msk_username: str | None = None
-    msk_password: SecretStr | None = None
-
-
-class AwsSettings(ProcessSettings):
-    """Kinesis and EventBridge; credentials come by AWS's usual chain. AWS_REGION stands in for a region not named."""
-
-    aws_region: str | None = None
-    kinesis_stream: str | None = None
-    kinesis_region: str | None = None
-    kinesis_endpoint_url: str | None = None
-    eventbridge_bus: str | None = None
-    eventbridge_source: str = "kaireon"
-    eventbridge_region: str | None = None
-    eventbridge_endpoint_url: str | None = None
-
-
-class PulsarSettings(ProcessSettings):
-    """Apache Pulsar."""
-
-    pulsar_url: str | None = None
-    pulsar_topic: str = "persistent://public/default/kaireon-events"
-    pulsar_token: SecretStr | None = None
-    pulsar_tls_ca_file: Path | None = None
-
-    @field_validator("pulsar_url")
-    @classmethod
-    def _require_pulsar(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("pulsar://", "pulsar+ssl://")):
-            message = "must start with pulsar:// or pulsar+ssl://"
-            raise ValueError(message)
-        return value
 
 
 class Settings(

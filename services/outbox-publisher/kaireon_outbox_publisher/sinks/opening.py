@@ -8,11 +8,10 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from pydantic import SecretStr
-
 from kaireon_application.platform.outbox import EventSink
-from kaireon_outbox_publisher.settings import MskAuthentication, Publisher, Settings
+from kaireon_outbox_publisher.settings import Publisher, Settings
 from kaireon_outbox_publisher.sinks.redis_stream import RedisStreamSink, connect
+from kaireon_runtime.brokers import kafka_connection, msk_connection, text_of
 from kaireon_runtime.settings import refuse
 
 # What each bus needs beyond the member's own dependencies: the extra of the same name installs it.
@@ -42,32 +41,13 @@ def _redis(settings: Settings) -> EventSink:
 
 
 def _kafka(settings: Settings) -> EventSink:
-    return _open_kafka(
-        settings,
-        {
-            "bootstrap.servers": settings.kafka_brokers,
-            "security.protocol": settings.kafka_security_protocol.value,
-            "sasl.mechanism": settings.kafka_sasl_mechanism.value if settings.kafka_sasl_username else None,
-            "sasl.username": settings.kafka_sasl_username,
-            "sasl.password": _text(settings.kafka_sasl_password),
-            "ssl.ca.location": _text(settings.kafka_ssl_ca_file),
-            "ssl.certificate.location": _text(settings.kafka_ssl_certificate_file),
-            "ssl.key.location": _text(settings.kafka_ssl_key_file),
-        },
-    )
+    return _open_kafka(settings, kafka_connection(settings))
 
 
 def _msk(settings: Settings) -> EventSink:
     from kaireon_outbox_publisher.sinks.kafka import msk_token  # noqa: PLC0415 - an extra
 
-    by_iam = {"sasl.mechanism": "OAUTHBEARER", "oauth_cb": msk_token(settings.msk_region or settings.aws_region or "")}
-    by_password = {
-        "sasl.mechanism": "SCRAM-SHA-512",
-        "sasl.username": settings.msk_username,
-        "sasl.password": _text(settings.msk_password),
-    }
-    how = by_iam if settings.msk_authentication is MskAuthentication.IAM else by_password
-    return _open_kafka(settings, {"bootstrap.servers": settings.msk_brokers, "security.protocol": "sasl_ssl", **how})
+    return _open_kafka(settings, msk_connection(settings, settings.aws_region, msk_token))
 
 
 def _open_kafka(settings: Settings, connection: Mapping[str, Any]) -> EventSink:
@@ -79,7 +59,7 @@ def _open_kafka(settings: Settings, connection: Mapping[str, Any]) -> EventSink:
         "client.id": "kaireon-outbox-publisher",
         "compression.type": settings.kafka_compression.value,
         "message.max.bytes": settings.kafka_max_message_bytes,
-        **{name: value for name, value in connection.items() if value is not None},
+        **connection,
     }
     try:
         return KafkaSink(configuration, settings.kafka_topic)
@@ -105,14 +85,8 @@ def _eventbridge(settings: Settings) -> EventSink:
 def _pulsar(settings: Settings) -> EventSink:
     from kaireon_outbox_publisher.sinks.pulsar import PulsarSink  # noqa: PLC0415 - an extra
 
-    token, ca_file = _text(settings.pulsar_token), _text(settings.pulsar_tls_ca_file)
+    token, ca_file = text_of(settings.pulsar_token), text_of(settings.pulsar_tls_ca_file)
     return PulsarSink(settings.pulsar_url or "", settings.pulsar_topic, token=token, ca_file=ca_file)
-
-
-def _text(value: object) -> str | None:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    return None if value is None else str(value)
 
 
 _OPENERS: Mapping[Publisher, Callable[[Settings], EventSink]] = {

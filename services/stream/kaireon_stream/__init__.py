@@ -1,0 +1,1 @@
+"""The stream tier: takes inbound behavioural events from a broker."""
