@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from kaireon_application.platform.event_schemas import DecisionMade
+from jsonschema import Draft202012Validator, FormatChecker
+
+from kaireon_application.platform.event_schemas import DECISION_MADE, INTERACTION_RECORDED, DecisionMade
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.api.shop import Shop
 
 
@@ -52,3 +57,16 @@ async def test_a_decision_is_announced_even_when_it_is_not_traced(shop: Shop) ->
 
     assert (await shop.get("decision-traces"))["pagination"]["total"] < 5
     assert len([event for event in await shop.events() if isinstance(event, DecisionMade)]) == 5
+
+
+async def test_every_event_is_what_its_document_says(shop: Shop, clone: Path) -> None:
+    first = await shop.recommend(channel="web", limit=2)
+    await shop.respond("k1", recommendationId=first["recommendationId"], rank=2, outcome="convert", conversionValue=3)
+    await shop.recommend("nobody-knows-me", channel="email")
+
+    events = await shop.rows("SELECT type, payload FROM outbox_events WHERE tenant_id = %(tenant_id)s")
+
+    assert {event["type"] for event in events} == {DECISION_MADE, INTERACTION_RECORDED}
+    for event in events:
+        schema = json.loads((clone / "docs/reference/events" / f"{event['type']}.json").read_text())
+        Draft202012Validator(schema, format_checker=FormatChecker()).validate(event["payload"])

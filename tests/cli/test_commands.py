@@ -42,8 +42,8 @@ _NAMED = (
 )
 _COMMANDS = (
     "", "run", "reset", "migrate", "seed", "tenant", "tenant create", "key", "key create", "flow", "flow validate",
-    "flow diff", "flow explain", "flow simulate", "outbox", "outbox republish", "data", "data load", "evaluate",
-    "search", "search rebuild", "store", "store ddl", "store copy",
+    "flow diff", "flow explain", "flow simulate", "outbox", "outbox republish", "outbox schemas", "data", "data load",
+    "evaluate",    "search", "search rebuild", "store", "store ddl", "store copy",
 )  # fmt: skip
 _FLOW = {
     "version": 2,

@@ -226,7 +226,16 @@ SNAPSHOT_AGE = _gauge(
 
 # --- Outbox
 OUTBOX_RELAYED = _counter("kaireon_outbox_relayed_total", "Events acknowledged by the sink.", "type")
-OUTBOX_FAILURES = _counter("kaireon_outbox_failures_total", "Tries of an event that the sink refused.", "type")
+OUTBOX_FAILURES = _counter(
+    "kaireon_outbox_failures_total",
+    "Tries of an event that the sink refused.",
+    "type",
+    alert=Alert(
+        expression="sum by (type) (rate(kaireon_outbox_failures_total[10m])) > 0",
+        for_seconds=900,
+        summary="The event bus keeps refusing single events; each becomes a dead letter after EVENT_MAX_TRIES.",
+    ),
+)
 OUTBOX_DEAD_LETTERS = _counter(
     "kaireon_outbox_dead_letters_total",
     "Events moved to the dead-letter table.",
@@ -243,12 +252,21 @@ OUTBOX_LAG = _gauge(
     "seconds",
     "Age of the oldest event that waits to be relayed.",
     alert=Alert(
-        expression="max(kaireon_outbox_lag_seconds) > 60",
+        expression="max(kaireon_outbox_lag_seconds) > 60 or absent(kaireon_outbox_lag_seconds)",
         for_seconds=300,
-        summary="Events wait for more than a minute: the sink or the publisher is down.",
+        summary="Events wait for more than a minute, or no publisher tells how long they wait.",
     ),
 )
-OUTBOX_SINK_UP = _gauge("kaireon_outbox_sink_up", "1", "1 while the sink answers, else 0.")
+OUTBOX_SINK_UP = _gauge(
+    "kaireon_outbox_sink_up",
+    "1",
+    "1 while the sink answers, else 0.",
+    alert=Alert(
+        expression="min(kaireon_outbox_sink_up) == 0",
+        for_seconds=120,
+        summary="A publisher cannot reach the event bus; events wait in Postgres, nothing is lost.",
+    ),
+)
 DLQ_DEPTH = _gauge(
     "kaireon_dlq_depth",
     "1",

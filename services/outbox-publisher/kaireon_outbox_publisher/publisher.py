@@ -21,6 +21,7 @@ _FIRST_BACKOFF_SECONDS = 0.1
 _LONGEST_BACKOFF_SECONDS = 2.0
 _HOUSEKEEPING_SECONDS = 10.0
 _GATHER_SECONDS = 0.05
+_UNKNOWN = "unknown"
 
 # What passes by itself: the server is away, or another transaction was in the way.
 _TRANSIENT = (Unavailable, SinkUnavailable, psycopg.OperationalError, OSError)
@@ -50,6 +51,10 @@ class Publisher:
         self._metrics = metrics
         self._log = log
         self._backoff_seconds = _FIRST_BACKOFF_SECONDS
+        # From zero: Prometheus sees no increase in a series that begins with one.
+        for type_ in (*EVENT_SCHEMAS, _UNKNOWN):
+            for metric in (catalogue.OUTBOX_RELAYED, catalogue.OUTBOX_FAILURES, catalogue.OUTBOX_DEAD_LETTERS):
+                metrics.add(metric, type_, amount=0)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; the claim in hand is finished first."""
@@ -137,4 +142,4 @@ def _age_seconds(oldest_at: datetime | None) -> float:
 
 def _type_label(event: OutboxEvent) -> str:
     # Anyone may insert a row: a made-up type must not become a label of its own.
-    return event.type if event.type in EVENT_SCHEMAS else "unknown"
+    return event.type if event.type in EVENT_SCHEMAS else _UNKNOWN

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kaireon_application.errors import InvalidInput
+from kaireon_application.platform.event_documents import event_documents, write_document
 from kaireon_application.platform.republish import republish_events
 from kaireon_cli.connection import find_connection, opened_database
 from kaireon_cli.output import print_json, print_line
@@ -38,6 +40,18 @@ def republish(
         print_json({"count": count})
         return
     print_line(f"{count} events will be sent again")
+
+
+@app.command("schemas")
+def schemas(
+    directory: Annotated[Path, typer.Argument(help="Where the documents are written; created where it is missing.")],
+) -> None:
+    """Write the JSON Schema of every event type, and an AsyncAPI document of them all."""
+    directory.mkdir(parents=True, exist_ok=True)
+    documents = event_documents()
+    for name, document in documents.items():
+        (directory / name).write_bytes(write_document(document))
+    print_line(f"{len(documents)} documents in {directory}")
 
 
 async def _republish(since: datetime) -> int:
