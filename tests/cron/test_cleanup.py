@@ -199,6 +199,37 @@ async def test_batch_runs_go_with_their_results_once_they_are_over(tables: Table
     assert (kept, old in kept) == ({young, going_on}, False)
 
 
+async def test_journeys_and_triggers_go_with_the_interactions_once_they_are_over(
+    tables: Tables, database_url: str
+) -> None:
+    tenant = tables.add_tenant(retentionDays=10)
+    now = datetime.now(UTC)
+    for days in (5, 20):
+        at = now - timedelta(days=days)
+        for status, ended_at in (("completed", at), ("active", None)):
+            tables.run(
+                "INSERT INTO journey_enrollments (tenant_id, id, journey_id, customer_id, node_id, status, entered_at,"
+                " expires_at, ended_at) VALUES (%s, %s, %s, 'c', 'n', %s, %s, %s, %s)",
+                *(tenant, uuid4(), uuid4(), status, at, now, ended_at),
+            )
+        tables.run(
+            "INSERT INTO trigger_firings VALUES (%s, %s, %s, 'c', 'e', 'x', 'webhook', %s)",
+            *(tenant, uuid4(), uuid4(), at),
+        )
+        for status in ("completed", "dead"):
+            tables.run(
+                "INSERT INTO jobs (tenant_id, id, queue, type, status, finished_at)"
+                " VALUES (%s, %s, 'journey-jobs', 'trigger_action', %s, %s)",
+                *(tenant, uuid4(), status, at),
+            )
+
+    _, line = await run_job(database_url)
+
+    assert (line["journeyEnrollments"], line["triggerFirings"], line["journeyJobs"]) == (1, 1, 1)
+    left = tables.run("SELECT status, count(*)::integer FROM journey_enrollments GROUP BY status ORDER BY status")
+    assert left == [("active", 2), ("completed", 1)]
+
+
 async def test_what_is_short_lived_goes(tables: Tables, database_url: str) -> None:
     tenant_id = tables.add_tenant()
     for age in ("-1 hour", "1 hour", "23 hours", "25 hours"):

@@ -29,7 +29,12 @@ _MAX_DAYS = 3650
 _PARENTS = {DataClass.INTERACTIONS: "interactions", DataClass.DECISIONS: "decision_traces"}
 # The statements that delete a class, by what they count.
 _DELETIONS: dict[DataClass, dict[str, str]] = {
-    DataClass.INTERACTIONS: {"interactions": "delete_interactions"},
+    DataClass.INTERACTIONS: {
+        "interactions": "delete_interactions",
+        "journeyEnrollments": "delete_enrollments",
+        "triggerFirings": "delete_firings",
+        "journeyJobs": "delete_journey_jobs",
+    },
     DataClass.DECISIONS: {"decisionTraces": "delete_traces", "erasedDecisions": "delete_erased_decisions"},
     DataClass.SUMMARIES: {"dailySummaries": "delete_daily_summaries"},
     DataClass.RUNS: {"batchRuns": "delete_runs"},
@@ -37,7 +42,16 @@ _DELETIONS: dict[DataClass, dict[str, str]] = {
     DataClass.MODELS: {"learnedSums": "delete_learned_sums", "learnedWeights": "delete_learned_weights"},
     DataClass.DSAR: {"dsarExports": "delete_exports"},
 }
-_CHUNKED = frozenset({"delete_interactions", "delete_traces", "delete_daily_summaries"})
+_CHUNKED = frozenset(
+    {
+        "delete_interactions",
+        "delete_enrollments",
+        "delete_firings",
+        "delete_journey_jobs",
+        "delete_traces",
+        "delete_daily_summaries",
+    }
+)
 
 
 class RetentionFailed(KaireonError):

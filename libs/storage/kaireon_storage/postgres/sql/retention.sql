@@ -96,6 +96,27 @@ WHERE tenant_id = :tenant_id AND occurred_at < :before
         WHERE tenant_id = :tenant_id AND occurred_at < :before
         LIMIT :chunk);
 
+-- name: delete_enrollments!
+-- One chunk of a tenant's enrolments that were over before then, with their steps.
+DELETE FROM journey_enrollments
+WHERE tenant_id = :tenant_id AND id IN (
+    SELECT id FROM journey_enrollments WHERE tenant_id = :tenant_id AND ended_at < :before LIMIT :chunk);
+
+-- name: delete_firings!
+-- One chunk of the firings of a tenant's triggers from before then.
+DELETE FROM trigger_firings
+WHERE tenant_id = :tenant_id AND id IN (
+    SELECT id FROM trigger_firings WHERE tenant_id = :tenant_id AND fired_at < :before LIMIT :chunk);
+
+-- name: delete_journey_jobs!
+-- One chunk of a tenant's jobs of journeys and triggers that were over before then; the dead stay in their list.
+DELETE FROM jobs
+WHERE tenant_id = :tenant_id AND id IN (
+    SELECT id FROM jobs
+    WHERE tenant_id = :tenant_id AND queue = 'journey-jobs' AND finished_at < :before
+        AND status IN ('completed', 'failed', 'cancelled')
+    LIMIT :chunk);
+
 -- name: delete_traces!
 -- One chunk of a tenant's decision traces from before then.
 DELETE FROM decision_traces
