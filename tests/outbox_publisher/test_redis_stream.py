@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -138,4 +139,19 @@ async def test_trimming_needs_a_server_that_answers(private_redis: PrivateRedis)
     sink = RedisStreamSink(lambda: connect(private_redis.url), STREAM, DAY)
     with pytest.raises(SinkUnavailable):
         await sink.trim()
+    await sink.close()
+
+
+async def test_events_and_trimming_share_one_client(redis_url: str) -> None:
+    opened: list[Redis] = []
+
+    def open_slowly() -> Redis:
+        opened.append(connect(redis_url))
+        time.sleep(0.05)  # long enough for the other thread to find none, if it may look
+        return opened[-1]
+
+    sink = RedisStreamSink(open_slowly, STREAM, DAY)
+    outcomes, _ = await asyncio.gather(sink.publish([event()]), sink.trim())
+    assert list(outcomes) == [None]
+    assert len(opened) == 1
     await sink.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, cast
@@ -65,6 +66,7 @@ class RedisStreamSink:
     def __init__(self, connect: Callable[[], Redis], stream: str, retention: timedelta) -> None:
         self._connect = connect
         self._client: Redis | None = None
+        self._opening = threading.Lock()
         self._stream = stream
         self._retention = retention
         self._has_failed = False
@@ -94,9 +96,11 @@ class RedisStreamSink:
         return outcomes
 
     def _opened(self) -> Redis:
-        if self._client is None:
-            self._client = self._connect()
-        return self._client
+        # Events and trimming come in threads of their own; a second client would close the first one's connections.
+        with self._opening:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
 
     def _append(self, events: Sequence[OutboxEvent]) -> list[Any]:
         with self._opened().pipeline(transaction=False) as pipeline:
