@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Each has servers of its own, and takes a file of tests at a time.
+TEST_PROCESSES ?= 2
 BOOTSTRAP := $(PYTHON) services/cli/kaireon_cli/bootstrap.py
 
 .DEFAULT_GOAL := help
@@ -21,8 +23,8 @@ reset: ## Erase what running has made: databases, keys, secrets
 	@$(BOOTSTRAP) run
 	@exec $(BIN)/kaireon reset
 
-test: setup ## Run every test, on real servers started for it (TESTS=path narrows it)
-	@exec $(BIN)/pytest $(TESTS)
+test: setup ## Run every test, on real servers started for it (TESTS=path narrows it, TEST_PROCESSES=1 runs one at a time)
+	@exec $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(TESTS)
 
 test-backends: setup ## Run the tests that need programs from beyond the package index, fetched where they are missing
 	@exec $(BIN)/pytest -m backends $(TESTS)
