@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 
+# Seconds: where other work goes on beside, a worker takes long to start.
+_PATIENCE = 90
 DECIDE = node("choose", "nba_decision", channel="email", limit=2)
 SEND = node("send", "channel_action", channelId="mail", fromDecision="choose", content={"subject": "Hi"})
 DECIDED_AND_SENT = graph(
@@ -46,13 +48,14 @@ async def until(shop: Shop, eventually: Eventually, status: str, count: int) -> 
         page = await shop.get("journeys/j/enrollments", status=status, limit=1)
         return page["pagination"]["total"] == count
 
-    await eventually(30, holds)
+    await eventually(_PATIENCE, holds)
     return await enrollments(shop)
 
 
 async def tick(shop: Shop) -> dict[str, int]:
     settings = ScheduledJobSettings.model_validate({"database_url": shop.api.app.services.settings.database_url})
-    return (await JOBS["flow-scheduler-tick"](shop.database, settings)).counts
+    counts = (await JOBS["flow-scheduler-tick"](shop.database, settings)).counts
+    return {name: counts[name] for name in ("dueEnrollments", "endedEnrollments")}
 
 
 async def pass_time(shop: Shop) -> None:
@@ -104,7 +107,7 @@ async def test_a_wait_survives_its_worker_and_ends_by_time_or_event(
         found = (await shop.get("journeys/j/enrollments"))["data"]
         return [one["waitingFor"] for one in found] == ["app.opened"] * 3
 
-    await eventually(30, all_wait)
+    await eventually(_PATIENCE, all_wait)
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert await tick(shop) == {"dueEnrollments": 0, "endedEnrollments": 0, "startedRuns": 0}
@@ -139,7 +142,7 @@ async def test_a_worker_killed_amid_steps_loses_and_doubles_none(
             rows = await shop.rows("SELECT count(*) AS n FROM journey_steps WHERE tenant_id = %(tenant_id)s")
             return rows[0]["n"] >= count
 
-        await eventually(30, some_steps)
+        await eventually(_PATIENCE, some_steps)
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         worker = start_worker()

@@ -107,7 +107,7 @@ class Kept:
         )
         return [row["n"] for row in rows]
 
-    async def until(self, is_it: Callable[[], Awaitable[bool]], within: float = 40) -> None:
+    async def until(self, is_it: Callable[[], Awaitable[bool]], within: float = 90) -> None:
         """Wait until something holds."""
         deadline = time.monotonic() + within
         while not await is_it():
