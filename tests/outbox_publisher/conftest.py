@@ -33,6 +33,7 @@ from tests.outbox_publisher.private_redis import PrivateRedis
 
 STREAM = "kaireon:events"
 DEADLINE_SECONDS = 30.0
+_LANES = 64
 
 StartPublisher = Callable[..., "subprocess.Popen[bytes]"]
 ReadStream = Callable[[str], "StreamReader"]
@@ -137,6 +138,11 @@ class OutboxTable:
             "SELECT count(*) FROM outbox_events WHERE tenant_id = %s AND status = 'pending'", tenant_id
         )
         return row["count"]
+
+    async def is_claimed(self) -> bool:
+        """Return whether somebody holds a lane."""
+        free = await self._all("SELECT lane FROM outbox_lanes FOR UPDATE SKIP LOCKED")
+        return len(free) < _LANES
 
     async def ids_by_customer(self) -> dict[tuple[str, str], list[str]]:
         """Return the ids of each tenant's customers by position."""

@@ -242,6 +242,34 @@ async def test_sigterm_ends_it_cleanly(
     assert await asyncio.to_thread(publisher.wait, 30) == 0
 
 
+# The buses whose clients wait for a broker that is away, and so hold a claim for seconds.
+@pytest.mark.parametrize("name", ["kafka", "pulsar"])
+async def test_sigterm_gives_back_what_a_bus_that_is_away_has_not_taken(
+    name: str,
+    open_bus: OpenBus,
+    outbox_table: OutboxTable,
+    tenant_id: UUID,
+    start_publisher: StartPublisher,
+    eventually: Eventually,
+) -> None:
+    bus = open_bus(name)
+    publisher = start_publisher(**bus.environment)
+    await outbox_table.insert("customer-1", tenant_id=tenant_id)
+    await eventually(lambda: _all_sent(outbox_table))
+    bus.cut_off()
+    await outbox_table.insert_many(["customer-1", "customer-2"], tenant_id=tenant_id)
+    await eventually(outbox_table.is_claimed)
+    publisher.terminate()
+    assert await asyncio.to_thread(publisher.wait, 60) == 0
+    assert [(row["status"], row["attempts"]) for row in await outbox_table.rows()] == [
+        ("sent", 0),
+        ("pending", 0),
+        ("pending", 0),
+    ]
+    assert not await outbox_table.is_claimed()
+    bus.bring_back()
+
+
 async def test_it_ends_with_its_supervisor(start_publisher: StartPublisher, eventually: Eventually) -> None:
     supervisor = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=asyncio.subprocess.PIPE)
     publisher = start_publisher(KAIREON_PARENT_PID=str(supervisor.pid))
