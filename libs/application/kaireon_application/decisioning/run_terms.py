@@ -83,6 +83,8 @@ class RunQuota:
 
     def fitting(self, changes: Sequence[DecisionChange]) -> int:
         """Return how many of these, from the first on, may be committed together."""
+        if not self.is_bounded:
+            return len(changes)
         offers, channels, total = self._offers.copy(), self._channels.copy(), self._total
         for count, change in enumerate(changes):
             total = _add(change.recommended, offers, channels, total)
@@ -91,8 +93,9 @@ class RunQuota:
         return len(changes)
 
     def take(self, change: DecisionChange) -> None:
-        """Count what was committed."""
-        self._total = _add(change.recommended, self._offers, self._channels, self._total)
+        """Count what was committed, where there are caps."""
+        if self.is_bounded:
+            self._total = _add(change.recommended, self._offers, self._channels, self._total)
 
     def _holds(self, made: RecommendedItems, offers: Counter[str], channels: Counter[str], total: int) -> bool:
         caps = self._caps
