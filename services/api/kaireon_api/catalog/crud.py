@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kaireon_api.operation import ITEM_ERRORS, READ_ERRORS, WRITE_ERRORS, Call, Finder, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.delete_entity import delete_entity
 from kaireon_application.catalog.entities import Entity, ListPosition, ListQuery
 from kaireon_application.catalog.forms import (
-    Pagination,
     chosen_fields,
     list_form,
     page_form,
@@ -21,7 +21,7 @@ from kaireon_application.catalog.forms import (
 from kaireon_application.catalog.kind import Caller, EntityKind
 from kaireon_application.catalog.read_entity import get_entity, get_view, list_views, view
 from kaireon_application.catalog.write_entity import create_entity, update_entity
-from kaireon_application.platform.cursor import decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import decode_cursor
 
 
 def operations(kind: EntityKind) -> tuple[Operation, ...]:
@@ -80,8 +80,7 @@ def list_operation(kind: EntityKind) -> Operation:
         )
         owners = {one.field: (one.kind, value) for one, value in chosen.items() if one.kind is not None}
         data, total, ended_at = await list_views(call.services.entities, call.tenant_id, kind, query, owners)
-        cursor = encode_cursor(ended_at)
-        pagination = Pagination(total=total, limit=params.limit, has_more=cursor is not None, next_cursor=cursor)
+        pagination = pagination_of(total, params.limit, ended_at)
         return Reply(content={"data": data, "pagination": pagination})
 
     return Operation(

@@ -8,9 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from kaireon_api.operation import READ_ERRORS, Call, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.catalog.search import SearchHit, search_query
-from kaireon_application.platform.cursor import Offset, decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import Offset, decode_cursor
 
 # Further down nobody looks; more words find it.
 _MOST_HITS = 1_000
@@ -39,8 +40,11 @@ async def _search(call: Call[None]) -> Reply:
     query = search_query(parameters.q, parameters.types, parameters.limit, offset)
     page = await call.services.reading.search.search(call.tenant_id, query)
     ended_at = offset + len(page.hits)
-    cursor = encode_cursor(Offset(count=ended_at) if page.hits and ended_at < min(page.total, _MOST_HITS) else None)
-    pagination = Pagination(total=page.total, limit=parameters.limit, has_more=cursor is not None, next_cursor=cursor)
+    pagination = pagination_of(
+        page.total,
+        parameters.limit,
+        Offset(count=ended_at) if page.hits and ended_at < min(page.total, _MOST_HITS) else None,
+    )
     return Reply(content=SearchList(data=list(page.hits), pagination=pagination))
 
 

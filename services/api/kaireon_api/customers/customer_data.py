@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from kaireon_api.operation import READ_ERRORS, WRITE_ERRORS, Call, Limit, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.customers.customer_data import (
     CustomerDataForm,
@@ -22,7 +23,7 @@ from kaireon_application.customers.customer_data import (
     require_no_hold,
 )
 from kaireon_application.errors import NotFound
-from kaireon_application.platform.cursor import decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import decode_cursor
 from kaireon_application.platform.jobs import JobPosition
 
 _LIMIT = Limit(count=10, seconds=60)
@@ -77,7 +78,7 @@ async def _list(call: Call[None]) -> Reply:
     found, total = await requests.page(call.tenant_id, query.status, after, query.limit + 1)
     shown, has_more = found[: query.limit], len(found) > query.limit
     ended_at = JobPosition(created_at=shown[-1].requested_at, id=shown[-1].id) if has_more else None
-    pagination = Pagination(total=total, limit=query.limit, has_more=has_more, next_cursor=encode_cursor(ended_at))
+    pagination = pagination_of(total, query.limit, ended_at)
     return Reply(content=RequestList(data=shown, requests=shown, count=len(shown), pagination=pagination))
 
 

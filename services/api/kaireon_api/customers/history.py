@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from kaireon_api.decisioning.decision_id import NO_ID, decision_id
 from kaireon_api.operation import READ_ERRORS, Call, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.entities import ListPosition
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.catalog.instant import parse_instant
@@ -24,7 +25,7 @@ from kaireon_application.customers.history import (
 from kaireon_application.customers.suppression import bans_now, look_back_ms
 from kaireon_application.decisioning.snapshot import TenantSnapshot
 from kaireon_application.errors import InvalidInput
-from kaireon_application.platform.cursor import Offset, decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import Offset, decode_cursor
 from kaireon_application.platform.tenant_settings import read_tenant_settings
 
 # Bans are found among so many of a customer's latest interactions.
@@ -101,8 +102,7 @@ async def _list_interactions(call: Call[None]) -> Reply:
         since=_instant(parameters.since),
     )
     page = await call.services.engine.stored_history.interactions(call.tenant_id, query, await _store(call))
-    cursor = encode_cursor(page.next_position)
-    pagination = Pagination(total=page.total, limit=parameters.limit, has_more=cursor is not None, next_cursor=cursor)
+    pagination = pagination_of(page.total, parameters.limit, page.next_position)
     return Reply(content=InteractionList(data=page.interactions, pagination=pagination))
 
 
@@ -130,8 +130,7 @@ async def _list_summaries(call: Call[None]) -> Reply:
     )
     summaries, total = await call.services.engine.history.summaries(call.tenant_id, query)
     ended_at = offset + len(summaries)
-    cursor = encode_cursor(Offset(count=ended_at) if ended_at < total else None)
-    pagination = Pagination(total=total, limit=parameters.limit, has_more=cursor is not None, next_cursor=cursor)
+    pagination = pagination_of(total, parameters.limit, Offset(count=ended_at) if ended_at < total else None)
     return Reply(content=SummaryList(data=list(summaries), pagination=pagination))
 
 
@@ -146,8 +145,7 @@ async def _list_suppressions(call: Call[None]) -> Reply:
     after = decode_cursor(parameters.cursor, Offset)
     start = after.count if after else 0
     end = start + parameters.limit
-    cursor = encode_cursor(Offset(count=end) if end < len(found) else None)
-    pagination = Pagination(total=len(found), limit=parameters.limit, has_more=cursor is not None, next_cursor=cursor)
+    pagination = pagination_of(len(found), parameters.limit, Offset(count=end) if end < len(found) else None)
     return Reply(content=SuppressionList(data=found[start:end], pagination=pagination))
 
 

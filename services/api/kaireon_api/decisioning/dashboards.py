@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from kaireon_api.operation import READ_ERRORS, Call, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.decisioning.dashboards import (
     DashboardType,
@@ -18,7 +19,7 @@ from kaireon_application.decisioning.dashboards import (
     SummaryPage,
     span_of,
 )
-from kaireon_application.platform.cursor import Offset, decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import Offset, decode_cursor
 
 Days = Annotated[int, Meta(ge=1, le=90)]
 
@@ -92,8 +93,7 @@ async def _groups(call: Call[None]) -> Reply:
     )
     groups, total = await call.services.reading.dashboards.interactions(call.tenant_id, page)
     ended_at = offset + len(groups)
-    cursor = encode_cursor(Offset(count=ended_at) if ended_at < total else None)
-    pagination = Pagination(total=total, limit=parameters.limit, has_more=cursor is not None, next_cursor=cursor)
+    pagination = pagination_of(total, parameters.limit, Offset(count=ended_at) if ended_at < total else None)
     return Reply(content=GroupList(data=groups, pagination=pagination))
 
 

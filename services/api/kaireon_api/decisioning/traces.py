@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from kaireon_api.decisioning.decision_id import decision_id
 from kaireon_api.operation import ITEM_ERRORS, READ_ERRORS, WRITE_ERRORS, Call, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.entities import ListPosition
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.decisioning.eligibility import Eligibility, explain_eligibility
@@ -24,7 +25,7 @@ from kaireon_application.decisioning.replay_trace import Replay, ReplayRequest
 from kaireon_application.decisioning.why_not import WhyNot, explain_why_not
 from kaireon_application.decisioning.wire import RecommendRequest
 from kaireon_application.errors import InvalidInput
-from kaireon_application.platform.cursor import decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import decode_cursor
 
 Reference = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -68,8 +69,7 @@ async def _list_traces(call: Call[None]) -> Reply:
         recommendation_id=None if public_id is None else decision_id(public_id),
     )
     page = await call.services.engine.traces.page(call.tenant_id, query)
-    cursor = encode_cursor(page.next_position)
-    pagination = Pagination(total=page.total, limit=parameters.limit, has_more=cursor is not None, next_cursor=cursor)
+    pagination = pagination_of(page.total, parameters.limit, page.next_position)
     return Reply(content=TraceList(data=[list_row(trace) for trace in page.traces], pagination=pagination))
 
 

@@ -11,13 +11,14 @@ from msgspec import Meta
 from kaireon_api.catalog.crud import create_operation, delete_operation, list_operation, update_operation
 from kaireon_api.decisioning.runs import accept_run
 from kaireon_api.operation import ITEM_ERRORS, Call, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.entities import Entity
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.catalog.read_entity import get_entity
 from kaireon_application.decisioning.run_answer import RunAccepted, RunAnswer, run_answer
 from kaireon_application.engagement.run_definition import KIND, RUN
 from kaireon_application.engagement.trigger_run import run_of
-from kaireon_application.platform.cursor import Offset, decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import Offset, decode_cursor
 from kaireon_application.platform.job import Queue
 from kaireon_application.platform.jobs import JobSummons
 
@@ -56,8 +57,7 @@ async def _executions(call: Call[Any]) -> Reply:
     )
     shown = found[: parameters.limit]
     last = shown[-1].run_number if len(found) > len(shown) else None
-    cursor = encode_cursor(None if last is None else Offset(count=last))
-    pagination = Pagination(total=total, limit=parameters.limit, has_more=cursor is not None, next_cursor=cursor)
+    pagination = pagination_of(total, parameters.limit, None if last is None else Offset(count=last))
     now = datetime.now(UTC)
     return Reply(content=ExecutionList(data=[run_answer(record, now) for record in shown], pagination=pagination))
 

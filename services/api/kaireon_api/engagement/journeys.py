@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from kaireon_api.catalog.crud import finder, operations
 from kaireon_api.operation import ITEM_ERRORS, WRITE_ERRORS, Call, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_api.platform.jobs import accept
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.catalog.read_entity import get_entity
@@ -25,7 +26,7 @@ from kaireon_application.engagement.enrollment import (
 from kaireon_application.engagement.journey import JOURNEY
 from kaireon_application.engagement.try_journey import Trial, TrialForm
 from kaireon_application.errors import NotFound
-from kaireon_application.platform.cursor import decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import decode_cursor
 from kaireon_application.platform.jobs import JobAccepted
 
 _PATH = f"/api/v1/{JOURNEY.path}/{{id}}"
@@ -69,9 +70,7 @@ async def _list(call: Call[None]) -> Reply:
     page = await call.services.engagement.enrollments.page(call.tenant_id, query)
     last = page.enrollments[-1] if page.has_more else None
     position = None if last is None else EnrollmentPosition(entered_at=last.entered_at, id=last.id)
-    pagination = Pagination(
-        total=page.total, limit=params.limit, has_more=page.has_more, next_cursor=encode_cursor(position)
-    )
+    pagination = pagination_of(page.total, params.limit, position)
     return Reply(content=EnrollmentList(data=page.enrollments, pagination=pagination))
 
 

@@ -9,11 +9,12 @@ from msgspec import Meta
 
 from kaireon_api.catalog.crud import finder, operations
 from kaireon_api.operation import ITEM_ERRORS, Call, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.catalog.read_entity import get_entity
 from kaireon_application.engagement.firing import FiringPosition, FiringQuery, TriggerFiring
 from kaireon_application.engagement.trigger import TRIGGER
-from kaireon_application.platform.cursor import decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import decode_cursor
 
 
 class FiringParameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -43,9 +44,7 @@ async def _list(call: Call[None]) -> Reply:
     page = await call.services.engagement.firings.page(call.tenant_id, query)
     last = page.firings[-1] if page.has_more else None
     position = None if last is None else FiringPosition(fired_at=last.fired_at, id=last.id)
-    pagination = Pagination(
-        total=page.total, limit=params.limit, has_more=page.has_more, next_cursor=encode_cursor(position)
-    )
+    pagination = pagination_of(page.total, params.limit, position)
     return Reply(content=FiringList(data=page.firings, pagination=pagination))
 
 

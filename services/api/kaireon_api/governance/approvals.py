@@ -9,6 +9,7 @@ import msgspec
 
 from kaireon_api.catalog.crud import caller
 from kaireon_api.operation import READ_ERRORS, WRITE_ERRORS, Call, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.errors import NotFound
 from kaireon_application.governance.approval import (
@@ -20,7 +21,7 @@ from kaireon_application.governance.approval import (
 )
 from kaireon_application.governance.decide_approval import decide_approval
 from kaireon_application.governance.request_approval import request_approval
-from kaireon_application.platform.cursor import decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import decode_cursor
 
 
 class ApprovalListQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ async def _list(call: Call[None]) -> Reply:
     found, total = await call.services.governance.approvals.page(call.tenant_id, query.status, after, query.limit + 1)
     shown, has_more = list(found[: query.limit]), len(found) > query.limit
     ended_at = ApprovalPosition(at=shown[-1].created_at, id=shown[-1].id) if has_more else None
-    pagination = Pagination(total=total, limit=query.limit, has_more=has_more, next_cursor=encode_cursor(ended_at))
+    pagination = pagination_of(total, query.limit, ended_at)
     return Reply(content=ApprovalList(data=shown, pagination=pagination))
 
 

@@ -9,13 +9,14 @@ import msgspec
 from msgspec import Meta
 
 from kaireon_api.operation import READ_ERRORS, WRITE_ERRORS, Call, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.catalog.instant import parse_instant
 from kaireon_application.errors import InvalidInput
 from kaireon_application.governance.audit_log import AuditAction, AuditQuery, AuditRow, wire_type
 from kaireon_application.governance.export_audit_log import Export, ExportFormat, as_csv, as_json, as_soc2
 from kaireon_application.governance.verify_audit_log import ChainReport, verify_audit_log
-from kaireon_application.platform.cursor import Offset, decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import Offset, decode_cursor
 
 _MOST_VERIFIED = 100_000
 _DAY = len("2026-01-31")
@@ -94,12 +95,7 @@ async def _list(call: Call[None]) -> Reply:
     found = await logs.page(call.tenant_id, query)
     rows, has_more = found[: parameters.limit], len(found) > parameters.limit
     total = await logs.total(call.tenant_id, query)
-    pagination = Pagination(
-        total=total,
-        limit=parameters.limit,
-        has_more=has_more,
-        next_cursor=encode_cursor(Offset(count=rows[-1].sequence) if has_more else None),
-    )
+    pagination = pagination_of(total, parameters.limit, Offset(count=rows[-1].sequence) if has_more else None)
     return Reply(
         content=AuditList(
             data=rows, logs=rows, total=total, page=parameters.page, limit=parameters.limit, pagination=pagination

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from kaireon_api.operation import Call, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.platform.api_key import (
     ApiKey,
@@ -19,7 +20,7 @@ from kaireon_application.platform.api_key import (
     create_api_key,
     revoke_api_key,
 )
-from kaireon_application.platform.cursor import decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import decode_cursor
 
 _WARNING = "Store this key now: it is shown only once."
 
@@ -93,12 +94,7 @@ async def _create(call: Call[NewApiKey]) -> Reply:
 async def _list(call: Call[Any]) -> Reply:
     query: ApiKeyListQuery = call.params
     page = await call.services.api_keys.page(call.tenant_id, limit=query.limit, after=decode_cursor(query.cursor, UUID))
-    pagination = Pagination(
-        total=page.total,
-        limit=query.limit,
-        has_more=page.has_more,
-        next_cursor=encode_cursor(page.keys[-1].id if page.has_more else None),
-    )
+    pagination = pagination_of(page.total, query.limit, page.keys[-1].id if page.has_more else None)
     return Reply(
         content=ApiKeyList(data=tuple(_view(key) for key in page.keys), total=page.total, pagination=pagination)
     )

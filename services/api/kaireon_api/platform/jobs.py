@@ -9,9 +9,10 @@ from uuid import UUID
 import msgspec
 
 from kaireon_api.operation import Call, Operation, Reply, Role
+from kaireon_api.pagination import pagination_of
 from kaireon_application.catalog.forms import Pagination
 from kaireon_application.errors import NotFound
-from kaireon_application.platform.cursor import decode_cursor, encode_cursor
+from kaireon_application.platform.cursor import decode_cursor
 from kaireon_application.platform.job import JobStatus, Queue
 from kaireon_application.platform.jobs import JobAccepted, JobAnswer, JobPosition, JobQuery, accepted, answer
 
@@ -51,11 +52,8 @@ async def _list_jobs(call: Call[Any]) -> Reply:
     )
     now = datetime.now(UTC)
     last = page.records[-1] if page.has_more else None
-    pagination = Pagination(
-        total=page.total,
-        limit=query.limit,
-        has_more=page.has_more,
-        next_cursor=encode_cursor(None if last is None else JobPosition(created_at=last.created_at, id=last.id)),
+    pagination = pagination_of(
+        page.total, query.limit, None if last is None else JobPosition(created_at=last.created_at, id=last.id)
     )
     return Reply(content=JobList(data=[answer(record, now) for record in page.records], pagination=pagination))
 
