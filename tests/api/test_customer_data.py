@@ -84,11 +84,51 @@ async def fire(shop: Shop) -> None:
     )
 
 
+async def upload(shop: Shop, *customers: str) -> str:
+    """Store a log with a decision for each of these customers; return its id."""
+    rows = [
+        {
+            "decisionId": f"d{place}",
+            "customerId": customer,
+            "action": "gold",
+            "selectionProbability": 0.5,
+            "reward": place,
+            "attributes": {"owner": customer},
+        }
+        for place, customer in enumerate(customers)
+    ]
+    content = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    headers = {"Content-Type": "application/x-ndjson"}
+    answer = await shop.api.editor.post("/api/v1/decision-logs", content=content, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["logId"]
+
+
+async def fail(shop: Shop) -> None:
+    """Let events of a stream have failed, and a model with both customers wait for approval."""
+    for is_ascii in (True, False):
+        contents = [json.dumps({"customerId": one, "nope": 1}, ensure_ascii=is_ascii) for one in (CUSTOMER, OTHER)]
+        await shop.run(
+            "INSERT INTO jobs (tenant_id, id, queue, type, payload, status) SELECT %(tenant_id)s, gen_random_uuid(),"
+            " 'journey-jobs', 'stream_event', jsonb_build_object('content', unnest(%(contents)s::text[])), 'dead'",
+            contents=contents,
+        )
+    state = json.dumps({"modelState": {"userEmbeddings": {CUSTOMER: [1.5], OTHER: [2.5]}}})
+    await shop.run(
+        "INSERT INTO approvals (tenant_id, id, entity_type, entity_name, action, payload, stages, status,"
+        " requested_by, requested_by_name, created_at, expires_at) SELECT %(tenant_id)s, gen_random_uuid(),"
+        " 'algorithmModel', 'm', 'create', %(state)s::jsonb, '[]', 'pending', 'u', 'u', now(), now()",
+        state=state,
+    )
+
+
 async def stocked(shop: Shop) -> dict[str, Any]:
     """Give the tenant a flow, a table of customers and two customers; return the decision of the first."""
     await shop.flow("f", {"type": "match_creatives"}, {"type": "enrich", "config": {"optional": True}})
     await people(shop)
     await enrol(shop)
+    await fail(shop)
+    await upload(shop, CUSTOMER, OTHER)
     decision = await live(shop, CUSTOMER, "k1")
     await live(shop, OTHER, "k2")
     await shop.run(
@@ -178,7 +218,11 @@ async def test_an_export_holds_everything_and_its_manifest_can_be_checked(
     assert answer.headers["content-disposition"].startswith('attachment; filename="dsar-export-cu_stomer-_-4711-')
     document = answer.json()
     assert document["manifest"] == job["result"]["manifest"]
-    expected = {section.name for section in SECTIONS if section.is_exported} | {"dynamicSchemaRows", "cachedFacts"}
+    expected = {section.name for section in SECTIONS if section.is_exported} | {
+        "dynamicSchemaRows",
+        "loggedDecisions",
+        "cachedFacts",
+    }
     assert set(document["sections"]) == expected
     assert [name for name, rows in document["sections"].items() if not rows] == []
     assert OTHER not in answer.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
@@ -16,16 +17,26 @@ from kaireon_application.platform.job import JobRun
 from kaireon_core.governance.audit_chain import canonical
 from kaireon_storage.interactions.opening import ExternalStores
 from kaireon_storage.postgres import customer_statements as statements
-from kaireon_storage.postgres.customer_sections import ALWAYS_COUNTED, CACHE, SCHEMA_ROWS, SECTIONS, STORED, Section
+from kaireon_storage.postgres.customer_sections import (
+    ALWAYS_COUNTED,
+    CACHE,
+    LOGGED,
+    LOGGED_CLASS,
+    SCHEMA_ROWS,
+    SECTIONS,
+    STORED,
+    Section,
+)
 from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.entities import PostgresEntityWriter
 from kaireon_storage.postgres.jobs import hold_lease
+from kaireon_storage.postgres.logged_customers import LoggedCustomers
 from kaireon_storage.postgres.queries import queries
 from kaireon_storage.redis.cached_customer import RedisCachedCustomer
 
 _PART_ROWS = 1_000
 _BY_NAME = {section.name: section for section in SECTIONS}
-_CLASSES = {section.data_class for section in SECTIONS}
+_CLASSES = {section.data_class for section in SECTIONS} | {LOGGED_CLASS}
 
 
 class PostgresCustomerData:
@@ -59,7 +70,7 @@ class PostgresCustomerData:
     async def sections(self, tenant_id: UUID) -> list[str]:  # noqa: ARG002 - every tenant's are the same
         """Return the sections of an export."""
         stored = [STORED] if self._stores.stores else []
-        return [*(section.name for section in SECTIONS if section.is_exported), SCHEMA_ROWS, CACHE, *stored]
+        return [*(section.name for section in SECTIONS if section.is_exported), SCHEMA_ROWS, LOGGED, CACHE, *stored]
 
     async def export_section(self, run: JobRun, ids: Sequence[str], section: str) -> None:
         """Store a section in one transaction, a part of it at a time."""
@@ -103,6 +114,7 @@ class PostgresCustomerData:
             for section in SECTIONS:
                 counts[section.count or section.name] = await self._erase_section(connection, tenant_id, ids, section)
             counts[SCHEMA_ROWS] = await self._erase_schema_rows(connection, tenant_id, ids)
+            counts[LOGGED] = await LoggedCustomers(connection, tenant_id).erase(ids)
             counts[CACHE] = await self._cache.count(tenant_id, ids)
             # The log is kept for longer than the customer: it does not say who it was.
             entry = AuditEntry(
@@ -120,9 +132,9 @@ class PostgresCustomerData:
     async def _erase_section(self, connection: Connection, tenant_id: UUID, ids: list[str], section: Section) -> int:
         if section.statements is not None:
             erase = getattr(self._sql, f"erase_{section.statements}")
-            return await erase(connection, tenant_id=tenant_id, ids=ids, chunk_size=CHUNK_SIZE)
+            return await erase(connection, **_named(tenant_id, ids), chunk_size=CHUNK_SIZE)
         statement = statements.delete_rows(section.table, section.column or "")
-        return (await connection.execute(statement, {"tenant_id": tenant_id, "ids": ids})).rowcount
+        return (await connection.execute(statement, _named(tenant_id, ids))).rowcount
 
     async def _erase_schema_rows(self, connection: Connection, tenant_id: UUID, ids: list[str]) -> int:
         total = 0
@@ -133,29 +145,31 @@ class PostgresCustomerData:
                 total += (await connection.execute(statement, {"tenant_id": tenant_id, "values": values})).rowcount
         return total
 
-    async def _rows(
+    def _rows(
         self, connection: Connection, tenant_id: UUID, ids: list[str], name: str
-    ) -> AsyncGenerator[dict[str, Any]]:
+    ) -> AsyncIterator[dict[str, Any]]:
         if name == CACHE:
-            for row in await self._cache.rows(tenant_id, ids):
+            return self._cached(tenant_id, ids)
+        if name == STORED:
+            return self._stores.rows(tenant_id, ids)
+        if name == LOGGED:
+            return LoggedCustomers(connection, tenant_id).rows(ids)
+        if name == SCHEMA_ROWS:
+            return self._schema_rows(connection, tenant_id, ids)
+        return _selected(connection, self._select(_BY_NAME[name]), _named(tenant_id, ids))
+
+    async def _cached(self, tenant_id: UUID, ids: list[str]) -> AsyncGenerator[dict[str, Any]]:
+        for row in await self._cache.rows(tenant_id, ids):
+            yield row
+
+    async def _schema_rows(
+        self, connection: Connection, tenant_id: UUID, ids: list[str]
+    ) -> AsyncGenerator[dict[str, Any]]:
+        for table, customer in await self._tables(connection, tenant_id):
+            parameters = {"tenant_id": tenant_id, "values": _values(customer, ids), "table": table.name}
+            statement = statements.select_schema_rows(tenant_id, table, customer)
+            async for row in _selected(connection, statement, parameters):
                 yield row
-        elif name == STORED:
-            async for row in self._stores.rows(tenant_id, ids):
-                yield row
-        elif name == SCHEMA_ROWS:
-            for table, customer in await self._tables(connection, tenant_id):
-                parameters = {"tenant_id": tenant_id, "values": _values(customer, ids), "table": table.name}
-                statement = statements.select_schema_rows(tenant_id, table, customer)
-                async with connection.cursor(name="held") as cursor:
-                    await cursor.execute(statement, parameters)
-                    async for row in cursor:
-                        yield row["row"]
-        else:
-            section = _BY_NAME[name]
-            async with connection.cursor(name="held") as cursor:
-                await cursor.execute(self._select(section), {"tenant_id": tenant_id, "ids": ids})
-                async for row in cursor:
-                    yield row["row"]
 
     def _select(self, section: Section) -> Any:
         if section.column is not None:
@@ -196,7 +210,17 @@ class PostgresCustomerDataExports:
             number += 1
 
 
-async def _parts(rows: AsyncGenerator[dict[str, Any]]) -> AsyncGenerator[list[bytes]]:
+async def _selected(
+    connection: Connection, statement: Any, parameters: dict[str, Any]
+) -> AsyncGenerator[dict[str, Any]]:
+    """Yield what a statement selects, some rows at a time."""
+    async with connection.cursor(name="held") as cursor:
+        await cursor.execute(statement, parameters)
+        async for row in cursor:
+            yield row["row"]
+
+
+async def _parts(rows: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[list[bytes]]:
     """Yield rows as lines of canonical JSON, many at a time."""
     lines = list[bytes]()
     async for row in rows:
@@ -212,6 +236,12 @@ def _values(column: Column, ids: Sequence[str]) -> list[str]:
     """Return the ids that the column can hold, in its form."""
     cast = [cast_for_lookup(column, id_) for id_ in ids]
     return [str(value) for value in cast if value is not None]
+
+
+def _named(tenant_id: UUID, ids: list[str]) -> dict[str, Any]:
+    """Return the parameters of a section: ids as they are, and in quotation marks, as encoders of JSON write them."""
+    spellings = {json.dumps(id_, ensure_ascii=is_ascii) for id_ in ids for is_ascii in (True, False)}
+    return {"tenant_id": tenant_id, "ids": ids, "spellings": list(spellings)}
 
 
 def _request(run: JobRun) -> dict[str, UUID]:

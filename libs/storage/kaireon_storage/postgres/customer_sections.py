@@ -53,6 +53,7 @@ SECTIONS: tuple[Section, ...] = (
     Section(name="journeyEnrollments", table="journey_enrollments", column="customer_id", count="journeyEnrollment"),
     # The jobs that do what triggers are for hold the event; they are found by it.
     Section(name="triggerJobs", table="jobs", statements="trigger_jobs"),
+    Section(name="streamEvents", table="jobs", statements="stream_events"),
     Section(name="triggerFirings", table="trigger_firings", column="customer_id"),
     Section(name="triggerCooldowns", table="trigger_cooldowns", column="customer_id"),
     # Deleted before the stores beside Postgres are: whoever is writing one is waited for, and nobody writes it again.
@@ -64,6 +65,7 @@ SECTIONS: tuple[Section, ...] = (
     Section(name="idempotentAnswers", table="idempotency_keys", statements="idempotent_answers"),
     Section(name="modelEmbeddings", table="model_versions", statements="model_embeddings", data_class="models"),
     Section(name="writtenEmbeddings", table="entities", statements="written_embeddings", data_class="models"),
+    Section(name="approvalEmbeddings", table="approvals", statements="approval_embeddings", data_class="models"),
     Section(name="earlierExports", table="dsar_exports", statements="exports", data_class="dsar", is_exported=False),
 )
 
@@ -72,6 +74,32 @@ EXEMPT: dict[tuple[str, str], str] = {
     ("tallies", "subject_id"): "an offer or a cap: counts over all customers",
     ("dsar_exports", "customer_ids"): "a section of its own statements",
     ("decision_run_chunks", "customers"): "a section of its own statements",
+}
+
+# Documents of tables that are no section, and why no customer is in them, or how they are reached all the same.
+DOCUMENTS: dict[str, str] = {
+    "tenants.settings": "configuration",
+    "flow_versions.config": "configuration",
+    "gitops_documents.spec": "configuration, of kinds that hold nothing learned",
+    "snapshots.content": "configuration and models as decisions used them; goes with the last decision that did",
+    "snapshots.hash": "a hash of its content",
+    "api_keys.key_hash": "a hash of a key",
+    "audit_logs.changes": "changes of configuration; never rewritten",
+    "audit_logs.before": "configuration; never rewritten",
+    "audit_logs.after": "configuration; never rewritten",
+    "decision_runs.request": "what holds for every customer of a run",
+    "decision_runs.summary": "counts over all customers of a run",
+    "decision_runs.terms": "configuration",
+    "decision_logs.summary": "counts, written anew when rows of the log are erased",
+    "decision_log_parts.content": "read and erased by `LoggedCustomers`",
+    "off_policy_evaluations.source": "which log, or which days of a flow",
+    "off_policy_evaluations.target": "a policy",
+    "off_policy_evaluations.result": "estimates over all customers",
+    "model_drift_checks.details": "measures over all customers",
+    "model_graph_parts.content": "a model's graph",
+    "learned_weights.state": "sums over all customers",
+    "learned_weights.steps": "sums over all customers",
+    "dsar_export_parts.content": "goes with its export",
 }
 
 # What an erasure always tells of, as the product does; what is not stored here counts 0.
@@ -87,5 +115,8 @@ ALWAYS_COUNTED: tuple[str, ...] = (
     "dynamicSchemaRows",
 )
 SCHEMA_ROWS = "dynamicSchemaRows"
+LOGGED = "loggedDecisions"
+# The class of uploaded logs, which are no section of their own statements.
+LOGGED_CLASS = "off_policy"
 CACHE = "cachedFacts"
 STORED = "storedInteractions"

@@ -199,6 +199,37 @@ WHERE tenant_id = :tenant_id AND queue = 'dsar-jobs' AND (:statuses::text[] IS N
 SELECT id, status, payload, created_at, finished_at FROM jobs
 WHERE tenant_id = :tenant_id AND queue = 'dsar-jobs' AND id = :id;
 
+-- name: export_stream_events
+-- Events of a stream that could not be taken, as they came.
+SELECT jsonb_build_object('jobId', job.id, 'content', job.payload ->> 'content') AS row
+FROM jobs AS job
+WHERE job.tenant_id = :tenant_id AND job.queue = 'journey-jobs' AND job.type = 'stream_event'
+    AND EXISTS (SELECT FROM unnest(:spellings::text[]) AS s (id) WHERE strpos(job.payload ->> 'content', s.id) > 0)
+ORDER BY job.id;
+
+-- name: erase_stream_events!
+-- Delete events of a stream that could not be taken and name customers.
+DELETE FROM jobs AS job
+WHERE job.tenant_id = :tenant_id AND job.queue = 'journey-jobs' AND job.type = 'stream_event'
+    AND EXISTS (SELECT FROM unnest(:spellings::text[]) AS s (id) WHERE strpos(job.payload ->> 'content', s.id) > 0);
+
+-- name: export_approval_embeddings
+-- The same in requests to write such a model.
+SELECT jsonb_build_object(
+    'approvalId', approval.id, 'customerId', given.id,
+    'embedding', approval.payload -> 'modelState' -> 'userEmbeddings' -> given.id) AS row
+FROM approvals AS approval
+JOIN unnest(:ids::text[]) AS given (id) ON approval.payload -> 'modelState' -> 'userEmbeddings' ? given.id
+WHERE approval.tenant_id = :tenant_id
+ORDER BY approval.id, given.id;
+
+-- name: erase_approval_embeddings!
+-- The same in requests to write such a model.
+UPDATE approvals
+SET payload = jsonb_set(
+    payload, '{modelState,userEmbeddings}', (payload -> 'modelState' -> 'userEmbeddings') - :ids::text[])
+WHERE tenant_id = :tenant_id AND payload -> 'modelState' -> 'userEmbeddings' ?| :ids::text[];
+
 -- name: export_trigger_jobs
 -- Events that jobs of triggers hold, and facts that jobs let triggers know of.
 SELECT jsonb_build_object('jobId', job.id, 'type', job.type, 'event', job.payload -> 'event') AS row

@@ -16,6 +16,23 @@ SELECT id, summary, created_at FROM decision_logs WHERE tenant_id = :tenant_id A
 -- The parts of a log in their order.
 SELECT content FROM decision_log_parts WHERE tenant_id = :tenant_id AND log_id = :log_id ORDER BY number;
 
+-- name: parts_of_all_logs
+-- The parts of every log of the tenant.
+SELECT log_id, number, content FROM decision_log_parts WHERE tenant_id = :tenant_id ORDER BY log_id, number;
+
+-- name: replace_log_part!
+-- Store a part of a log anew.
+UPDATE decision_log_parts SET content = :content
+WHERE tenant_id = :tenant_id AND log_id = :log_id AND number = :number;
+
+-- name: delete_log_part!
+-- Delete a part of a log.
+DELETE FROM decision_log_parts WHERE tenant_id = :tenant_id AND log_id = :log_id AND number = :number;
+
+-- name: replace_summary!
+-- Say anew what a log is about.
+UPDATE decision_logs SET summary = :summary::jsonb WHERE tenant_id = :tenant_id AND id = :id;
+
 -- name: page_logs
 -- One page of logs, newest first.
 SELECT id, summary, created_at
