@@ -28,6 +28,7 @@ _WIRING = Wiring(
     redis_url="redis://h",
     api_key_pepper="p",
     cron_secret="c",
+    webhook_signing_secret="w",
     supervisor_pid=7,
 )
 

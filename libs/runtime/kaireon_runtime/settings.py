@@ -223,6 +223,8 @@ class OutboundSettings(ProcessSettings):
     """`host` or `host:port`, comma-separated, IPv6 in brackets; a port restricts to it."""
     secrets_dir: Path | None = None
     """The directory below which `secret://file/NAME` is looked for."""
+    webhook_signing_secret: SecretStr | None = None
+    """Signs webhooks that name no secret of their own."""
 
     @field_validator("external_endpoint_allowlist")
     @classmethod

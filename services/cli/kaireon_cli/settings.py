@@ -30,4 +30,5 @@ class RunSettings(CommandSettings):
     ml_worker_port: Port = 8000
     ml_worker_url: str | None = None
     cron_secret: SecretStr | None = None
+    webhook_signing_secret: SecretStr | None = None
     event_stream: str = "kaireon:events"

@@ -57,7 +57,7 @@ def _problems(change: Change) -> Iterator[Problem]:
         unreachable = change.caller.reach.problem(action.url)
         if unreachable is not None:
             yield Problem(path=f"{path}.url", message=unreachable)
-        if SECRET_REFERENCE.fullmatch(action.secret) is None:
+        if action.secret is not None and SECRET_REFERENCE.fullmatch(action.secret) is None:
             yield Problem(path=f"{path}.secret", message="must be secret://env/NAME or secret://file/NAME")
 
 

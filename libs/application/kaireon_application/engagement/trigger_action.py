@@ -50,10 +50,10 @@ class RecommendConfig(_Config, frozen=True, kw_only=True):
 
 
 class WebhookConfig(_Config, frozen=True, kw_only=True):
-    """Where the event is sent, and the reference of the secret that signs it."""
+    """Where the event is sent, and the reference of the secret that signs it: the installation's when there is none."""
 
     url: Annotated[str, Meta(max_length=2_048)]
-    secret: Annotated[str, Meta(max_length=300)]
+    secret: Annotated[str, Meta(max_length=300)] | None = None
     headers: Annotated[dict[Header, HeaderValue], Meta(max_length=20)] = {}
     timeout_ms: Annotated[int, Meta(ge=100, le=30_000)] = 5_000
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ssl
-import time
-from collections.abc import Callable
 
 import aiohttp
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
@@ -27,9 +25,9 @@ from kaireon_storage.outbound.connector import (
 _TAKEN = range(200, 300)
 
 
-def signature(secret: str, timestamp: str, content: bytes) -> str:
-    """Return `sha256=` and the hex HMAC-SHA256 of the timestamp, a dot and the body."""
-    return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + content, hashlib.sha256).hexdigest()
+def signature(secret: str, content: bytes) -> str:
+    """Return `sha256=` and the hex HMAC-SHA256 of the exact body."""
+    return "sha256=" + hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
 
 
 class WebhookPost:
@@ -39,38 +37,45 @@ class WebhookPost:
         self,
         allow_list: AllowList,
         secrets: Secrets,
-        now: Callable[[], float] = time.time,
+        signing_secret: str | None = None,
         lookup: Lookup = look_up,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Reach only what is public or listed; nothing is connected before the first call."""
+        """Reach only what is public or listed; `signing_secret` signs for those that name none."""
         self._allow_list = allow_list
         self._secrets = secrets
-        self._now = now
+        self._signing_secret = signing_secret
         self._lookup = lookup
         self._tls = tls
 
     async def __call__(self, config: WebhookConfig, delivery_id: str, content: bytes) -> int:
         """Send, and return the status. Raises `WebhookFailed`, `WebhookBlocked`."""
-        url, timestamp = URL(config.url), str(int(self._now()))
+        url = URL(config.url)
+        secret = await self._secret(config.secret)
         try:
-            secret = await self._secrets.resolve(config.secret)
             require_permitted(self._allow_list, url)
-        except UnknownSecret:
-            raise WebhookBlocked(f"{config.secret} is not known here") from None
         except BlockedAddress:
             raise WebhookBlocked("its address is out of bounds") from None
         headers = {
             **config.headers,
             "Content-Type": "application/json",
             "X-Kaireon-Delivery": delivery_id,
-            "X-Kaireon-Timestamp": timestamp,
-            "X-Kaireon-Signature": signature(secret, timestamp, content),
+            "X-Kaireon-Signature": signature(secret, content),
         }
         status = await self._post(url, headers, content, config.timeout_ms / 1000)
         if status not in _TAKEN:
             raise WebhookFailed(f"the receiver answered {status}")
         return status
+
+    async def _secret(self, reference: str | None) -> str:
+        if reference is None:
+            if self._signing_secret is None:
+                raise WebhookBlocked("it names no secret, and WEBHOOK_SIGNING_SECRET is not set")
+            return self._signing_secret
+        try:
+            return await self._secrets.resolve(reference)
+        except UnknownSecret:
+            raise WebhookBlocked(f"{reference} is not known here") from None
 
     async def _post(self, url: URL, headers: dict[str, str], content: bytes, seconds: float) -> int:
         connector = guarded_connector(self._allow_list, self._lookup, self._tls)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+from pydantic import SecretStr
 
 from kaireon_cli.api_client import ApiClient, ApiUnreachable
 from kaireon_cli.clone import Clone
@@ -146,17 +147,16 @@ def _migrate(backing: Backing) -> None:
 
 
 def _wiring(settings: RunSettings, backing: Backing, secrets: Path) -> Wiring:
-    pepper, cron_secret = settings.api_key_pepper, settings.cron_secret
+    def secret(given: SecretStr | None, name: str) -> str:
+        return read_or_create_secret(secrets / name) if given is None else given.get_secret_value()
+
     return Wiring(
         database_url=backing.tier_url,
         database_direct_url=backing.tier_direct_url,
         redis_url=backing.redis_url,
-        api_key_pepper=read_or_create_secret(secrets / "api-key-pepper")
-        if pepper is None
-        else pepper.get_secret_value(),
-        cron_secret=read_or_create_secret(secrets / "cron-secret")
-        if cron_secret is None
-        else cron_secret.get_secret_value(),
+        api_key_pepper=secret(settings.api_key_pepper, "api-key-pepper"),
+        cron_secret=secret(settings.cron_secret, "cron-secret"),
+        webhook_signing_secret=secret(settings.webhook_signing_secret, "webhook-signing-secret"),
         supervisor_pid=os.getpid(),
     )
 

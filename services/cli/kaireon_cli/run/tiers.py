@@ -36,6 +36,7 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str
     api_key_pepper: str
     cron_secret: str
+    webhook_signing_secret: str
     supervisor_pid: int
 
 
@@ -54,6 +55,7 @@ def tier_environment(caller: Mapping[str, str], settings: RunSettings, wiring: W
         "ML_WORKER_PORT": str(settings.ml_worker_port),
         "API_KEY_PEPPER": wiring.api_key_pepper,
         "CRON_SECRET": wiring.cron_secret,
+        "WEBHOOK_SIGNING_SECRET": wiring.webhook_signing_secret,
         "KAIREON_PARENT_PID": str(wiring.supervisor_pid),
         "PYTHONUNBUFFERED": "1",
     }

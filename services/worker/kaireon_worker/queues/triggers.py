@@ -58,7 +58,7 @@ def trigger_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHa
 
 def _perform_action(services: Services, engine: DecisionEngine, metrics: Metrics) -> PerformAction:
     settings = services.settings
-    secrets = build_secrets(settings)
+    signing = settings.webhook_signing_secret
     return PerformAction(
         entities=PostgresEntities(services.database),
         shelf=PostgresEnrollments(services.database),
@@ -66,7 +66,9 @@ def _perform_action(services: Services, engine: DecisionEngine, metrics: Metrics
         decide=engine.decide,
         commit=engine.decisions.commit_decisions,
         hold=engine.decisions.hold_customer,
-        send=WebhookPost(settings.allow_list, secrets),
+        send=WebhookPost(
+            settings.allow_list, build_secrets(settings), None if signing is None else signing.get_secret_value()
+        ),
         attributes=PostgresAttributes(services.database),
         cache=RedisCustomerCache(services.redis, metrics),
         metrics=metrics,
