@@ -287,6 +287,30 @@ async def test_what_is_counted_and_assigned_goes_when_its_time_is_over(tables: T
     assert dict(tables.run("SELECT period, count(*) FROM tallies GROUP BY period")) == {"ever": 2, "M2026-01-01": 1}
 
 
+async def test_a_cooldown_goes_when_its_trigger_may_fire_again(tables: Tables, database_url: str) -> None:
+    usual, held = tables.add_tenant(), tables.add_tenant()
+    tables.run("INSERT INTO retention_configs VALUES (%s, 'interactions', NULL, true)", held)
+    triggers = {uuid4(): 7_200_000, uuid4(): 0, uuid4(): None}
+    for tenant_id in (usual, held):
+        for trigger_id, cooldown_ms in triggers.items():
+            if cooldown_ms is not None:
+                tables.run(
+                    "INSERT INTO entities (tenant_id, kind, id, key, name, status, body)"
+                    " VALUES (%s, 'trigger', %s, %s, 't', 'active', %s)",
+                    *(tenant_id, trigger_id, str(trigger_id), Jsonb({"cooldownMs": cooldown_ms})),
+                )
+            for hours in (1, 3):
+                tables.run(
+                    "INSERT INTO trigger_cooldowns VALUES (%s, %s, %s, now() - make_interval(hours => %s))",
+                    *(tenant_id, trigger_id, f"{hours}h", hours),
+                )
+    _, line = await run_job(database_url)
+    assert line["triggerCooldowns"] == 5
+    left = tables.run("SELECT tenant_id, trigger_id, customer_id FROM trigger_cooldowns")
+    assert [one for one in left if one[0] == usual] == [(usual, next(iter(triggers)), "1h")]
+    assert len(left) == 7
+
+
 async def test_months_to_come_get_partitions_even_where_rows_came_too_early(tables: Tables, database_url: str) -> None:
     tenant_id = tables.add_tenant(retentionDays=3650)
     now = datetime.now(UTC)

@@ -164,6 +164,28 @@ async def test_a_log_of_which_all_has_gone_goes_on(
         assert (report["intact"], report["total"]) == (True, 1)
 
 
+async def test_a_graph_of_no_model_goes(tables: Tables, database_url: str) -> None:
+    tenant_id, other = tables.add_tenant(), tables.add_tenant()
+    for owner, deleted_at in ((tenant_id, None), (other, NOW)):
+        for hash_ in ("of a model", "young", "orphan"):
+            age = 1 if hash_ == "young" else 40
+            tables.run(
+                "INSERT INTO model_graph_parts VALUES (%s, %s, 0, '', %s)", owner, hash_, NOW - timedelta(days=age)
+            )
+        # A model that was deleted still has what its decisions are replayed with.
+        tables.run(
+            "INSERT INTO entities (tenant_id, kind, id, key, name, status, body, deleted_at)"
+            " VALUES (%s, 'algorithm_model', %s, 'm', 'm', 'active', %s, %s)",
+            *(owner, uuid4(), Jsonb({"modelState": {"bytesHashSha256": "of a model"}}), deleted_at),
+        )
+    tables.run("INSERT INTO retention_configs VALUES (%s, 'models', NULL, true)", other)
+    _, line = await run_job(database_url)
+    assert line["graphs"] == 1
+    left = tables.run("SELECT tenant_id, hash FROM model_graph_parts")
+    assert (tenant_id, "orphan") not in left
+    assert len(left) == 5
+
+
 async def test_old_generations_logs_and_exports_go(tables: Tables, database_url: str) -> None:
     tenant_id, model, young, gone = tables.add_tenant(), uuid4(), uuid4(), uuid4()
     for id_, days in ((model, 40), (young, 1)):

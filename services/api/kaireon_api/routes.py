@@ -32,6 +32,7 @@ from kaireon_api.learning import (
 from kaireon_api.operation import Operation
 from kaireon_api.platform import (
     api_keys,
+    cleanup,
     cron,
     dead_letters,
     drain_queues,
@@ -86,6 +87,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *interaction_store.OPERATIONS,
     *jobs.OPERATIONS,
     *retention_configs.OPERATIONS,
+    *cleanup.OPERATIONS,
     *dead_letters.OPERATIONS,
     *drain_queues.OPERATIONS,
     *seed_datasets.OPERATIONS,

@@ -31,6 +31,7 @@ class AuditAction(StrEnum):
     EXPIRE = "expire"
     USE = "use"
     ERASE = "erase"
+    CLEANUP = "cleanup"
     GITOPS_DRIFT_DETECTED = "gitops_drift_detected"
     PROMOTE = "promote"
     TRAIN = "train"

@@ -39,7 +39,11 @@ _DELETIONS: dict[DataClass, dict[str, str]] = {
     DataClass.SUMMARIES: {"dailySummaries": "delete_daily_summaries"},
     DataClass.RUNS: {"batchRuns": "delete_runs"},
     DataClass.OFF_POLICY: {"decisionLogs": "delete_decision_logs", "evaluations": "delete_evaluations"},
-    DataClass.MODELS: {"learnedSums": "delete_learned_sums", "learnedWeights": "delete_learned_weights"},
+    DataClass.MODELS: {
+        "learnedSums": "delete_learned_sums",
+        "learnedWeights": "delete_learned_weights",
+        "graphs": "delete_graphs",
+    },
     DataClass.DSAR: {"dsarExports": "delete_exports"},
 }
 _CHUNKED = frozenset(
@@ -71,7 +75,7 @@ class PostgresRetention:
         """Read every tenant's `retentionDays`; one that is missing or no number is the default."""
         async with self._system() as connection:
             rows = [row async for row in self._sql.read_tenant_retentions(connection)]
-        return [TenantRetention(tenant_id=row["tenant_id"], days=_days_by_class(row)) for row in rows]
+        return [TenantRetention(tenant_id=row["tenant_id"], days=days_by_class(row)) for row in rows]
 
     async def ensure_partitions(self, first_at: datetime, last_at: datetime) -> int:
         """Create what is missing; rows that had come too early move in from the default partition."""
@@ -118,6 +122,7 @@ class PostgresRetention:
         return {
             "suppressions": await self._chunks(self._system, self._sql.delete_suppressions, ended),
             "variantAssignments": await self._chunks(self._system, self._sql.delete_assignments, ended),
+            "triggerCooldowns": await self._chunks(self._system, self._sql.delete_cooldowns, ended),
             "tallies": await self._chunks(self._system, self._sql.delete_tallies, ended),
             "idempotencyKeys": await self._chunks(self._system, self._sql.delete_idempotency_keys, old),
             "sentEvents": await self._chunks(self._system, self._sql.delete_sent_events, old),
@@ -153,7 +158,8 @@ class PostgresRetention:
             raise RetentionFailed(f"Postgres refused: {error}".strip()) from error
 
 
-def _days_by_class(row: Mapping[str, Any]) -> dict[DataClass, int | None]:
+def days_by_class(row: Mapping[str, Any]) -> dict[DataClass, int | None]:
+    """Return for how many days a tenant keeps each class, from its `retentionDays` and what it has set by class."""
     stored = [msgspec.convert(config, StoredRetention) for config in row["configs"]]
     return kept_days(_days(row["days"]), {one.data_class: one for one in stored})
 

@@ -14,6 +14,7 @@ from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.engagement_health import PostgresEngagementHealth
 from kaireon_storage.postgres.gitops import PostgresGitOps
 from kaireon_storage.postgres.retention_configs import PostgresRetentionConfigs
+from kaireon_storage.postgres.tenant_cleaner import PostgresTenantCleaners
 from kaireon_storage.redis.cached_customer import RedisCachedCustomer
 
 
@@ -27,6 +28,7 @@ class Governance:
     retention_configs: PostgresRetentionConfigs
     engagement_health: PostgresEngagementHealth
     gitops: PostgresGitOps
+    cleaners: PostgresTenantCleaners
 
 
 def build_governance(database: Database, redis: Redis, stores: ExternalStores) -> Governance:
@@ -38,4 +40,5 @@ def build_governance(database: Database, redis: Redis, stores: ExternalStores) -
         retention_configs=PostgresRetentionConfigs(database),
         engagement_health=PostgresEngagementHealth(database),
         gitops=PostgresGitOps(database),
+        cleaners=PostgresTenantCleaners(database),
     )

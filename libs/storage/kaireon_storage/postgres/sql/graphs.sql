@@ -1,8 +1,8 @@
 -- name: insert_graph_part!
--- Keep a part of a graph's bytes; a graph that is kept already has all of them.
+-- Keep a part of a graph's bytes; a graph that is kept already has all of them, and counts as new.
 INSERT INTO model_graph_parts (tenant_id, hash, number, content)
 VALUES (:tenant_id, :hash, :number, :content)
-ON CONFLICT DO NOTHING;
+ON CONFLICT (tenant_id, hash, number) DO UPDATE SET created_at = now();
 
 -- name: graph_parts
 -- The bytes of a graph, in their order.

@@ -14,6 +14,18 @@ SELECT tenant_id,
 FROM tenants
 ORDER BY tenant_id;
 
+-- name: read_tenant_retention^
+-- The same of one tenant.
+SELECT tenant_id,
+    CASE WHEN jsonb_typeof(settings -> 'retentionDays') = 'number'
+        THEN (settings ->> 'retentionDays')::numeric END AS days,
+    ARRAY(
+        SELECT to_jsonb(config) - 'updated_at' - 'tenant_id' FROM retention_configs AS config
+        WHERE config.tenant_id = tenants.tenant_id
+    ) AS configs
+FROM tenants
+WHERE tenant_id = :tenant_id;
+
 -- name: read_configs
 -- What a tenant has set by class.
 SELECT data_class, retention_days, legal_hold, updated_at
@@ -78,6 +90,18 @@ WHERE learned.tenant_id = :tenant_id
             AND (coalesce(model.deleted_at, model.updated_at) >= :before
                 OR (model.deleted_at IS NULL
                     AND learned.generation >= coalesce((model.body ->> 'learningGeneration')::integer, 0))));
+
+-- name: delete_graphs!
+-- Imported graphs from before then that no model refers to, as when the model could not be stored after its graph.
+DELETE FROM model_graph_parts AS part
+WHERE part.tenant_id = :tenant_id AND part.created_at < :before
+    AND NOT EXISTS (
+        SELECT FROM entities AS model
+        WHERE model.tenant_id = :tenant_id AND model.kind = 'algorithm_model'
+            AND model.body -> 'modelState' ->> 'bytesHashSha256' = part.hash)
+    AND NOT EXISTS (
+        SELECT FROM model_versions AS version
+        WHERE version.tenant_id = :tenant_id AND version.state ->> 'bytesHashSha256' = part.hash);
 
 -- name: delete_exports!
 -- Exports about customers from before then.
@@ -179,6 +203,29 @@ WHERE ctid = ANY(ARRAY(
                 AND config.legal_hold)
     LIMIT :chunk))
     AND expires_at < :before;
+
+-- name: delete_tenant_assignments!
+-- One chunk of the variants of a tenant whose time is over.
+DELETE FROM variant_assignments
+WHERE tenant_id = :tenant_id AND expires_at < :before
+    AND ctid = ANY(ARRAY(
+        SELECT ctid FROM variant_assignments WHERE tenant_id = :tenant_id AND expires_at < :before LIMIT :chunk));
+
+-- name: delete_cooldowns!
+-- One chunk of what keeps triggers of all tenants from firing again, where they may; a trigger that is gone has no say.
+DELETE FROM trigger_cooldowns
+WHERE ctid = ANY(ARRAY(
+    SELECT cooldown.ctid FROM trigger_cooldowns AS cooldown
+    LEFT JOIN entities AS trigger
+        ON trigger.tenant_id = cooldown.tenant_id AND trigger.kind = 'trigger' AND trigger.id = cooldown.trigger_id
+    WHERE cooldown.fired_at + make_interval(
+            secs => coalesce((trigger.body ->> 'cooldownMs')::float8, 0) / 1000) < :before
+        AND NOT EXISTS (
+            SELECT FROM retention_configs AS config
+            WHERE config.tenant_id = cooldown.tenant_id AND config.data_class = 'interactions'
+                AND config.legal_hold)
+    LIMIT :chunk))
+    AND fired_at < :before;
 
 -- name: delete_tallies!
 -- One chunk of what all tenants counted in days, weeks and months that are over: no period is longer than 31 days.
