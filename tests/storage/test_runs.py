@@ -19,6 +19,7 @@ from kaireon_application.decisioning.decision_run import (
     RunCounts,
     RunLine,
     RunPart,
+    RunStand,
     RunSummary,
 )
 from kaireon_application.platform.job import Job, LeaseLost, Queue
@@ -80,6 +81,18 @@ async def leased(database: Database, run: Attempt) -> Attempt:
     return run
 
 
+async def relieved(database: Database, run: Attempt) -> Attempt:
+    """Return the attempt of a worker that has taken the job over."""
+    async with database.system_transaction() as connection:
+        await connection.execute("UPDATE jobs SET leased_until = now() - interval '1 s' WHERE id = %s", (run.job.id,))
+    return await leased(database, Attempt(job=run.job))
+
+
+async def places(progress: PostgresRunProgress, run: Attempt) -> list[int]:
+    """Return who is left of the next chunk."""
+    return [one.place for one in await progress.claim(run) or ()]
+
+
 def part(tenant: Tenant, *customers: tuple[int, str, int]) -> RunPart:
     """Return the decisions of (place, customer, expected version)."""
     return RunPart(
@@ -93,21 +106,26 @@ async def test_what_was_sent_is_read_back_and_what_has_a_result_is_not(
 ) -> None:
     plan = await progress.open(run)
     assert plan is not None
-    assert (plan.total, plan.processed, plan.request.channel, plan.request.limit) == (3, 0, "web", 3)
-    first = await progress.undecided(run, 0)
+    assert (plan.total, plan.request.channel, plan.request.limit) == (3, "web", 3)
+    first = await progress.claim(run)
+    assert first is not None
     assert [(one.place, one.customer.customer_id) for one in first] == [(0, "a"), (1, TRICKY)]
     assert first[0].customer.attributes == {"n": 1.0}
-    assert [one.place for one in await progress.undecided(run, 1)] == [CHUNK_SIZE]
+    assert await places(progress, run) == [CHUNK_SIZE]
+    assert await progress.claim(run) is None
+    assert await progress.stand(run) == RunStand(processed=0, is_complete=False)
 
     won = await progress.committing(run)(part(tenant, (1, TRICKY, 0), (0, "a", 0)))
 
     assert won == [True, True]
-    assert await progress.undecided(run, 0) == []
-    plan = await progress.open(run)
-    assert plan is not None
-    assert plan.processed == 2
+    assert await progress.stand(run) == RunStand(processed=2, is_complete=False)
+    await progress.committing(run)(RunPart(refusals=[RunLine(place=CHUNK_SIZE, line=b"{}")]))
+    assert await progress.stand(run) == RunStand(processed=3, is_complete=True)
     found = await PostgresRuns(database).lines(tenant.tenant_id, run.job.id, -1, 10)
-    assert [(place, msgspec.json.decode(line)) for place, line in found] == [(0, {"who": "a"}), (1, {"who": TRICKY})]
+    assert [(place, msgspec.json.decode(line)) for place, line in found[:2]] == [
+        (0, {"who": "a"}),
+        (1, {"who": TRICKY}),
+    ]
 
 
 async def test_the_members_of_a_segment_are_read_once(
@@ -123,7 +141,8 @@ async def test_the_members_of_a_segment_are_read_once(
     plans = [await progress.open(opened) for _ in range(2)]
 
     assert [plan and plan.total for plan in plans] == [CHUNK_SIZE + 1] * 2
-    assert [one.customer.customer_id for one in await progress.undecided(opened, 1)] == [f"s{CHUNK_SIZE + 1}"]
+    first, last = await progress.claim(opened), await progress.claim(opened)
+    assert [len(first or ()), [one.customer.customer_id for one in last or ()]] == [CHUNK_SIZE, [f"s{CHUNK_SIZE + 1}"]]
 
 
 async def test_who_moved_on_has_no_result(
@@ -131,17 +150,20 @@ async def test_who_moved_on_has_no_result(
 ) -> None:
     await PostgresDecisions(database).commit_decisions([decision(tenant, "a")])
 
+    await progress.claim(run)
     assert await progress.committing(run)(part(tenant, (0, "a", 0), (1, TRICKY, 0))) == [False, True]
-    assert [one.place for one in await progress.undecided(run, 0)] == [0]
+    run = await relieved(database, run)
+    assert await places(progress, run) == [0]
     async with progress.holding(run, "a") as commit:
         assert await commit(part(tenant, (0, "a", 1))) == [True]
-    assert await progress.undecided(run, 0) == []
+    assert await places(progress, await relieved(database, run)) == [CHUNK_SIZE]
     assert len(await rows(database, "decision_traces")) == 3
 
 
 async def test_nobody_else_commits_for_a_customer_who_is_held(
     progress: PostgresRunProgress, run: Attempt, database: Database, tenant: Tenant
 ) -> None:
+    await progress.claim(run)
     async with progress.holding(run, "a") as commit:
         other = asyncio.create_task(PostgresDecisions(database).commit_decisions([decision(tenant, "a", 0)]))
         await asyncio.sleep(0)
@@ -152,9 +174,8 @@ async def test_nobody_else_commits_for_a_customer_who_is_held(
 async def test_who_has_lost_the_lease_writes_nothing(
     progress: PostgresRunProgress, run: Attempt, database: Database, tenant: Tenant
 ) -> None:
-    async with database.system_transaction() as connection:
-        await connection.execute("UPDATE jobs SET leased_until = now() - interval '1 s'")
-    await leased(database, Attempt(job=run.job))
+    await progress.claim(run)
+    await relieved(database, run)
 
     with pytest.raises(LeaseLost):
         await progress.committing(run)(part(tenant, (0, "a", 0)))
@@ -168,6 +189,7 @@ async def test_who_has_lost_the_lease_writes_nothing(
 async def test_no_customer_of_a_run_has_two_results(
     progress: PostgresRunProgress, run: Attempt, database: Database, tenant: Tenant
 ) -> None:
+    await progress.claim(run)
     await progress.committing(run)(part(tenant, (0, "a", 0)))
     with pytest.raises(PartRefused):
         await progress.committing(run)(part(tenant, (0, "a", 1), (1, TRICKY, 0)))
@@ -175,6 +197,8 @@ async def test_no_customer_of_a_run_has_two_results(
 
 
 async def test_what_was_decided_is_counted(progress: PostgresRunProgress, run: Attempt, tenant: Tenant) -> None:
+    await progress.claim(run)
+    await progress.claim(run)
     await progress.committing(run)(part(tenant, (0, "a", 0), (1, TRICKY, 0)))
     await progress.committing(run)(RunPart(refusals=[RunLine(place=CHUNK_SIZE, line=b'{"code": "X"}')]))
     seen = list[RunCounts]()

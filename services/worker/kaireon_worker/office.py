@@ -22,6 +22,7 @@ from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.jobs import PoisonMessage, PostgresDueJobs, PostgresJobStore
 from kaireon_worker.burial import bury_message
 from kaireon_worker.handler_thread import execute_apart
+from kaireon_worker.helping import Helping
 from kaireon_worker.settings import Settings
 from kaireon_worker.watcher import LoggingWatcher
 
@@ -60,6 +61,7 @@ class Office:
             execute_apart,
             lease_terms,
         )
+        self._helping = Helping(self._database, self._runner, handlers, metrics, lease_terms)
         self._rounds: Future[None] | None = None
 
     def open(self) -> None:
@@ -79,19 +81,22 @@ class Office:
     def drain(self) -> None:
         """Hand back what runs, take nothing new; returns at once, so that a signal handler may call it."""
         self._loop.call_soon_threadsafe(self._runner.drain)
+        self._loop.call_soon_threadsafe(self._helping.drain)
 
     def close(self) -> None:
         """End the thread and what it holds, within a few seconds."""
         if self._rounds is not None:
             self._rounds.cancel()
         try:
-            self._submit(self._release()).result(_CLOSE_SECONDS)
+            self._submit(self._release()).result(2 * _CLOSE_SECONDS)
         except TimeoutError:
             self._log.warning("the worker's connections did not close in time")
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_CLOSE_SECONDS)
 
     async def _release(self) -> None:
+        self._helping.drain()
+        await self._helping.ended(_CLOSE_SECONDS)
         await self._announcer.close()
         await self._database.close()
 
@@ -106,6 +111,7 @@ class Office:
         while True:
             try:
                 await announce_due_jobs(self._due, self._announcer, self._terms)
+                await self._helping.look()
             except Unavailable:
                 self._log.warning("due jobs cannot be announced: Postgres cannot be reached")
             except Exception as error:  # noqa: BLE001 - the outermost loop of this process's rounds: it has to go on

@@ -24,6 +24,7 @@ from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.jobs import PostgresDueJobs, PostgresJobStore
 from kaireon_worker.burial import bury_message
 from kaireon_worker.handler_thread import execute_apart
+from kaireon_worker.helping import Helping
 from kaireon_worker.poison import judge
 from kaireon_worker.settings import Settings
 from kaireon_worker.watcher import LoggingWatcher
@@ -59,6 +60,7 @@ class PollingWorker:
         database: Database,
         inbox: BrokerInbox,
         runner: JobRunner,
+        helping: Helping,
         slot_count: int,
         metrics: Metrics,
         terms: PollTerms | None = None,
@@ -66,6 +68,7 @@ class PollingWorker:
         self._inbox = inbox
         self._due = PostgresDueJobs(database)
         self._runner = runner
+        self._helping = helping
         self._slot_count = slot_count
         self._metrics = metrics
         self._terms = terms or PollTerms()
@@ -121,6 +124,8 @@ class PollingWorker:
         try:
             await self._sweep()
             await self._take(self._slot_count)
+            if not self._running:
+                await self._helping.look()
         except Unavailable:
             self._log.warning("due jobs cannot be read: Postgres cannot be reached")
         except Exception as error:  # noqa: BLE001 - the outermost loop of this process: it has to go on
@@ -164,8 +169,10 @@ class PollingWorker:
 
     async def _hand_back(self) -> None:
         self._runner.drain()
+        self._helping.drain()
         if self._running:
             await asyncio.wait(self._running.values(), timeout=_STOP_SECONDS)
+        await self._helping.ended(_STOP_SECONDS)
 
 
 @asynccontextmanager
@@ -191,7 +198,8 @@ async def polling_worker(
             lease_terms,
         )
         terms = PollTerms(interval_seconds=settings.worker_poll_seconds)
-        yield PollingWorker(database, inbox, runner, settings.worker_concurrency, metrics, terms)
+        helping = Helping(database, runner, handlers, metrics, lease_terms)
+        yield PollingWorker(database, inbox, runner, helping, settings.worker_concurrency, metrics, terms)
     finally:
         await inbox.close()
         await database.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -17,17 +17,19 @@ from kaireon_application.decisioning.decide_run import DecideRun
 from kaireon_application.decisioning.decision_run import (
     CHUNK_SIZE,
     JOB_TYPE,
+    ChunkTaken,
     CommitPart,
     PlacedCustomer,
     RunCounts,
     RunPart,
     RunPlan,
+    RunStand,
     RunSummary,
 )
 from kaireon_application.decisioning.recommend import MAX_ATTEMPTS
 from kaireon_application.decisioning.wire import DecisionMeta, Recommendation
 from kaireon_application.errors import Busy, CapTaken, KaireonError, NotFound, Unavailable
-from kaireon_application.platform.job import Job, JobCancelled, JobRun, Queue
+from kaireon_application.platform.job import Job, JobCancelled, JobRun, LeaseLost, Queue
 from kaireon_runtime.metrics import Metrics
 
 FLOW = SimpleNamespace(compiled=SimpleNamespace(candidates=[None] * 10), calls_out=False)
@@ -44,17 +46,28 @@ class Book:
         self.sizes = list[int]()
         self.is_down = False
         self.room = 0
+        self.chunks = deque(range(-(-len(customers) // CHUNK_SIZE)))
+        self.is_dismissed = False
 
     async def open(self, run: JobRun) -> RunPlan | None:
-        return RunPlan(request=DecideRequest(), total=len(self.customers), processed=len(self.lines))
+        return RunPlan(request=DecideRequest(), total=len(self.customers))
 
-    async def undecided(self, run: JobRun, number: int) -> list[PlacedCustomer]:
+    async def claim(self, run: JobRun) -> list[PlacedCustomer] | None:
+        if not self.chunks:
+            return None
+        number = self.chunks.popleft()
         places = range(len(self.customers))[number * CHUNK_SIZE : (number + 1) * CHUNK_SIZE]
         return [
             PlacedCustomer(place=place, customer=DecideCustomer(customer_id=self.customers[place]))
             for place in places
             if place not in self.lines
         ]
+
+    async def stand(self, run: JobRun) -> RunStand:
+        return RunStand(processed=len(self.lines), is_complete=len(self.lines) == len(self.customers))
+
+    async def dismiss(self, run: JobRun) -> None:
+        self.is_dismissed = True
 
     def committing(self, run: JobRun) -> CommitPart:
         return self._commit
@@ -151,7 +164,8 @@ async def test_everyone_is_decided_in_groups_and_who_has_a_result_is_left_out() 
     run = await decide(book, engine)
 
     assert book.sizes == [CHUNK_SIZE - 1, 3]
-    assert run.reported == [CHUNK_SIZE + 1, 2 * CHUNK_SIZE, 2 * CHUNK_SIZE + 3]
+    assert (run.reported[0], run.reported[-1]) == (CHUNK_SIZE + 1, 2 * CHUNK_SIZE + 3)
+    assert run.reported == sorted(run.reported)
     assert engine.committed_count == CHUNK_SIZE + 2
 
 
@@ -167,7 +181,54 @@ async def test_a_cancelled_run_says_how_many_it_has_decided() -> None:
         with pytest.raises(JobCancelled):
             await decide(book, run=run)
         assert run.reported[-1] == len(book.lines)
+        assert book.is_dismissed
         assert len(book.lines) <= 3 * CHUNK_SIZE
+
+
+async def test_the_leader_decides_what_a_helper_leaves_behind() -> None:
+    class Helped(Book):
+        """A helper holds the second chunk, decides one customer of it, and is lost."""
+
+        async def stand(self, run: JobRun) -> RunStand:
+            if not self.chunks and CHUNK_SIZE not in self.lines:
+                self.lines[CHUNK_SIZE] = {}
+                self.chunks.append(1)
+            return await super().stand(run)
+
+    book = Helped([f"c{number}" for number in range(2 * CHUNK_SIZE)])
+    book.chunks = deque([0])
+    await decide(book)
+    assert book.sizes == [CHUNK_SIZE, CHUNK_SIZE - 1]
+
+
+async def test_a_chunk_that_was_taken_is_somebody_elses() -> None:
+    class Taken(Book):
+        async def _commit(self, part: RunPart) -> list[bool]:
+            if not self.sizes:
+                self.sizes.append(0)
+                self.lines = {place: {} for place in range(CHUNK_SIZE)}
+                raise ChunkTaken
+            return await super()._commit(part)
+
+    book, engine = Taken([f"c{number}" for number in range(CHUNK_SIZE + 2)]), Engine()
+    await decide(book, engine)
+    assert (book.sizes, engine.committed_count) == ([0, 2], 2)
+
+
+@pytest.mark.parametrize("reason", [JobCancelled, LeaseLost])
+async def test_a_helper_ends_quietly_when_it_is_not_wanted_any_more(reason: type[Exception]) -> None:
+    class Unwanted(Attempt):
+        async def report(self, processed: int, total: int | None) -> None:
+            await super().report(processed, total)
+            if processed > 0:
+                raise reason
+
+    engine: Any = Engine()
+    book: Any = Book([f"c{number}" for number in range(5 * CHUNK_SIZE)])
+    decide_run = DecideRun(snapshots=engine, plan=engine.plan, decide=engine, progress=book, metrics=Metrics())
+    assert await decide_run.help(Unwanted()) == {}
+    assert 0 < len(book.lines) <= 3 * CHUNK_SIZE
+    assert not book.is_dismissed
 
 
 async def test_who_loses_every_race_is_decided_while_held() -> None:

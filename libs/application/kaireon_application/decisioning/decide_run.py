@@ -1,4 +1,4 @@
-"""The job that decides a batch run: chunk by chunk, each customer once, whatever becomes of the worker."""
+"""The job that decides a batch run: chunk by chunk, each customer once, whatever becomes of its workers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from kaireon_application.decisioning.decide_list import DecideError, DecideReque
 from kaireon_application.decisioning.decide_together import DecideTogether, Drafted
 from kaireon_application.decisioning.decision_run import (
     CHUNK_SIZE,
+    ChunkTaken,
     CommitPart,
     PlacedCustomer,
     RunLine,
     RunPart,
     RunPlan,
     RunProgress,
+    RunStand,
 )
 from kaireon_application.decisioning.fetch_scores import Attempt
 from kaireon_application.decisioning.plan_decision import PlanDecision
@@ -41,6 +43,8 @@ from kaireon_runtime.metrics import Metrics
 # Customers times candidates of one group: what its columns hold at once.
 _MOST_CELLS = 500_000
 _GROUPS_AT_ONCE = 2
+# How soon the leader looks again at what helpers have in hand.
+_LOOK_AGAIN_SECONDS = 0.2
 _encode = msgspec.json.Encoder().encode
 
 
@@ -92,17 +96,34 @@ class DecideRun:
     metrics: Metrics
 
     async def __call__(self, run: JobRun) -> dict[str, Any]:
-        """Decide whoever is left, keep the summary, and return the job's result."""
-        plan = await self.progress.open(run)
-        if plan is None:
-            raise NotFound(f"there is no batch run {run.job.id}")
+        """Lead: decide whatever nobody else does until all is decided, keep the summary, return the job's result."""
+        plan = await self._opened(run)
         quota = await self._quota(run, plan)
-        async with aclosing(self._groups(run, plan, quota)) as groups:
-            # Caps are counted by one group at a time.
-            await self._decide_all(run, plan, groups, 1 if quota.is_bounded else _GROUPS_AT_ONCE)
+        try:
+            await self._decide_free(run, plan, quota)
+            while not (await self._report(run, plan)).is_complete:
+                # Helpers have the rest in hand; what one of them leaves behind is free again when its lease lapses.
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+                await self._decide_free(run, plan, quota)
+        except JobCancelled:
+            await self._dismiss(run, plan)
+            raise
         snapshot = await self.snapshots.current(str(run.job.tenant_id))
         summary = await self.progress.finish(run, lambda counts: summarise_run(counts, snapshot))
         return {"processed": summary.customers_processed, "failed": summary.customers_failed}
+
+    async def help(self, run: JobRun) -> dict[str, Any]:
+        """Decide chunks of a run that another worker leads, until none is free or this one is wanted elsewhere."""
+        plan = await self._opened(run)
+        with suppress(JobCancelled, LeaseLost):
+            await self._decide_free(run, plan, RunQuota(plan.terms, Counter(), Counter(), 0))
+        return {}
+
+    async def _opened(self, run: JobRun) -> RunPlan:
+        plan = await self.progress.open(run)
+        if plan is None:
+            raise NotFound(f"there is no batch run {run.job.id}")
+        return plan
 
     async def _quota(self, run: JobRun, plan: RunPlan) -> RunQuota:
         """Return what is left of the run's caps."""
@@ -113,12 +134,34 @@ class DecideRun:
             plan.terms, Counter(dict(so_far.offers)), Counter(dict(so_far.channels)), so_far.recommendations
         )
 
+    async def _report(self, run: JobRun, plan: RunPlan) -> RunStand:
+        stand = await self.progress.stand(run)
+        await run.report(stand.processed, plan.total)
+        return stand
+
+    async def _dismiss(self, run: JobRun, plan: RunPlan) -> None:
+        """Let nobody write any more, so that the progress is what the results are."""
+        while True:
+            try:
+                await self.progress.dismiss(run)
+                break
+            except Busy:
+                # Ends: a helper that hangs in a transaction loses it after a lease.
+                continue
+        with suppress(JobCancelled):
+            await self._report(run, plan)
+
+    async def _decide_free(self, run: JobRun, plan: RunPlan, quota: RunQuota) -> None:
+        """Decide chunk after chunk until none is free."""
+        async with aclosing(self._groups(run, plan, quota)) as groups:
+            # Caps are counted by one group at a time.
+            await self._decide_all(run, plan, groups, 1 if quota.is_bounded else _GROUPS_AT_ONCE)
+
     async def _groups(
         self, run: JobRun, plan: RunPlan, quota: RunQuota
     ) -> AsyncGenerator[tuple[_Flow, list[PlacedCustomer]]]:
         """Yield those who are left, in groups, each with the flow that decides when its turn comes."""
-        for number in range(-(-plan.total // CHUNK_SIZE)):
-            left = await self.progress.undecided(run, number)
+        while (left := await self.progress.claim(run)) is not None:
             while left:
                 flow = await self._flow(run, plan.request, quota)
                 group, left = left[: flow.group_size()], left[flow.group_size() :]
@@ -128,22 +171,20 @@ class DecideRun:
         self, run: JobRun, plan: RunPlan, groups: AsyncGenerator[tuple[_Flow, list[PlacedCustomer]]], at_once: int
     ) -> None:
         """Decide group after group; while one is being committed the next is being decided."""
-        running, processed = deque[asyncio.Task[int]](), plan.processed
-        await run.report(processed, plan.total)
+        running = deque[asyncio.Task[None]]()
+        await self._report(run, plan)
         try:
             async for flow, group in groups:
                 running.append(asyncio.create_task(self._decide_group(run, flow, group)))
                 if len(running) == at_once:
-                    processed += await running.popleft()
-                    await run.report(processed, plan.total)
+                    await running.popleft()
+                    await self._report(run, plan)
             while running:
-                processed += await running.popleft()
-                await run.report(processed, plan.total)
+                await running.popleft()
+                await self._report(run, plan)
         except JobCancelled:
-            # Those in hand are decided to the end, so that the progress is what the results are.
-            processed += sum(await asyncio.gather(*running))
-            with suppress(JobCancelled):
-                await run.report(processed, plan.total)
+            # Those in hand are decided to the end.
+            await asyncio.gather(*running)
             raise
         finally:
             for task in running:
@@ -156,20 +197,20 @@ class DecideRun:
         snapshot, live = await self.plan(str(run.job.tenant_id), request.decision_flow_key, request.routing)
         return _Flow(snapshot=snapshot, live=live, request=request, quota=quota)
 
-    async def _decide_group(self, run: JobRun, flow: _Flow, group: Sequence[PlacedCustomer]) -> int:
-        """Decide until everyone has a result, and return how many they are.
-
-        Who loses every race is decided while nobody else may commit.
-        """
+    async def _decide_group(self, run: JobRun, flow: _Flow, group: Sequence[PlacedCustomer]) -> None:
+        """Decide until everyone has a result. Who loses every race is decided while nobody else may commit."""
         commit, left = self.progress.committing(run), group
-        for attempt in range(MAX_ATTEMPTS):
-            left = await self._decide(flow, left, commit, is_fresh=attempt > 0)
-            if not left:
-                return len(group)
-            self.metrics.add(DECISION_CONFLICTS, amount=len(left))
-        for placed in left:
-            await self._insist(run, flow, placed)
-        return len(group)
+        try:
+            for attempt in range(MAX_ATTEMPTS):
+                left = await self._decide(flow, left, commit, is_fresh=attempt > 0)
+                if not left:
+                    return
+                self.metrics.add(DECISION_CONFLICTS, amount=len(left))
+            for placed in left:
+                await self._insist(run, flow, placed)
+        except ChunkTaken:
+            # A lease that had lapsed was renewed, too late for this chunk: they are somebody else's now.
+            return
 
     async def _insist(self, run: JobRun, flow: _Flow, placed: PlacedCustomer) -> None:
         """Decide for a customer who is held until it is committed."""
@@ -193,7 +234,7 @@ class DecideRun:
             # A smaller group may still find room under the cap.
             is_divided = isinstance(error, CapTaken) and len(group) > 1
             return await self._halves(flow, group, commit, is_fresh=is_fresh) if is_divided else list(group)
-        except (Unavailable, LeaseLost):
+        except (Unavailable, LeaseLost, ChunkTaken):
             raise
         except Exception as error:  # noqa: BLE001 - told in the customer's result, counted and logged
             return await self._divide(flow, group, commit, error, is_fresh=is_fresh)

@@ -1,4 +1,4 @@
-"""A batch run: the decisions of a list of customers, made by the worker, each exactly once."""
+"""A batch run: the decisions of a list of customers, made by the workers, each exactly once."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ from kaireon_application.errors import KaireonError
 from kaireon_application.platform.job import JobRun
 
 JOB_TYPE = "decide_run"
+# An attempt of this type helps whoever runs the job; no job has it.
+HELP_TYPE = "help_run"
 # So many customers are stored, and at most so many are decided, together.
 CHUNK_SIZE = 500
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker has to know of a run: what is asked for each customer, and how many are decided already."""
+    """What a worker has to know of a run: what is asked for each customer, and how many they are."""
 
     request: DecideRequest
     total: int
-    processed: int
     terms: RunTerms = RunTerms()
+
+
+class RunStand(msgspec.Struct, frozen=True, kw_only=True):
+    """How many customers of a run are decided, by whomever, and whether that is all of them."""
+
+    processed: int
+    is_complete: bool
 
 
 class PlacedCustomer(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +53,10 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunPart(msgspec.Struct, frozen=True, kw_only=True):
-    """What is committed together: `lines[i]` is kept if and only if `changes[i]` is; `refusals` are kept anyway."""
+    """What is committed together: `lines[i]` is kept if and only if `changes[i]` is; `refusals` are kept anyway.
+
+    All are of one chunk.
+    """
 
     changes: Sequence[DecisionChange] = ()
     lines: Sequence[RunLine] = ()
@@ -99,14 +110,18 @@ class PartRefused(KaireonError):
     """The store refused the rows of these customers; nothing of them was written."""
 
 
-# Commits a part in one transaction, under the lease of the job, and returns for each change whether it was written:
+class ChunkTaken(KaireonError):
+    """Another worker has taken the chunk; nothing of this part was written."""
+
+
+# Commits a part in one transaction, under the lease of the attempt, and returns for each change whether it was written:
 # False when its customer had moved on. Raises `CapTaken` when another decision has left too little of a system-wide
-# cap, `Busy`, `LeaseLost`, `PartRefused`, `Unavailable`; then nothing was written.
+# cap, `Busy`, `ChunkTaken`, `LeaseLost`, `PartRefused`, `Unavailable`; then nothing was written.
 CommitPart = Callable[[RunPart], Awaitable[Sequence[bool]]]
 
 
-class RunProgress(Protocol):
-    """A worker's side of one run. Every method raises `Unavailable` while the store is down."""
+class RunWork(Protocol):
+    """What everyone does who decides a part of a run. Every method raises `Unavailable` while the store is down."""
 
     async def open(self, run: JobRun) -> RunPlan | None:
         """Return what there is to do, None when there is no such run. Raises `LeaseLost`.
@@ -115,12 +130,12 @@ class RunProgress(Protocol):
         """
         ...
 
-    async def counted(self, run: JobRun) -> RunCounts:
-        """Return what has been decided so far."""
+    async def claim(self, run: JobRun) -> list[PlacedCustomer] | None:
+        """Take the next chunk, and return its customers that have no result yet, in order; None when none is free."""
         ...
 
-    async def undecided(self, run: JobRun, number: int) -> list[PlacedCustomer]:
-        """Return the customers of a chunk that have no result yet, in order."""
+    async def stand(self, run: JobRun) -> RunStand:
+        """Return how far the run is."""
         ...
 
     def committing(self, run: JobRun) -> CommitPart:
@@ -129,6 +144,18 @@ class RunProgress(Protocol):
 
     def holding(self, run: JobRun, customer_id: str) -> AbstractAsyncContextManager[CommitPart]:
         """Hold a customer's row: until the block ends only the commit that it yields can raise their version."""
+        ...
+
+
+class RunProgress(RunWork, Protocol):
+    """What else its leader does, who runs the job of the run. Every method raises `Unavailable` too."""
+
+    async def counted(self, run: JobRun) -> RunCounts:
+        """Return what has been decided so far."""
+        ...
+
+    async def dismiss(self, run: JobRun) -> None:
+        """End all helping: once this has returned, only the leader writes. Raises `Busy`, `LeaseLost`."""
         ...
 
     async def finish(self, run: JobRun, summarise: Callable[[RunCounts], RunSummary]) -> RunSummary:

@@ -189,6 +189,12 @@ class JobRunner:
         self._execute = execute
         self._terms = terms or LeaseTerms()
         self._draining = asyncio.Event()
+        self._running_count = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it runs no job."""
+        return self._running_count == 0
 
     def drain(self) -> None:
         """Hand every job back: its handler is cancelled and it is queued again, this attempt not counted."""
@@ -216,6 +222,7 @@ class JobRunner:
         )
         run = _LeasedRun(self._store, lease, job, claimed, self._terms)
         self._watcher.started(job)
+        self._running_count += 1
         heartbeat = asyncio.ensure_future(run.keep_alive())
         try:
             if not is_object:
@@ -225,6 +232,7 @@ class JobRunner:
             outcome = await self._settle(lease, run, settlement) if settlement is not None else "lease_lost"
             self._watcher.ended(job, outcome, error)
         finally:
+            self._running_count -= 1
             heartbeat.cancel()
 
     async def _supervise(

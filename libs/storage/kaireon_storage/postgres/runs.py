@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from kaireon_application.decisioning.decide_list import DecideCustomer, DecideRe
 from kaireon_application.decisioning.decision_run import (
     CHUNK_SIZE,
     JOB_TYPE,
+    ChunkTaken,
     CommitPart,
     NewRun,
     PartRefused,
@@ -23,6 +24,7 @@ from kaireon_application.decisioning.decision_run import (
     RunCounts,
     RunPart,
     RunPlan,
+    RunStand,
     RunSummary,
 )
 from kaireon_application.decisioning.run_answer import RunRecord
@@ -88,6 +90,8 @@ class PostgresRuns:
             request=Jsonb(msgspec.to_builtins(new.request)),
             total=new.total,
             terms=Jsonb(msgspec.to_builtins(new.terms)),
+            # Caps are given out in the order of the customers, by one worker.
+            is_shared=not new.terms.frequency_caps.are_any,
             definition_id=origin.definition_id if origin else None,
             due_at=origin.due_at if origin else None,
         )
@@ -131,27 +135,36 @@ class PostgresRuns:
 
 # Yields the ids of the members of a tenant's segment.
 ReadMembers = Callable[[UUID, str], AsyncGenerator[list[str]]]
+# Owns the lease of an attempt until the transaction ends. Raises `LeaseLost`.
+HoldLease = Callable[["Connection", JobRun], Awaitable[None]]
 
 
 class PostgresRunProgress:
     """Implements `RunProgress`."""
 
     def __init__(
-        self, database: Database, decisions: PostgresDecisions, members: ReadMembers, committed: Callable[[], object]
+        self,
+        database: Database,
+        decisions: PostgresDecisions,
+        members: ReadMembers,
+        committed: Callable[[], object],
+        hold: HoldLease = hold_lease,
     ) -> None:
         """Keep results in this database, together with what these decisions write; `committed` is told of each part."""
         self._database = database
+        self._hold = hold
         self._members = members
         self._committed = committed
         self._decisions = decisions
         self._sql = queries("runs")
-        # One transaction at a time: in Postgres they would wait for each other on the job's row.
+        # One transaction at a time: in Postgres they would wait for each other on the row of the lease.
         self._turn = asyncio.Lock()
+        self._count_decided = positional("runs", "count_decided")
         self._insert_results = positional("runs", "insert_results")
 
     async def open(self, run: JobRun) -> RunPlan | None:
         """Return what there is to do, None when there is no such run."""
-        async with self._leased(run) as connection:
+        async with self._database.transaction(run.job.tenant_id) as connection:
             row = await self._sql.open_run(connection, tenant_id=run.job.tenant_id, id=run.job.id)
         if row is None:
             return None
@@ -159,7 +172,7 @@ class PostgresRunProgress:
         if total is None:
             total = await self._enlist(run, request.segment_id or "")
         terms = msgspec.convert(row["terms"] or {}, RunTerms)
-        return RunPlan(request=request, total=total, processed=row["processed"], terms=terms)
+        return RunPlan(request=request, total=total, terms=terms)
 
     async def _enlist(self, run: JobRun, segment_id: str) -> int:
         """Store the members of a segment as the customers of a run, and return how many they are."""
@@ -173,24 +186,35 @@ class PostgresRunProgress:
             await self._sql.set_total(connection, tenant_id=run.job.tenant_id, id=run.job.id, total=len(ids))
         return len(ids)
 
-    async def undecided(self, run: JobRun, number: int) -> list[PlacedCustomer]:
-        """Return the customers of a chunk that have no result yet, in order."""
+    async def claim(self, run: JobRun) -> list[PlacedCustomer] | None:
+        """Take the next free chunk, and return its customers that have no result yet, in order."""
+        of_run = _of(run)
+        try:
+            async with self._database.transaction(run.job.tenant_id) as connection:
+                await self._sql.hold_run(connection, **of_run)
+                claimed = await self._sql.claim_chunk(connection, **of_run, lease_token=run.lease_token)
+                return None if claimed is None else await self._undecided(connection, of_run, claimed["number"])
+        except Busy:
+            # Whoever takes one now hangs; there may be a chunk left later.
+            return None
+
+    async def _undecided(self, connection: Connection, of_run: dict[str, UUID], number: int) -> list[PlacedCustomer]:
         first = number * CHUNK_SIZE
-        async with self._database.transaction(run.job.tenant_id) as connection:
-            row = await self._sql.get_chunk(
-                connection,
-                tenant_id=run.job.tenant_id,
-                run_id=run.job.id,
-                number=number,
-                first_place=first,
-                last_place=first + CHUNK_SIZE - 1,
-            )
+        places = {"first_place": first, "last_place": first + CHUNK_SIZE - 1}
+        row = await self._sql.get_chunk(connection, **of_run, number=number, **places)
         decided = set[int](row["decided"])
+        if len(decided) != row["decided_count"]:
+            await self._sql.recount_chunk(connection, **of_run, number=number, decided_count=len(decided))
         return [
             PlacedCustomer(place=place, customer=customer)
             for place, customer in enumerate(_decode_customers(row["customers"]), first)
             if place not in decided
         ]
+
+    async def stand(self, run: JobRun) -> RunStand:
+        """Return how far the run is."""
+        async with self._database.transaction(run.job.tenant_id) as connection:
+            return RunStand(**await self._sql.stand_of_run(connection, **_of(run)))
 
     def committing(self, run: JobRun) -> CommitPart:
         """Return how to commit parts of this run, each in a transaction of its own."""
@@ -224,13 +248,18 @@ class PostgresRunProgress:
 
     async def counted(self, run: JobRun) -> RunCounts:
         """Return what has been decided so far."""
-        of_run = {"tenant_id": run.job.tenant_id, "run_id": run.job.id}
+        of_run = _of(run)
         async with self._database.transaction(run.job.tenant_id) as connection:
             await self._sql.allow_long_statement(connection)
             counted = await self._sql.count_results(connection, **of_run)
             offers = [(row["id"], row["count"]) async for row in self._sql.count_offers(connection, **of_run)]
             channels = [(row["id"], row["count"]) async for row in self._sql.count_channels(connection, **of_run)]
         return RunCounts(**counted, offers=offers, channels=channels)
+
+    async def dismiss(self, run: JobRun) -> None:
+        """End all helping, once what is being committed is."""
+        async with self._leased(run) as connection:
+            await queries("run_helpers").dismiss_helpers(connection, **_of(run))
 
     async def finish(self, run: JobRun, summarise: Callable[[RunCounts], RunSummary]) -> RunSummary:
         """Count what was decided, and keep and return the summary of it."""
@@ -247,13 +276,15 @@ class PostgresRunProgress:
 
     async def _write(self, connection: Connection, run: JobRun, part: RunPart) -> list[bool]:
         won = await self._decisions.commit_within(connection, part.changes) if part.changes else []
-        statement = self._results(run, part, won)
-        if statement is not None:
-            await self._database.within(connection, [statement])
+        statements = self._results(run, part, won)
+        if statements:
+            counted, *_ = await self._database.within(connection, statements)
+            if counted.ntuples == 0:
+                raise ChunkTaken
         return won
 
-    def _results(self, run: JobRun, part: RunPart, won: Sequence[bool]) -> BoundStatement | None:
-        """Return what writes the results of those whose change was written, and the refusals; None for nobody."""
+    def _results(self, run: JobRun, part: RunPart, won: Sequence[bool]) -> list[BoundStatement]:
+        """Return what counts and writes the results of those whose change was written, and the refusals."""
         kept = [
             (line, change.recommended)
             for line, change, has_won in zip(part.lines, part.changes, won, strict=True)
@@ -261,24 +292,34 @@ class PostgresRunProgress:
         ]
         lines = [line for line, _ in kept] + list(part.refusals)
         if not lines:
-            return None
+            return []
         nothing: list[list[Any]] = [[] for _ in part.refusals]
-        values = {
-            "tenant_id": str(run.job.tenant_id),
-            "run_id": str(run.job.id),
+        of_run = {name: str(value) for name, value in _of(run).items()}
+        counted = {
+            **of_run,
+            "number": str(lines[0].place // CHUNK_SIZE),
+            "lease_token": str(run.lease_token),
+            "decided_count": str(len(lines)),
+        }
+        written = {
+            **of_run,
             "places": array(line.place for line in lines),
             "lines": json_array(line.line for line in lines),
             "errors": array([False] * len(kept) + [True] * len(part.refusals)),
             "offer_ids": nested_array([*(made.offer_ids for _, made in kept), *nothing]),
             "channel_ids": nested_array([*(made.channel_ids for _, made in kept), *nothing]),
         }
-        return self._insert_results.bind(values)
+        return [self._count_decided.bind(counted), self._insert_results.bind(written)]
 
     @asynccontextmanager
     async def _leased(self, run: JobRun) -> AsyncGenerator[Connection]:
         async with self._turn, self._database.transaction(run.job.tenant_id) as connection:
-            await hold_lease(connection, run)
+            await self._hold(connection, run)
             yield connection
+
+
+def _of(run: JobRun) -> dict[str, UUID]:
+    return {"tenant_id": run.job.tenant_id, "run_id": run.job.id}
 
 
 def _record(row: Row) -> RunRecord:
