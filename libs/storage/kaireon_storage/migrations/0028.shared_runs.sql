@@ -1,5 +1,5 @@
 -- Batch runs that several workers decide: who holds which chunk, and who helps.
--- depends: 0026.stream_checkpoints
+-- depends: 0027.graph_ages
 
 SET LOCAL lock_timeout = '4s';
 SET LOCAL statement_timeout = '60s';
