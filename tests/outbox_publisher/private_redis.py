@@ -33,7 +33,10 @@ class PrivateRedis:
         program = next((Path(spec.origin).parent / "_binaries").glob("*/valkey-server"))
         arguments = [program, "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
         self._process = subprocess.Popen(
-            [*arguments, "--appendonly", "yes", "--appendfsync", "always", *options], stdout=subprocess.DEVNULL
+            [*arguments, "--appendonly", "yes", "--appendfsync", "always", *options],
+            stdout=subprocess.DEVNULL,
+            # As Python does, the server ignores the signal of a file that may not grow: it is told by an error.
+            restore_signals=False,
         )
         deadline = time.monotonic() + _START_SECONDS
         with Redis.from_url(self.url) as client:

@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from kaireon_application.errors import Unavailable
 from kaireon_storage.postgres.database import Database
 
 
@@ -51,3 +52,13 @@ async def test_what_failed_inside_a_transaction_can_be_done_in_another(database:
         async with database.transaction(tenant_id) as connection:
             (result,) = await database.within(connection, [(b"SELECT 1 / $1::integer", ["1"])])
         assert result.get_value(0, 0) == b"1"
+
+
+@pytest.mark.parametrize("code", ["53100", "58030", "XX000", "25006"])
+async def test_a_server_that_cannot_do_its_work_is_unavailable(database: Database, code: str) -> None:
+    """As with a full disk, a quota that is used up, or a primary that has become a replica."""
+    fault = f"DO $$ BEGIN RAISE EXCEPTION 'at fault' USING ERRCODE = '{code}'; END $$".encode()
+    with pytest.raises(Unavailable, match=code):
+        async with database.system_transaction() as connection:
+            await connection.execute(fault)
+    assert await _server_process(database)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
+import signal
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kaireon_application.platform.job import JobRefused, JobRun
@@ -46,6 +51,21 @@ async def fail(run: JobRun) -> dict[str, Any]:
     raise RuntimeError(f"attempt {run.job.attempt}\x00 failed")
 
 
+# How a handler ends its whole process.
+DEATHS: dict[str, Callable[[], object]] = {
+    "exits": lambda: os._exit(0),
+    "is killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "crashes": lambda: ctypes.string_at(0),
+}
+
+
+async def die(run: JobRun) -> dict[str, Any]:
+    """End the process for as long as a file is there."""
+    if Path(run.job.payload["while"]).exists():  # noqa: ASYNC240 - nobody else waits in this thread
+        DEATHS[run.job.payload["how"]]()
+    return {"attempt": run.job.attempt}
+
+
 async def refuse(_: JobRun) -> dict[str, Any]:
     """Refuse."""
     raise JobRefused("one_class", "only one class")
@@ -84,6 +104,7 @@ def main() -> int:
         "count_up": count_up,
         "block": block,
         "fail": fail,
+        "die": die,
         "refuse": refuse,
         "write_effect": write_effect(settings.database_url),
     }

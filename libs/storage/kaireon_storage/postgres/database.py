@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from kaireon_application.errors import Busy, TooSlow, Unavailable
+from kaireon_runtime.logs import logger
 from kaireon_runtime.settings import Pooler
 from kaireon_storage.postgres.round_trip import BoundStatement, RoundTrips
 from kaireon_storage.postgres.session import Sessions
@@ -31,6 +32,14 @@ _CONNECT_TIMEOUT_SECONDS = 3
 # A server that takes connections but says nothing is away too; this is longer than the wait for any lock.
 _SILENCE_SECONDS = 4.0
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError)
+# It answers, and cannot do its work: its disk or a quota is full (what has no code of its own is XX000), or it has
+# become a replica. Nobody's data are to blame.
+_AT_FAULT = (
+    psycopg.errors.DiskFull,
+    psycopg.errors.IoError,
+    psycopg.errors.InternalError_,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
 
 
 class _LatestFirst(AsyncConnectionPool[Connection]):
@@ -50,7 +59,7 @@ class _LatestFirst(AsyncConnectionPool[Connection]):
 class Database:
     """A pool of connections whose transactions always run under a role that row-level security binds.
 
-    Raises `Unavailable` from every method while Postgres cannot be reached.
+    Raises `Unavailable` from every method while Postgres cannot be reached or cannot do its work.
     """
 
     def __init__(
@@ -147,6 +156,10 @@ class Database:
             raise TooSlow from error
         except psycopg.errors.LockNotAvailable as error:
             raise Busy from error
+        except _AT_FAULT as error:
+            logger("kaireon.postgres").error("Postgres cannot do its work", reason=str(error))
+            message = f"Postgres cannot do this now (SQLSTATE {error.sqlstate}); try again"
+            raise Unavailable(message) from error
         except _AWAY as error:
             self._check_the_others()
             message = "Postgres cannot be reached; try again"

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from kaireon_storage.postgres.decisions import PostgresDecisions
     from kaireon_storage.postgres.round_trip import BoundStatement
 
-_REFUSED = (psycopg.DataError, psycopg.IntegrityError, psycopg.InternalError, psycopg.ProgrammingError)
+# A server that is at fault is no verdict on the rows.
+_REFUSED = (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError)
 # So many chunks travel in one statement.
 _CHUNKS_AT_ONCE = 100
 _encode = msgspec.json.Encoder().encode

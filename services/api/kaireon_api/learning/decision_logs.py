@@ -15,11 +15,12 @@ from msgspec import Meta
 
 from kaireon_api.operation import ITEM_ERRORS, READ_ERRORS, Call, Operation, Reply, Role, Upload
 from kaireon_application.catalog.forms import Pagination
-from kaireon_application.errors import NotFound
+from kaireon_application.errors import NotFound, Unavailable
 from kaireon_application.learning.decision_log import LogSummary, find_log, stored_part, summary_of
 from kaireon_application.learning.evaluate_policy import held
 from kaireon_application.learning.logged_row import LogPart
 from kaireon_application.platform.cursor import Count, Offset, decode_cursor, encode_cursor
+from kaireon_runtime.logs import logger
 from kaireon_storage.decision_log_file import READERS
 
 MAX_LOG_BYTES = 64 * 1024 * 1024
@@ -95,14 +96,22 @@ async def _store(call: Call[Upload]) -> Reply:
 
 
 async def _read(upload: Upload, call: Call[Upload]) -> tuple[LogSummary, list[bytes]]:
-    """Receive the whole log, then check it, both beside the event loop; nothing is stored before its last row is."""
-    with closing(SpooledTemporaryFile[bytes](max_size=_IN_MEMORY_BYTES)) as file:
-        async for piece in upload.pieces:
-            file.write(piece)
-        file.seek(0)
-        parts = READERS[upload.media_type](cast("BinaryIO", file))
-        async with held(call.services.off_policy.uploads):
-            return await asyncio.to_thread(_checked, parts, datetime.now(UTC))
+    """Receive the whole log, then check it, both beside the event loop; nothing is stored before its last row is.
+
+    Raises `Unavailable` when the disk has no room for it.
+    """
+    try:
+        with closing(SpooledTemporaryFile[bytes](max_size=_IN_MEMORY_BYTES)) as file:
+            async for piece in upload.pieces:
+                file.write(piece)
+            file.seek(0)
+            parts = READERS[upload.media_type](cast("BinaryIO", file))
+            async with held(call.services.off_policy.uploads):
+                return await asyncio.to_thread(_checked, parts, datetime.now(UTC))
+    except OSError as error:
+        logger("kaireon.api").error("An upload could not be kept on the disk", reason=str(error))
+        message = "there is no room for this upload now; try again"
+        raise Unavailable(message) from error
 
 
 def _checked(parts: Iterator[LogPart], at: datetime) -> tuple[LogSummary, list[bytes]]:

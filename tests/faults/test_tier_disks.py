@@ -1,0 +1,169 @@
+"""Tiers whose own disk is full: what they write there, what becomes of it, and what goes on without."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from tests.api.shop import stock
+from tests.api.test_process import connected, environment, started, until_ready
+from tests.faults.disk import limit_files
+from tests.outbox_publisher.conftest import (
+    Eventually,
+    OutboxTable,
+    StartPublisher,
+    StreamReader,
+    eventually,
+    outbox_table,
+    private_redis,
+    start_publisher,
+    tenant_id,
+)
+from tests.outbox_publisher.private_redis import PrivateRedis
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from kaireon_testkit.platform.tenant import Tenant
+
+__all__ = ["eventually", "outbox_table", "private_redis", "start_publisher", "tenant_id"]
+pytestmark = pytest.mark.faults
+_PATIENCE_SECONDS = 120
+_OVER = {"completed", "failed", "cancelled"}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[IO[bytes]]:
+    """A log file of a process, which is limited as its other files are."""
+    with (tmp_path / "log").open("wb") as file:
+        yield file
+
+
+async def test_an_upload_that_finds_no_room_stores_nothing(
+    database_url: str, redis_url: str, tenant: Tenant, log: IO[bytes]
+) -> None:
+    row = {"action": "gold", "selectionProbability": 0.5, "reward": 1, "timestamp": "2026-01-01T00:00:00Z"}
+    rows = [{**row, "decisionId": str(number), "attributes": {"filler": "x" * 900}} for number in range(8000)]
+    large, small = (_ndjson(rows[:count]) for count in (8000, 10))
+    variables = environment(database_url, redis_url)
+    url = f"http://127.0.0.1:{variables['API_PORT']}"
+    with started(variables, log) as process:
+        await until_ready(url)
+        async with connected(url, tenant.api_keys["admin"]) as client:
+            # What is larger than memory is given to it waits on the disk until all of it is there.
+            limit_files(process.pid, 5 * 1024 * 1024)
+            for _ in range(2):
+                answer = await _upload(client, large)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE"), answer.text
+                assert answer.headers["retry-after"]
+            assert (await client.get("/api/v1/decision-logs")).json()["data"] == []
+            assert (await _upload(client, small)).status_code == 201
+            limit_files(process.pid)
+            stored = await _upload(client, large)
+            assert (stored.status_code, stored.json()["rows"]) == (201, 8000)
+            assert process.poll() is None
+
+
+def _ndjson(rows: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+async def _upload(client: httpx.AsyncClient, content: bytes) -> httpx.Response:
+    headers = {"Content-Type": "application/x-ndjson"}
+    return await client.post("/api/v1/decision-logs", content=content, headers=headers, timeout=_PATIENCE_SECONDS)
+
+
+async def test_tiers_that_may_write_no_file_at_all_do_their_work(
+    database_url: str, redis_url: str, tenant: Tenant, log: IO[bytes]
+) -> None:
+    """Logs are lost, nothing else: whatever must last is in Postgres."""
+    variables = environment(database_url, redis_url)
+    url = f"http://127.0.0.1:{variables['API_PORT']}"
+    worker = subprocess.Popen([sys.executable, "-m", "kaireon_worker"], env=variables, stderr=log)  # noqa: ASYNC220 - returns at once
+    try:
+        with started(variables, log) as process:
+            await until_ready(url)
+            for pid in (process.pid, worker.pid):
+                limit_files(pid, 0)
+            async with connected(url, tenant.api_keys["admin"]) as client:
+                await stock(client)
+                ids = [f"c{number}" for number in range(1500)]
+                run = await client.post("/api/v1/decide", json={"customerIds": ids, "channel": "web"})
+                assert run.status_code == 202, run.text
+                assert (await _over(client, run.json()["statusUrl"]))["status"] == "completed"
+                found = await client.get(f"{run.json()['statusUrl']}/results")
+                assert [json.loads(line)["customerId"] for line in found.text.splitlines()] == ids
+                parquet = await client.get(f"{run.json()['statusUrl']}/results", params={"format": "parquet"})
+                assert (parquet.status_code, parquet.content[-4:]) == (200, b"PAR1")
+                await _export(client)
+            assert process.poll() is None
+        assert worker.poll() is None
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+async def _export(client: httpx.AsyncClient) -> None:
+    """Ask for all that is held about a customer, and get it."""
+    asked = await client.post("/api/v1/dsar", json={"requestType": "export", "subjectId": "c1"})
+    assert asked.status_code == 202, asked.text
+    assert (await _over(client, asked.json()["statusUrl"]))["status"] == "completed"
+    export = await client.get(f"/api/v1/dsar/{asked.json()['requestId']}/download")
+    assert (export.status_code, export.json()["subjectId"]) == (200, "c1")
+
+
+async def _over(client: httpx.AsyncClient, status_url: str) -> dict[str, Any]:
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while True:
+            seen = (await client.get(status_url)).json()
+            if seen["status"] in _OVER:
+                return seen
+            await asyncio.sleep(0.05)
+
+
+async def test_a_stream_that_cannot_be_kept_on_disk_takes_nothing_and_loses_nothing(
+    private_redis: PrivateRedis,
+    outbox_table: OutboxTable,
+    tenant_id: UUID,
+    start_publisher: StartPublisher,
+    eventually: Eventually,
+) -> None:
+    private_redis.start("--appendfsync", "everysec")
+    stream = StreamReader(private_redis.url)
+    await outbox_table.insert_backlog(100, customers=10, tenant_id=tenant_id)
+    publisher = start_publisher(REDIS_URL=private_redis.url, OUTBOX_BATCH_SIZE="100")
+    await eventually(lambda: len(stream.ids()) == 100)
+    with Redis.from_url(private_redis.url, decode_responses=True, retry=None) as client:
+        told: Any = client.info()
+        limit_files(told["process_id"], 4096)
+        await outbox_table.insert_backlog(2000, customers=10, tenant_id=tenant_id)
+        # Twice as often as a single event may be refused before it is given up.
+        await eventually(lambda: _refusals(client) >= 10)
+        assert publisher.poll() is None
+        assert await outbox_table.dead() == {}
+        limit_files(told["process_id"])
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while await outbox_table.pending(tenant_id):
+            await asyncio.sleep(0.05)
+    assert await outbox_table.dead() == {}
+    ids = await outbox_table.ids_by_key()
+    assert stream.first_ids_by_key() == ids
+    # What it said it had is there after a crash, too.
+    private_redis.kill()
+    private_redis.start("--appendfsync", "everysec")
+    assert stream.first_ids_by_key() == ids
+    stream.close()
+
+
+def _refusals(client: Redis) -> int:
+    errors: Any = client.info("errorstats")
+    return errors.get("errorstat_MISCONF", {"count": 0})["count"]
