@@ -147,7 +147,9 @@ async def test_stopping_the_scheduler_ends_the_run_in_hand(tmp_path: Path) -> No
 
 async def test_the_scheduler_process_stops_on_sigterm() -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "kaireon_cron", "scheduler", stderr=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "kaireon_cron", "scheduler"),
+        env={**os.environ, "DATABASE_URL": "postgresql://postgres@127.0.0.1:1/nowhere"},
+        stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
     assert b"cron scheduler started" in await process.stderr.readline()

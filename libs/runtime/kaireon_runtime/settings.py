@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kaireon_runtime.addresses import BrokerUrl, PostgresUrl, RedisUrl, require_postgres
 from kaireon_runtime.outbound import AllowList
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 EXIT_BAD_SETTINGS = 2
 SECRET_PREFIX = "KAIREON_SECRET_"  # noqa: S105 - the beginning of names
-
-_REDIS_URL = re.compile(r"(unix|(rediss?([+](sentinel|cluster))?)|(redis-)?sentinel)://.")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -80,17 +78,9 @@ class ProcessSettings(BaseSettings):
 class DatabaseSettings(ProcessSettings):
     """DATABASE_URL, DATABASE_POOLER, and DATABASE_DIRECT_URL (past PgBouncer) where a process may LISTEN."""
 
-    database_url: str = Field(repr=False)
-    database_direct_url: str | None = Field(default=None, repr=False)
+    database_url: PostgresUrl = Field(repr=False)
+    database_direct_url: PostgresUrl | None = Field(default=None, repr=False)
     database_pooler: Pooler = Pooler.AUTO
-
-    @field_validator("database_url", "database_direct_url")
-    @classmethod
-    def _require_postgres(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("postgresql://", "postgres://")):
-            message = "must start with postgresql://"
-            raise ValueError(message)
-        return value
 
 
 class ReplicaSettings(DatabaseSettings):
@@ -104,9 +94,12 @@ class ReplicaSettings(DatabaseSettings):
     @field_validator("database_replica_urls")
     @classmethod
     def _require_replicas(cls, value: str) -> str:
-        if any(not url.startswith(("postgresql://", "postgres://")) for url in _listed(value)):
-            message = "must list URLs that start with postgresql://, comma-separated"
-            raise ValueError(message)
+        for place, url in enumerate(_listed(value), 1):
+            try:
+                require_postgres(url)
+            except ValueError as error:
+                message = f"must list URLs, comma-separated; number {place} {error}"
+                raise ValueError(message) from None
         return value
 
     @property
@@ -146,25 +139,8 @@ class SearchSettings(ProcessSettings):
 class RedisSettings(ProcessSettings):
     """REDIS_URL, and CELERY_BROKER_URL where the broker is another server."""
 
-    redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
-    celery_broker_url: str | None = Field(default=None, repr=False)
-
-    @field_validator("redis_url")
-    @classmethod
-    def _require_redis(cls, value: str) -> str:
-        if _REDIS_URL.match(value) is None:
-            message = "must start with redis://, rediss://, redis+sentinel:// or redis+cluster://"
-            raise ValueError(message)
-        return value
-
-    @field_validator("celery_broker_url")
-    @classmethod
-    def _refuse_cluster_broker(cls, value: str | None) -> str | None:
-        # Celery has no Cluster transport: better one line now than a worker that never receives.
-        if value is not None and "cluster" in value.split(":", 1)[0]:
-            message = "Celery cannot use a Redis Cluster as its broker; name a standalone or Sentinel server"
-            raise ValueError(message)
-        return value
+    redis_url: RedisUrl = Field(default="redis://127.0.0.1:6379/0", repr=False)
+    celery_broker_url: BrokerUrl | None = Field(default=None, repr=False)
 
     @property
     def broker_url(self) -> str:

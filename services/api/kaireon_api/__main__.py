@@ -20,7 +20,7 @@ from kaireon_api.worker_beside import is_worker_installed, worker_beside
 from kaireon_runtime.lifecycle import end_with_parent
 from kaireon_runtime.logs import configure_logs
 from kaireon_runtime.settings import load, refuse
-from kaireon_storage.broker.address import require_broker
+from kaireon_storage.broker.address import broker_or_refuse
 from kaireon_storage.interactions.opening import require_stores
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     _require_free_port(settings)
     require_stores(settings)
     if not settings.worker_inprocess:
-        _require_broker(settings)
+        broker_or_refuse(settings.broker_url)
         _serve(settings, _nothing)
         return
     if not is_worker_installed():
@@ -43,13 +43,6 @@ def main() -> None:
     with worker_beside() as (worker, poke_socket):
         os.environ["WORKER_POKE_SOCKET"] = str(poke_socket)  # noqa: TID251  what API processes inherit
         _serve(settings.model_copy(update={"worker_poke_socket": poke_socket}), worker.begin_to_stop)
-
-
-def _require_broker(settings: Settings) -> None:
-    try:
-        require_broker(settings.broker_url)
-    except ValueError as error:
-        refuse([str(error)])
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

@@ -14,7 +14,7 @@ from kaireon_cli.clone import Clone, find_clone
 from kaireon_cli.run_file import read_run_file
 from kaireon_cli.settings import CommandSettings
 from kaireon_runtime.settings import load
-from kaireon_storage.broker.address import parse_broker_url
+from kaireon_storage.broker.address import broker_or_refuse
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.jobs import PostgresJobBook
@@ -113,8 +113,8 @@ async def opened_database(connection: Connection) -> AsyncGenerator[Database]:
 
 @asynccontextmanager
 async def opened_jobs(connection: Connection, database: Database) -> AsyncGenerator[Jobs]:
-    """Open the way to queue jobs."""
-    announcer = BrokerAnnouncer(parse_broker_url(connection.broker_url))
+    """Open the way to queue jobs; exits with code 2 where the broker is none that Celery can use."""
+    announcer = BrokerAnnouncer(broker_or_refuse(connection.broker_url))
     try:
         yield Jobs(PostgresJobBook(database), announcer)
     finally:

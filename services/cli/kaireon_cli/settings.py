@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
+from kaireon_runtime.addresses import BrokerUrl, PostgresUrl, RedisUrl
 from kaireon_runtime.settings import Port, ProcessSettings
 
 
@@ -13,10 +14,10 @@ class CommandSettings(ProcessSettings):
     Commands that ask the API need KAIREON_API_URL and KAIREON_API_KEY elsewhere.
     """
 
-    database_url: str | None = Field(default=None, repr=False)
-    database_direct_url: str | None = Field(default=None, repr=False)
-    redis_url: str | None = Field(default=None, repr=False)
-    celery_broker_url: str | None = Field(default=None, repr=False)
+    database_url: PostgresUrl | None = Field(default=None, repr=False)
+    database_direct_url: PostgresUrl | None = Field(default=None, repr=False)
+    redis_url: RedisUrl | None = Field(default=None, repr=False)
+    celery_broker_url: BrokerUrl | None = Field(default=None, repr=False)
     kaireon_api_url: str | None = Field(default=None, pattern="^https?://")
     kaireon_api_key: SecretStr | None = None
     api_key_pepper: SecretStr | None = Field(default=None, min_length=32)

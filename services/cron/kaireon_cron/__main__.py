@@ -9,9 +9,10 @@ import sys
 from kaireon_cron.once import run_once
 from kaireon_cron.schedule import read_schedule
 from kaireon_cron.scheduler import Scheduler, command_of_jobs
+from kaireon_cron.settings import JobSettings
 from kaireon_runtime.lifecycle import end_with_parent, stop_on_signal
 from kaireon_runtime.logs import configure_logs, logger
-from kaireon_runtime.settings import ProcessSettings, load, refuse
+from kaireon_runtime.settings import load, refuse
 from kaireon_storage.scheduled_jobs import JOBS
 
 _SCHEDULER = "scheduler"
@@ -29,7 +30,8 @@ def main() -> None:
 
 
 def _schedule() -> None:
-    settings = load(ProcessSettings)
+    # What its jobs read: better told now than by each of them when it is due.
+    settings = load(JobSettings)
     end_with_parent(settings.kaireon_parent_pid)
     configure_logs("cron", settings.log_level, settings.log_format)
     asyncio.run(_run_scheduler())

@@ -17,7 +17,7 @@ from kaireon_runtime.logs import configure_logs, logger
 from kaireon_runtime.metrics import Metrics
 from kaireon_runtime.settings import load, refuse
 from kaireon_storage.boosting import TreesLoader
-from kaireon_storage.broker.address import parse_broker_url
+from kaireon_storage.broker.address import broker_or_refuse, parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.decision_engine import now_ms
 from kaireon_storage.postgres.behavioral_events import PostgresEvents
@@ -44,6 +44,7 @@ def main() -> None:
         sys.stdout.write("the stream tier is off: set FLOW_STREAMING_ENABLED=true and STREAM_SOURCE to turn it on\n")
         return
     configure_logs("stream", settings.log_level, settings.log_format)
+    broker_or_refuse(settings.broker_url)
     asyncio.run(stream(settings))
 
 

@@ -13,12 +13,13 @@ import warnings
 import msgspec
 from celery.exceptions import CPendingDeprecationWarning
 
+from kaireon_application.errors import KaireonError
 from kaireon_runtime.lifecycle import end_with_parent
 from kaireon_runtime.logs import configure_logs
 from kaireon_runtime.metrics import Metrics
 from kaireon_runtime.serving import collect_rarely
-from kaireon_runtime.settings import load, refuse
-from kaireon_storage.broker.address import require_broker
+from kaireon_runtime.settings import load
+from kaireon_storage.broker.address import broker_or_refuse
 from kaireon_worker.beside import drain_queues, work_beside
 from kaireon_worker.handlers import build_handlers
 from kaireon_worker.polling import DrainLimits
@@ -31,7 +32,7 @@ def main() -> int:
     given = _arguments()
     settings = load(Settings)
     if given.mode == "consume":
-        _require_broker(settings)
+        broker_or_refuse(settings.broker_url)
     end_with_parent(settings.kaireon_parent_pid)
     configure_logs("worker", settings.log_level, settings.log_format)
     metrics = Metrics()
@@ -39,7 +40,11 @@ def main() -> int:
     collect_rarely()
     if given.mode == "drain":
         limits = DrainLimits(seconds=given.seconds, job_count=given.jobs)
-        report = asyncio.run(drain_queues(settings, handlers, metrics, limits))
+        try:
+            report = asyncio.run(drain_queues(settings, handlers, metrics, limits))
+        except KaireonError as error:
+            sys.stderr.write(f"kaireon-worker: {error.message}\n")
+            return 1
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
         return 0
     if settings.worker_metrics_port is not None:
@@ -60,13 +65,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=45.0, help="drain: take nothing new after this time")
     parser.add_argument("--jobs", type=int, default=100, help="drain: run at most so many")
     return parser.parse_args()
-
-
-def _require_broker(settings: Settings) -> None:
-    try:
-        require_broker(settings.broker_url)
-    except ValueError as error:
-        refuse([str(error)])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import msgspec
 import redis
 
-from kaireon_storage.redis.address import RedisAddress, Topology, parse_redis_url
+from kaireon_runtime.redis_address import RedisAddress, Topology, parse_redis_url
+from kaireon_runtime.settings import refuse
 
 _PROBE_TIMEOUT_SECONDS = 2.0
 _CLUSTER = "CELERY_BROKER_URL names a Redis Cluster, which Celery cannot use: name a standalone or Sentinel server"
@@ -61,6 +62,14 @@ def require_broker(url: str) -> BrokerAddress:
     if _is_cluster(address):
         raise ValueError(_CLUSTER)
     return address
+
+
+def broker_or_refuse(url: str) -> BrokerAddress:
+    """Return the address of a broker that may be used; end the process with one line when there is none."""
+    try:
+        return require_broker(url)
+    except ValueError as error:
+        refuse([str(error)])
 
 
 def _is_cluster(address: BrokerAddress) -> bool:

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException
 
-from kaireon_storage.redis.address import RedisAddress, Topology, parse_redis_url
+from kaireon_runtime.redis_address import RedisAddress, Topology, parse_redis_url
 
 _TIMEOUT_SECONDS = 0.5
 # Redis 5 does not know HELLO, with which later protocols begin.

@@ -19,7 +19,7 @@ from redis.sentinel import Sentinel
 
 from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
 from kaireon_outbox_publisher.sinks.envelope import headers_of, payload_of
-from kaireon_storage.redis.address import Topology, parse_redis_url
+from kaireon_runtime.redis_address import Topology, parse_redis_url
 
 # Replies with the general code that say something about the server all the same: every event would meet them.
 _SERVER_FAULTS = ("unknown command", "The stream has exhausted")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kaireon_storage.redis.address import Topology, parse_redis_url
+from kaireon_runtime.redis_address import Topology, parse_redis_url
 
 SENTINEL, CLUSTER = Topology.SENTINEL, Topology.CLUSTER
 URLS: list[tuple[str, Topology, tuple[tuple[str, int], ...], str, dict[str, Any]]] = [
@@ -55,7 +55,11 @@ def test_url_names_an_address(
         ("redis+sentinel://:secret@a:1/main/two", "number"),
         ("redis+cluster://:secret@a:1/3", "database 0"),
         ("redis+cluster://", "no host"),
-        ("redis+cluster://:secret@a:many", "Port"),
+        ("redis+cluster://:secret@a:many", "port"),
+        ("redis://:secret", "port"),
+        ("redis://:secret@h:70000", "port"),
+        ("redis://:secret@h:1/two", "number"),
+        ("redis+sentinel://:secret@[::1/m", "IPv6"),
     ],
 )
 def test_url_that_names_none_is_refused_without_its_password(url: str, message: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import msgspec
 
@@ -54,6 +54,7 @@ def parse_redis_url(url: str) -> RedisAddress:
     if topology is None:
         raise ValueError(f"must start with one of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
     if topology is Topology.STANDALONE:
+        _require_one_server(url)
         return RedisAddress(topology=topology)
     default_port = _SENTINEL_PORT if topology is Topology.SENTINEL else _DEFAULT_PORT
     parts = urlsplit(_one_url(url))
@@ -68,6 +69,14 @@ def parse_redis_url(url: str) -> RedisAddress:
         return RedisAddress(topology=topology, hosts=hosts, options=options)
     master, database = _master_and_database(parts.path, parts.query)
     return RedisAddress(topology=topology, hosts=hosts, master=master, options={**options, "db": database})
+
+
+def _require_one_server(url: str) -> None:
+    """Refuse what a client would take for something else: a port that is none, a database that is no number."""
+    parts = urlsplit(url)
+    _port(parts)
+    if parts.scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+        raise ValueError("the database must be a number")
 
 
 def _one_url(url: str) -> str:
@@ -93,7 +102,15 @@ def _master_and_database(path: str, query: str) -> tuple[str, int]:
 
 def _host(name: str, default_port: int) -> tuple[str, int]:
     parts = urlsplit(f"//{name}")
-    return parts.hostname or "", parts.port or default_port
+    return parts.hostname or "", _port(parts) or default_port
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        # Its own message has the text, which is a password where somebody has left out the host.
+        raise ValueError("the port must be a number up to 65535") from None
 
 
 def _login(login: str) -> dict[str, str]:
