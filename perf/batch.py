@@ -3,6 +3,7 @@
 An API process and a worker process are started for it, on servers whose commits wait for the disk. Both decide among
 100 candidates and write what a decision writes. The run is taken end to end: from the call that queues it to its end,
 the members of the segment read and every result stored included. The two take turns; each is taken at its best one.
+With `--helpers N` a third takes its turn too: the same run while N more workers are idle, and help with it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import httpx
@@ -46,10 +48,27 @@ def _process(module: str, environment: dict[str, str]) -> Generator[None]:
 
 
 @contextmanager
-def _tiers(database_url: str, redis_url: str) -> Generator[str]:
-    """Start an API and a worker; yield the API's address once it is ready."""
-    port = free_port()
-    environment = {
+def _helpers(environment: dict[str, str], count: int) -> Generator[None]:
+    """Start more workers; go on once they are ready."""
+    with ExitStack() as stack:
+        command = [sys.executable, "-m", "kaireon_worker"]
+        given = environment | {"LOG_LEVEL": "info"}
+        started = [stack.enter_context(subprocess.Popen(command, env=given, stderr=PIPE)) for _ in range(count)]
+        try:
+            for process in started:
+                if process.stderr is None or not any(b"ready" in line for line in process.stderr):
+                    message = "a worker did not start"
+                    raise RuntimeError(message)
+            yield
+        finally:
+            for process in started:
+                process.terminate()
+                # What it still says must not hold it up.
+                process.communicate()
+
+
+def _environment(database_url: str, redis_url: str, port: int) -> dict[str, str]:
+    return {
         "PATH": "/usr/bin:/bin",
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
@@ -59,7 +78,12 @@ def _tiers(database_url: str, redis_url: str) -> Generator[str]:
         "WORKER_INPROCESS": "0",
         "LOG_LEVEL": "warn",
     }
-    url = f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _tiers(environment: dict[str, str]) -> Generator[str]:
+    """Start an API and a worker; yield the API's address once it is ready."""
+    url = f"http://127.0.0.1:{environment['API_PORT']}"
     with _process("kaireon_api", environment), _process("kaireon_worker", environment):
         deadline = time.monotonic() + _READY_SECONDS
         while True:
@@ -159,17 +183,23 @@ async def _tenant(database_url: str) -> Tenant:
         await database.close()
 
 
-def _alternate(url: str, tenant: Tenant, given: argparse.Namespace) -> dict[str, float]:
+def _alternate(url: str, tenant: Tenant, given: argparse.Namespace, environment: dict[str, str]) -> dict[str, float]:
     headers = {"X-API-Key": tenant.api_keys["admin"]}
+    best = dict[str, float]()
     with httpx.Client(base_url=url, headers=headers, timeout=60) as api:
         _stock(api, given.customers)
-        recommend, batch = 0.0, 0.0
         _recommend(url, tenant.api_keys["viewer"], 1.0, -1)
         for number in range(given.rounds):
-            single, run = _recommend(url, tenant.api_keys["viewer"], given.seconds, number), _run(api)
-            recommend, batch = max(recommend, single), max(batch, run)
-            print(f"round {number + 1}: /recommend {single:.0f}, batch {run:.0f} customers/s")
-    return {"recommendPerSecond": recommend, "batchPerSecond": batch, "ratio": batch / recommend}
+            turn = {"recommend": _recommend(url, tenant.api_keys["viewer"], given.seconds, number), "batch": _run(api)}
+            if given.helpers:
+                with _helpers(environment, given.helpers):
+                    turn["helped"] = _run(api)
+            print(f"round {number + 1}: " + ", ".join(f"{name} {rate:.0f}" for name, rate in turn.items()))
+            best |= {name: max(rate, best.get(name, 0.0)) for name, rate in turn.items()}
+    return {f"{name}PerSecond": rate for name, rate in best.items()} | {
+        "ratio": best["batch"] / best["recommend"],
+        **({"helpedRatio": best["helped"] / best["batch"]} if given.helpers else {}),
+    }
 
 
 def main() -> None:
@@ -178,6 +208,7 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=5_000, help="members of the segment")
     parser.add_argument("--rounds", type=int, default=4, help="turns of each side")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a turn of /recommend")
+    parser.add_argument("--helpers", type=int, default=0, help="workers that help in the third turn")
     given = parser.parse_args()
     with (
         native_stack(_CLONE, is_durable=True) as stack,
@@ -185,8 +216,9 @@ def main() -> None:
         cloned_database(template) as database_url,
     ):
         tenant = asyncio.run(_tenant(database_url))
-        with _tiers(database_url, stack.redis_url) as url:
-            found = _alternate(url, tenant, given)
+        environment = _environment(database_url, stack.redis_url, free_port())
+        with _tiers(environment) as url:
+            found = _alternate(url, tenant, given, environment)
     verdict = "kept" if found["ratio"] >= _LEAST else "MISSED"
     print(f"batch: {found['ratio']:.2f} times /recommend (at least {_LEAST}: {verdict})")
     print(msgspec.json.encode({name: round(value, 2) for name, value in found.items()}).decode())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 import signal
 import subprocess
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from tests.api.test_campaigns import define, members, recommended, trigger
 from tests.api.test_runs import lines, look, read, results, start, until, until_over
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
+    from kaireon_api.settings import Settings
     from tests.api.conftest import Eventually, StartWorker
     from tests.api.shop import Shop
 
@@ -25,20 +27,32 @@ if TYPE_CHECKING:
 
 __all__ = ["members"]
 
+LEADER, HELPER = 0, 1
 IDS = [f"c{number}" for number in range(40_000)]
 
 
+# How the two workers are started: those of the tier, or two that live beside an API each.
+TIER, BESIDE = "tier", "beside"
+
+
 @pytest.fixture
-async def workers(start_worker: StartWorker) -> list[subprocess.Popen[bytes]]:
+def workers(
+    request: pytest.FixtureRequest, start_worker: StartWorker, settings: Settings
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Two workers that are ready."""
-    started = [start_worker(stderr=subprocess.PIPE) for _ in range(2)]
-    await asyncio.gather(*(asyncio.to_thread(wait_until_ready, worker) for worker in started))
-    return started
-
-
-def wait_until_ready(worker: subprocess.Popen[bytes]) -> None:
-    assert worker.stderr is not None
-    assert any(b"ready" in line for line in worker.stderr)
+    if getattr(request, "param", TIER) == TIER:
+        started = [start_worker(stderr=subprocess.PIPE) for _ in range(2)]
+    else:
+        given = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "WORKER_POLL_SECONDS": "0.2"}
+        command = [sys.executable, "-m", "kaireon_worker", "beside"]
+        started = [subprocess.Popen(command, env={**os.environ, **given}, stderr=subprocess.PIPE) for _ in range(2)]
+    for worker in started:
+        assert worker.stderr is not None
+        assert any(b"ready" in line for line in worker.stderr)
+    yield started
+    for worker in started:
+        worker.kill()
+        worker.communicate()
 
 
 async def holders(shop: Shop, run: dict[str, Any]) -> int:
@@ -51,12 +65,21 @@ async def helper_count(shop: Shop) -> int:
     return (await shop.rows("SELECT count(*) AS n FROM decision_run_helpers"))[0]["n"]
 
 
+async def until_alone(shop: Shop, eventually: Eventually) -> None:
+    """Wait until nobody helps."""
+
+    async def nobody_helps() -> bool:
+        return await helper_count(shop) == 0
+
+    await eventually(60, nobody_helps)
+
+
 @pytest.fixture
 def share(shop: Shop, workers: list[subprocess.Popen[bytes]], eventually: Eventually) -> Share:
     """Start runs that the first worker leads and the second helps with; both have decided some of it then."""
 
     async def begin(count: int) -> dict[str, Any]:
-        helper = workers[1]
+        helper = workers[HELPER]
         helper.send_signal(signal.SIGSTOP)
         run = await start(shop, customerIds=IDS[:count], channel="web", limit=1, **{"async": True})
         await until(shop, run, eventually, lambda seen: seen["progress"]["processed"] > 0)
@@ -73,15 +96,39 @@ def share(shop: Shop, workers: list[subprocess.Popen[bytes]], eventually: Eventu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lost", [None, "leader", "helper"])
+@pytest.mark.parametrize(
+    ("workers", "lost", "signal_number"),
+    [
+        (TIER, (), 0),
+        (BESIDE, (), 0),
+        (TIER, (LEADER,), signal.SIGKILL),
+        (TIER, (HELPER,), signal.SIGKILL),
+        (TIER, (LEADER, HELPER), signal.SIGKILL),
+        (TIER, (HELPER,), signal.SIGSTOP),
+        (TIER, (HELPER,), signal.SIGTERM),
+    ],
+    indirect=["workers"],
+)
 async def test_two_workers_decide_everyone_once(
-    shop: Shop, workers: list[subprocess.Popen[bytes]], share: Share, eventually: Eventually, lost: str | None
+    shop: Shop,
+    workers: list[subprocess.Popen[bytes]],
+    share: Share,
+    eventually: Eventually,
+    start_worker: StartWorker,
+    lost: tuple[int, ...],
+    signal_number: int,
 ) -> None:
     count = 20 * CHUNK_SIZE + 7
     run = await share(count)
-    if lost is not None:
-        workers[("leader", "helper").index(lost)].send_signal(signal.SIGKILL)
+    for one in lost:
+        workers[one].send_signal(signal_number)
+    if len(lost) == len(workers):
+        start_worker()
     seen = await until_over(shop, run, eventually)
+    if signal_number == signal.SIGSTOP:
+        workers[HELPER].send_signal(signal.SIGCONT)
+    if signal_number != signal.SIGKILL:
+        await until_alone(shop, eventually)
 
     assert (seen["status"], seen["progress"]["processed"]) == ("completed", count)
     assert seen["summary"]["customersProcessed"] == count
@@ -120,10 +167,7 @@ async def test_a_helper_leaves_when_there_is_a_job_for_it(shop: Shop, share: Sha
         " 'count_up', '{\"steps\": 100000}' FROM generate_series(1, 3)"
     )
 
-    async def has_left() -> bool:
-        return await helper_count(shop) == 0
-
-    await eventually(60, has_left)
+    await until_alone(shop, eventually)
     seen = await look(shop, run)
     assert seen["status"] == "running"
     running = await shop.rows("SELECT count(*) AS n FROM jobs WHERE type = 'count_up' AND status = 'running'")
