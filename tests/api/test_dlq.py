@@ -126,18 +126,49 @@ async def test_unknown_id_is_404_and_nothing_happens(api: Clients, database: Dat
     assert len(await rows(database, "SELECT 1 FROM outbox_dead_letters")) == 2
 
 
-@pytest.mark.parametrize(
-    "body",
-    [{}, {"action": "burn"}, {"action": "retry", "eventIds": ["x"]}, {"action": "retry", "ids": []}, {"action": None}],
-)
-async def test_bad_body_is_400(api: Clients, body: dict[str, Any]) -> None:
-    assert (await api.admin.post(URL, json=body)).status_code == 400
+BAD_BODIES: list[Any] = [
+    {},
+    [],
+    {"action": "burn"},
+    {"action": None},
+    {"action": "retry", "ids": []},
+    {"action": "retry", "topic": 5},
+    {"action": "purge", "topic": "a\0b"},
+    {"action": "purge", "eventIds": ["x"]},
+    {"action": "purge", "eventIds": [str(UUID(int=number)) for number in range(1001)]},
+]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES)
+async def test_bad_body_is_400_and_nothing_happens(api: Clients, database: Database, body: Any) -> None:
+    await add_event(database, api.tenant.tenant_id)
+    answer = await api.admin.post(URL, json=body)
+    assert (answer.status_code, bool(answer.json()["error"]["details"])) == (400, True)
+    assert (await api.admin.get(URL)).json()["totalEvents"] == 1
+
+
+@pytest.mark.parametrize("limit", ["0", "201", "-1", "x", "1.5", "", str(10**30)])
+async def test_bad_limit_is_400(api: Clients, limit: str) -> None:
+    answer = await api.admin.get(URL, params={"limit": limit})
+    assert (answer.status_code, answer.json()["error"]["details"][0]["path"]) == (400, "query.limit")
+
+
+async def test_no_ids_are_none_and_an_id_named_twice_is_one(api: Clients, database: Database) -> None:
+    event_id = str(await add_event(database, api.tenant.tenant_id))
+    none: list[dict[str, Any]] = [{"eventIds": []}, {"topic": ""}, {"eventIds": [event_id], "topic": "nope"}]
+    for body in none:
+        for action, counted in (("retry", "requeued"), ("purge", "deleted")):
+            answer = await api.admin.post(URL, json={"action": action, **body})
+            assert answer.json() == {"action": action, counted: 0}, body
+    answer = await api.admin.post(URL, json={"action": "retry", "eventIds": [event_id, event_id]})
+    assert answer.json()["requeued"] == 1
 
 
 async def test_only_an_admin_of_the_tenant_sees_it(api: Clients, database: Database) -> None:
     await add_event(database, api.tenant.tenant_id)
-    assert (await api.editor.get(URL)).status_code == 403
-    assert (await api.editor.post(URL, json={"action": "purge"})).status_code == 403
+    for client, status in ((api.anonymous, 401), (api.viewer, 403), (api.editor, 403)):
+        assert (await client.get(URL)).status_code == status
+        assert (await client.post(URL, json={"action": "purge"})).status_code == status
     other = await create_tenant(database, "other")
     async with client_of(api.app, other.api_keys["admin"]) as stranger:
         assert (await stranger.get(URL)).json()["totalEvents"] == 0

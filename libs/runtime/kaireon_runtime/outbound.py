@@ -70,6 +70,14 @@ class AllowList:
         return None
 
 
+class Anywhere(AllowList):
+    """For who only compares: whether an address may be called was asked when it was written."""
+
+    def permits(self, target: Target, address: Address) -> bool:  # noqa: ARG002 - whatever they are
+        """Return that it may."""
+        return True
+
+
 def target_of(url: str) -> Target:
     """Return who an http or https URL leads to. Raises `InvalidUrl`."""
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:

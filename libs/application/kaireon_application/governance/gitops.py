@@ -28,10 +28,16 @@ from kaireon_application.catalog.qualification_rule import QUALIFICATION_RULE
 from kaireon_application.catalog.ranking_profile import RANKING_PROFILE
 from kaireon_application.catalog.write_entity import changed_entity, document_of, new_change, store_new, validated
 from kaireon_application.customers.behavioral_metric import BEHAVIORAL_METRIC
+from kaireon_application.customers.segment import SEGMENT
+from kaireon_application.decisioning.flow_route import FLOW_ROUTE
+from kaireon_application.engagement.journey import JOURNEY
+from kaireon_application.engagement.run_definition import RUN
+from kaireon_application.engagement.trigger import TRIGGER
 from kaireon_application.errors import InvalidInput, KaireonError
 from kaireon_application.governance.actor import SYSTEM, Actor
 from kaireon_application.governance.audit_log import AuditAction, AuditEntry, wire_type
 from kaireon_core.governance.audited import changed_fields
+from kaireon_runtime.outbound import Anywhere
 
 # In the order in which they are applied: what others refer to comes first.
 _ORDER = (
@@ -41,6 +47,7 @@ _ORDER = (
     PLACEMENT,
     OUTCOME_TYPE,
     BEHAVIORAL_METRIC,
+    SEGMENT,
     RANKING_PROFILE,
     OFFER,
     CREATIVE,
@@ -48,6 +55,10 @@ _ORDER = (
     GUARDRAIL,
     QUALIFICATION_RULE,
     CONTACT_POLICY,
+    FLOW_ROUTE,
+    JOURNEY,
+    TRIGGER,
+    RUN,
 )
 KINDS: dict[str, EntityKind] = {wire_type(kind.name): kind for kind in _ORDER} | {"arbitrationProfile": RANKING_PROFILE}
 
@@ -145,7 +156,7 @@ async def check_drift(gitops: GitOps, now: datetime) -> tuple[int, tuple[str, ..
     """
     count, failures = 0, list[str]()
     for tenant_id in await gitops.tenants():
-        caller = Caller(tenant_id=tenant_id, is_admin=True, at=now, actor=SYSTEM)
+        caller = Caller(tenant_id=tenant_id, is_admin=True, at=now, actor=SYSTEM, reach=Anywhere())
         try:
             count += await _check_tenant(gitops, caller)
         except KaireonError as error:
