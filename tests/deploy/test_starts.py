@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from kaireon_api.settings import Settings as Api
@@ -16,6 +19,7 @@ from kaireon_ml_worker.settings import Settings as MlWorker
 from kaireon_outbox_publisher.settings import Settings as Publisher
 from kaireon_runtime.settings import load
 from kaireon_stream.settings import Settings as Stream
+from kaireon_testkit.native.ports import free_port
 from kaireon_worker.settings import Settings as Worker
 
 if TYPE_CHECKING:
@@ -148,6 +152,42 @@ def test_whoever_needs_a_broker_refuses_a_cluster_in_one_line(
     assert ended.returncode == 2, ended.stderr
     (line,) = ended.stderr.splitlines()
     assert line.startswith("CELERY_BROKER_URL names a Redis Cluster")
+
+
+_STREAM = {"FLOW_STREAMING_ENABLED": "true", "STREAM_SOURCE": "redis"}
+AWAY = {**SOUND, "REDIS_URL": "redis://127.0.0.1:1/0", "WORKER_INPROCESS": "0"}
+# What serves goes on asking; how it ends on SIGTERM (uvicorn hands the signal on).
+WAITING: list[tuple[str, str, int]] = [
+    ("kaireon_api", "API_PORT", -signal.SIGTERM),
+    ("kaireon_outbox_publisher", "OUTBOX_HEALTH_PORT", 0),
+    ("kaireon_stream", "STREAM_HEALTH_PORT", 0),
+]
+
+
+@pytest.mark.parametrize(("module", "port_name", "code"), WAITING)
+async def test_what_serves_waits_for_its_servers_and_says_that_it_is_not_ready(
+    module: str, port_name: str, code: int
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}{'/api' if module == 'kaireon_api' else ''}"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module),
+        env={"PATH": os.environ["PATH"], **AWAY, **_STREAM, port_name: str(port)},
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    async with httpx.AsyncClient() as client, asyncio.timeout(90):
+        while True:
+            try:
+                answer = await client.get(f"{url}/ready")
+                break
+            except httpx.TransportError:
+                await asyncio.sleep(0.1)
+        health = await client.get(f"{url}/health")
+    process.terminate()
+    _, told = await asyncio.wait_for(process.communicate(), 60)
+    assert (answer.status_code, health.status_code, process.returncode) == (503, 200, code)
+    assert b"Traceback" not in told
 
 
 @pytest.mark.parametrize(

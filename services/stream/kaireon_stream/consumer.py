@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 from kaireon_application.engagement.consume_events import CheckpointStore, ConsumeEvents, LeaseMoved, PartitionLease
@@ -63,7 +64,9 @@ class StreamConsumer:
                 self._renewed_at, pause_seconds = None, _PAUSE_SECONDS
             if pause_seconds:
                 await asyncio.sleep(pause_seconds)
-        await self._store.release(self._name, self._token)
+        # With Postgres away the leases lapse by themselves.
+        with suppress(Unavailable):
+            await self._store.release(self._name, self._token)
 
     async def _renew(self) -> None:
         """Hold on to one's partitions, take what nobody holds, and believe what Postgres says of each."""
