@@ -73,6 +73,7 @@ class SearchContract:
         await shop.flow("gold-flow", publish=False)
         await settle()
         assert await find(shop, "gold", types="categories,decision-flows") == ["gold", "gold-flow"]
+        assert await find(shop, "gold", types="category,decision-flow") == ["gold", "gold-flow"]
         assert {"gold", "gold-flow", "gold_card"} <= set(await find(shop, "gold"))
 
     async def test_what_is_changed_or_deleted_is_found_so(self, shop: Shop, settle: Settle) -> None:

@@ -164,6 +164,25 @@ async def test_daily_summaries_go_and_totals_stay(tables: Tables, database_url: 
     assert set(tables.run("SELECT period_type, period_key FROM interaction_summaries")) == set(periods) - {periods[2]}
 
 
+async def test_counts_of_dashboards_go_with_the_summaries(tables: Tables, database_url: str) -> None:
+    tenant_id = tables.add_tenant(retentionDays=30)
+    days = [datetime.now(UTC).date() - timedelta(days=days) for days in (0, 29, 32)]
+    for day in days:
+        tables.run(
+            "INSERT INTO dashboard_counts VALUES (%s, %s, 'answer', %s, %s, %s, 'click', 'positive', 1, 0, 0)",
+            tenant_id,
+            day,
+            NONE,
+            NONE,
+            NONE,
+        )
+        tables.run("INSERT INTO dashboard_sketches VALUES (%s, %s, 'answer', NULL, '{7}')", tenant_id, day)
+    _, line = await run_job(database_url)
+    assert (line["dashboardCounts"], line["dashboardSketches"]) == (1, 1)
+    for table in ("dashboard_counts", "dashboard_sketches"):
+        assert set(tables.run(f"SELECT day FROM {table}")) == {(day,) for day in days[:2]}  # noqa: S608 - a constant
+
+
 async def test_snapshots_stay_while_a_trace_refers_to_them(tables: Tables, database_url: str) -> None:
     tenant_id, other = tables.add_tenant(), tables.add_tenant()
     now = datetime.now(UTC)

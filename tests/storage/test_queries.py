@@ -13,8 +13,8 @@ from kaireon_storage.postgres.queries import positional
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DECISIONS = ("new_impression", "new_summary", "new_suppression", "new_key", "new_event")
-RESPONSES = ("new_interaction", "new_summary", "new_suppression", "new_event")
+DECISIONS = ("new_impression", "new_late", "new_summary", "new_suppression", "new_key", "new_event")
+RESPONSES = ("new_interaction", "new_late", "new_summary", "new_suppression", "new_event")
 
 
 def subsets(names: tuple[str, ...]) -> Iterator[frozenset[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from kaireon_application.customers.engagement_health import recompute_engagement
+from kaireon_application.decisioning.count_for_dashboards import count_for_dashboards
 from kaireon_application.engagement.journey_tick import tick_journeys
 from kaireon_application.engagement.trigger_run import start_due_runs
 from kaireon_application.errors import KaireonError
@@ -22,6 +24,7 @@ from kaireon_application.platform.outbox_reaper import reap_outbox
 from kaireon_application.platform.scheduled_job import JobOutcome, run_alone
 from kaireon_runtime.settings import ScheduledJobSettings
 from kaireon_storage.postgres.approvals import PostgresApprovals
+from kaireon_storage.postgres.dashboard_counts import PostgresDashboardCounts
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.drift_checks import PostgresDriftChecks
 from kaireon_storage.postgres.engagement_health import PostgresEngagementHealth
@@ -53,15 +56,15 @@ async def approvals_expire(database: Database, _settings: ScheduledJobSettings) 
 
 
 async def flow_scheduler_tick(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:
-    """Queue jobs for the enrolments and campaigns whose turn has come, which a worker finds by itself."""
+    """Queue jobs for the enrolments and campaigns whose turn has come, which a worker finds by itself.
+
+    Then count what has come in since, for dashboards.
+    """
     journeys = await tick_journeys(PostgresJourneyTick(database))
-    runs = await start_due_runs(
-        PostgresEntities(database),
-        PostgresRuns(database),
-        await PostgresTenants(database).config_versions(),
-        datetime.now(UTC),
-    )
-    return JobOutcome(counts={**journeys, **runs.counts}, failures=runs.failures)
+    tenants = await PostgresTenants(database).config_versions()
+    runs = await start_due_runs(PostgresEntities(database), PostgresRuns(database), tenants, datetime.now(UTC))
+    slices, failures = await count_for_dashboards(PostgresDashboardCounts(database), list(tenants), time.monotonic)
+    return JobOutcome(counts={**journeys, **runs.counts, "countedSlices": slices}, failures=(*runs.failures, *failures))
 
 
 async def engagement_health_recompute(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:

@@ -18,6 +18,8 @@ _BETWEEN_WORDS = re.compile(r"[\W_]+")
 
 # What a caller names -> the kind that is stored: the last part of the path of its list.
 SEARCHED_TYPES: dict[str, str] = {kind.path.rpartition("/")[2]: name for name, kind in CONFIGURED_KINDS.items()}
+# The singular is understood too.
+_KIND_OF = SEARCHED_TYPES | {kind.replace("_", "-"): kind for kind in SEARCHED_TYPES.values()}
 TYPE_OF_KIND: dict[str, str] = {kind: type_ for type_, kind in SEARCHED_TYPES.items()}
 
 
@@ -72,8 +74,8 @@ def search_query(text: str, types: str | None, limit: int, offset: int) -> Searc
     if not words or len(words) > _MOST_WORDS:
         raise InvalidInput.at("query.q", f"must have 1 to {_MOST_WORDS} words of letters or digits")
     named = [name.strip() for name in (types or "").split(",") if name.strip()]
-    unknown = [name for name in named if name not in SEARCHED_TYPES]
+    unknown = [name for name in named if name not in _KIND_OF]
     if unknown:
         raise InvalidInput.at("query.types", f"knows no {', '.join(unknown)}; known: {', '.join(SEARCHED_TYPES)}")
-    kinds = tuple(SEARCHED_TYPES[name] for name in named) or tuple(SEARCHED_TYPES.values())
+    kinds = tuple(_KIND_OF[name] for name in named) or tuple(SEARCHED_TYPES.values())
     return SearchQuery(words=words, kinds=kinds, limit=limit, offset=offset)

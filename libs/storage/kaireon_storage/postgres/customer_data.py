@@ -27,6 +27,7 @@ from kaireon_storage.postgres.customer_sections import (
     STORED,
     Section,
 )
+from kaireon_storage.postgres.dashboard_counts import hold_dashboard_counts
 from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.entities import PostgresEntityWriter
 from kaireon_storage.postgres.jobs import hold_lease
@@ -110,6 +111,7 @@ class PostgresCustomerData:
             noted = await self._sql.erasure_noted(connection, tenant_id=tenant_id, request_id=str(request_id))
             if noted is not None:
                 return noted["after"]
+            await hold_dashboard_counts(connection, tenant_id)
             counts = dict.fromkeys(ALWAYS_COUNTED, 0)
             for section in SECTIONS:
                 counts[section.count or section.name] = await self._erase_section(connection, tenant_id, ids, section)

@@ -48,6 +48,14 @@ SECTIONS: tuple[Section, ...] = (
     ),
     Section(name="variantAssignments", table="variant_assignments", column="customer_id", count="variantAssignment"),
     Section(name="engagementHealth", table="engagement_health", column="customer_id"),
+    # Of some customers a hash, so that those of many days can be counted: it says nothing that an export could show.
+    Section(
+        name="dashboardSketches",
+        table="dashboard_sketches",
+        statements="sketches",
+        data_class="summaries",
+        is_exported=False,
+    ),
     # The steps go with their enrolments.
     Section(name="journeySteps", table="journey_steps", statements="journey_steps"),
     Section(name="journeyEnrollments", table="journey_enrollments", column="customer_id", count="journeyEnrollment"),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from kaireon_storage.postgres.replicas import ReadDatabase
 
 _MOST_ROWS = 100
+# What is not kept as counts is told from the latest rows: scores, customers, and the decisions among which traces are.
+_LATEST = {"most_scored": 10_000, "most_interactions": 100_000, "most_decisions": 100_000}
 # So many traces are decoded before anybody else has a turn.
 _TRACES_AT_ONCE = 50
 _OBJECTS = frozenset({DashboardType.SUMMARY, DashboardType.DECISION_HEALTH})
@@ -71,7 +73,8 @@ class PostgresDashboards:
 
         async def ask(connection: Connection) -> tuple[list[InteractionGroup], int]:
             await self._sql.bound_statement(connection)
-            rows = [row async for row in self._sql.interaction_summary(connection, **chosen)]
+            summary = self._sql.customer_summary if page.group_by is GroupBy.CUSTOMER else self._sql.interaction_summary
+            rows = [row async for row in summary(connection, **chosen)]
             total = rows[0]["group_count"] if rows else page.offset
             return [_group(row) for row in rows], total
 
@@ -88,6 +91,7 @@ def _parameters(tenant_id: UUID, span: Span) -> dict[str, Any]:
         "from_day": span.from_at.date(),
         "to_day": (span.to_at - timedelta(days=1)).date(),
         "limit": _MOST_ROWS,
+        **_LATEST,
     }
 
 
@@ -105,17 +109,20 @@ def _group(row: dict[str, Any]) -> InteractionGroup:
 
 async def _latest(connection: Connection, tenant_id: UUID, span: Span) -> list[StoredTrace]:
     """Return the latest traces of the span."""
+    # Where few decisions are traced, all of them would be looked through for as many traces.
+    found = await queries("dashboards").latest_decisions(connection, **_parameters(tenant_id, span))
+    since = found["since"] or span.from_at
     traces, after = list[StoredTrace](), None
     while len(traces) < MOST_TRACES:
-        found = queries("history").recent_traces(
+        page = queries("history").recent_traces(
             connection,
             tenant_id=tenant_id,
-            since=span.from_at,
+            since=since,
             after_at=after.at if after else None,
             after_id=after.id if after else None,
             limit=_TRACES_AT_ONCE,
         )
-        rows = [row async for row in found]
+        rows = [row async for row in page]
         traces += await read_traces(connection, tenant_id, rows)
         if len(rows) < _TRACES_AT_ONCE:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from kaireon_storage.postgres.round_trip import BoundStatement
 
 _MAX_HOLDS = 2
+# Dashboards are counted up to a minute ago (`dashboard_counts.sql`): what may be older when it is written is marked.
+# The rest of the minute is for clocks that differ, and for statements that stand.
+_LATE_AFTER_MS = 15_000
 _REFUSED = (psycopg.IntegrityError, psycopg.InternalError, psycopg.ProgrammingError)
 
 T = TypeVar("T")
@@ -167,7 +171,15 @@ Rows: TypeAlias = dict[str, tuple[list[int], list[Any]]]
 Form: TypeAlias = Callable[[Iterable[Any]], "str | bytes"]
 
 
+class _LateRow(msgspec.Struct, frozen=True):
+    """A row that is written when rows of its instant may have been counted."""
+
+    source: str
+    id: str
+
+
 def _decision_statement(changes: Sequence[DecisionChange], *, is_marked: bool) -> BoundStatement:
+    late_before_ms = _late_before_ms()
     traces = [change.trace for change in changes]
     head = {
         "tenant_id": changes[0].tenant_id,
@@ -194,6 +206,9 @@ def _decision_statement(changes: Sequence[DecisionChange], *, is_marked: bool) -
     rows: Rows = {
         "new_impression": _numbered(changes, lambda change: change.impressions),
         "new_mark": _numbered(changes, lambda change: change.impressions if is_marked else []),
+        "new_late": _numbered(
+            changes, lambda change: _late_rows(change) if change.decided_at_ms < late_before_ms else []
+        ),
         "new_summary": _numbered(changes, lambda change: change.summaries),
         "new_suppression": _numbered(changes, lambda change: change.suppressions),
         "new_tally": _numbered(changes, lambda change: change.tallies),
@@ -204,7 +219,16 @@ def _decision_statement(changes: Sequence[DecisionChange], *, is_marked: bool) -
     return _bind("commit_decisions", head, rows)
 
 
+def _late_rows(change: DecisionChange) -> list[_LateRow]:
+    return [_LateRow("decision", change.decision_id), *(_LateRow("interaction", one.id) for one in change.impressions)]
+
+
+def _late_before_ms() -> float:
+    return time.time() * 1000 - _LATE_AFTER_MS
+
+
 def _response_statement(changes: Sequence[ResponseChange], *, is_marked: bool) -> BoundStatement:
+    late_before_ms = _late_before_ms()
     head = {
         "tenant_id": changes[0].tenant_id,
         "customer_ids": text_array(change.customer_id for change in changes),
@@ -213,6 +237,10 @@ def _response_statement(changes: Sequence[ResponseChange], *, is_marked: bool) -
         "claimed": _numbered(changes, lambda change: [change.idempotency]),
         "new_interaction": _numbered(changes, lambda change: [change.interaction]),
         "new_mark": _numbered(changes, lambda change: [change.interaction] if is_marked else []),
+        "new_late": _numbered(
+            changes,
+            lambda change: [change.interaction] if change.interaction.occurred_at_ms < late_before_ms else [],
+        ),
         "new_summary": _numbered(changes, lambda change: [change.summary]),
         "new_suppression": _numbered(changes, lambda change: change.suppressions),
         "new_tally": _numbered(changes, lambda change: change.tallies),
@@ -260,6 +288,7 @@ _PREFIXES = {
     "new_impression": "i",
     "new_interaction": "i",
     "new_mark": "m",
+    "new_late": "n",
     "new_summary": "s",
     "new_suppression": "x",
     "new_tally": "t",

@@ -36,7 +36,11 @@ _DELETIONS: dict[DataClass, dict[str, str]] = {
         "journeyJobs": "delete_journey_jobs",
     },
     DataClass.DECISIONS: {"decisionTraces": "delete_traces", "erasedDecisions": "delete_erased_decisions"},
-    DataClass.SUMMARIES: {"dailySummaries": "delete_daily_summaries"},
+    DataClass.SUMMARIES: {
+        "dailySummaries": "delete_daily_summaries",
+        "dashboardCounts": "delete_dashboard_counts",
+        "dashboardSketches": "delete_dashboard_sketches",
+    },
     DataClass.RUNS: {"batchRuns": "delete_runs"},
     DataClass.OFF_POLICY: {"decisionLogs": "delete_decision_logs", "evaluations": "delete_evaluations"},
     DataClass.MODELS: {

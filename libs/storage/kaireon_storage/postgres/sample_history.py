@@ -14,6 +14,7 @@ import msgspec
 
 from kaireon_application.catalog.entities import Entity
 from kaireon_application.governance.audit_log import AuditAction
+from kaireon_storage.postgres.dashboard_counts import hold_dashboard_counts
 from kaireon_storage.postgres.queries import queries
 
 if TYPE_CHECKING:
@@ -82,10 +83,14 @@ class SampleHistory:
 
     async def forget(self, customer_ids: Collection[str]) -> HistoryCounts:
         """Take out what was imported; what was recorded since stays, with its summaries and customers."""
+        await hold_dashboard_counts(self._connection, self._tenant_id)
+        await self._sql.uncount_contacts(self._connection, **self._pack)
+        await self._sql.forget_empty_counts(self._connection, tenant_id=self._tenant_id)
         row = await self._sql.forget_contacts(self._connection, **self._pack)
         chosen = {"tenant_id": self._tenant_id, "customer_ids": list(customer_ids)}
         await self._sql.forget_empty_summaries(self._connection, **chosen)
-        await self._sql.forget_idle_customers(self._connection, **chosen)
+        idle = [row["customer_id"] async for row in self._sql.forget_idle_customers(self._connection, **chosen)]
+        await queries("customer_data").erase_sketches(self._connection, tenant_id=self._tenant_id, ids=idle)
         return msgspec.convert(row, HistoryCounts)
 
 

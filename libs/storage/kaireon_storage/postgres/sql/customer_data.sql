@@ -17,6 +17,16 @@ ON CONFLICT DO NOTHING;
 -- Whether there was such a decision that was erased.
 SELECT FROM erased_decisions WHERE tenant_id = :tenant_id AND recommendation_id = :id;
 
+-- name: erase_sketches!
+-- Take customers out of the sketches of dashboards: what is left of a sketch is one of the others.
+UPDATE dashboard_sketches AS sketch
+SET hashes = ARRAY(
+    SELECT hash FROM unnest(sketch.hashes) AS hash
+    WHERE hash <> ALL (ARRAY(SELECT hashtextextended(gone.id, 0) FROM unnest(:ids::text[]) AS gone (id)))
+)
+WHERE sketch.tenant_id = :tenant_id
+    AND sketch.hashes && ARRAY(SELECT hashtextextended(gone.id, 0) FROM unnest(:ids::text[]) AS gone (id));
+
 -- name: export_journey_steps
 -- The steps that customers took in journeys.
 SELECT to_jsonb(step) AS row

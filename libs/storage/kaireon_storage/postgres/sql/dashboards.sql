@@ -7,19 +7,17 @@ SELECT set_config('statement_timeout', '4s', true);
 SELECT decided.*, answered.*,
     answered.positive::double precision / nullif(answered.impressions, 0) AS acceptance_rate
 FROM (
-    SELECT count(*) AS decisions, count(*) FILTER (WHERE offer_ids = '{}') AS empty_decisions,
-        coalesce(sum(cardinality(offer_ids)), 0)::bigint AS recommendations
-    FROM decision_traces
-    WHERE tenant_id = :tenant_id AND decided_at >= :from_at AND decided_at < :to_at
+    SELECT coalesce(sum(count), 0)::bigint AS decisions,
+        coalesce(sum(count) FILTER (WHERE outcome_key = 'empty'), 0)::bigint AS empty_decisions,
+        coalesce(sum(ranks), 0)::bigint AS recommendations
+    FROM kaireon_counts(:tenant_id, :timezone, :from_at, :to_at, 'decision')
 ) AS decided
 CROSS JOIN (
-    SELECT count(*) FILTER (WHERE outcome_key = 'impression') AS impressions,
-        count(*) FILTER (WHERE classification = 'positive') AS positive,
-        count(*) FILTER (WHERE classification = 'negative') AS negative,
-        count(*) FILTER (WHERE outcome_key = 'convert') AS conversions,
-        coalesce(sum(conversion_value), 0) AS revenue, count(DISTINCT customer_id) AS customers
-    FROM interactions
-    WHERE tenant_id = :tenant_id AND kind <> 'event' AND occurred_at >= :from_at AND occurred_at < :to_at
+    SELECT coalesce(sum(impressions), 0)::bigint AS impressions, coalesce(sum(positive), 0)::bigint AS positive,
+        coalesce(sum(negative), 0)::bigint AS negative, coalesce(sum(conversions), 0)::bigint AS conversions,
+        coalesce(sum(revenue), 0) AS revenue,
+        kaireon_customers(:tenant_id, :timezone, :from_at, :to_at, 'answer') AS customers
+    FROM kaireon_answers(:tenant_id, :timezone, :from_at, :to_at)
 ) AS answered;
 
 -- name: acceptance_rate
@@ -30,12 +28,9 @@ FROM (
     SELECT generate_series(:from_day::date, :to_day::date, interval '1 day')::date AS day
 ) AS day
 LEFT JOIN (
-    SELECT (occurred_at AT TIME ZONE :timezone)::date AS day,
-        count(*) FILTER (WHERE outcome_key = 'impression') AS impressions,
-        count(*) FILTER (WHERE classification = 'positive') AS positive
-    FROM interactions
-    WHERE tenant_id = :tenant_id AND kind <> 'event' AND occurred_at >= :from_at AND occurred_at < :to_at
-    GROUP BY 1
+    SELECT day, sum(impressions)::bigint AS impressions, sum(positive)::bigint AS positive
+    FROM kaireon_answers(:tenant_id, :timezone, :from_at, :to_at)
+    GROUP BY day
 ) AS answered USING (day)
 ORDER BY day.day;
 
@@ -45,13 +40,11 @@ SELECT answered.offer_id, offer.key AS offer_key, offer.name AS offer_name, answ
     answered.negative, answered.conversions, answered.revenue,
     answered.positive::double precision / nullif(answered.impressions, 0) AS acceptance_rate
 FROM (
-    SELECT offer_id, count(*) FILTER (WHERE outcome_key = 'impression') AS impressions,
-        count(*) FILTER (WHERE classification = 'positive') AS positive,
-        count(*) FILTER (WHERE classification = 'negative') AS negative,
-        count(*) FILTER (WHERE outcome_key = 'convert') AS conversions, coalesce(sum(conversion_value), 0) AS revenue
-    FROM interactions
-    WHERE tenant_id = :tenant_id AND kind <> 'event' AND occurred_at >= :from_at AND occurred_at < :to_at
-        AND offer_id IS NOT NULL
+    SELECT offer_id,
+        sum(impressions)::bigint AS impressions, sum(positive)::bigint AS positive,
+        sum(negative)::bigint AS negative, sum(conversions)::bigint AS conversions, sum(revenue) AS revenue
+    FROM kaireon_answers(:tenant_id, :timezone, :from_at, :to_at)
+    WHERE offer_id IS NOT NULL
     GROUP BY offer_id
 ) AS answered
 LEFT JOIN entities AS offer
@@ -61,22 +54,21 @@ LIMIT :limit;
 
 -- name: offer_performance_grouped
 -- The same by category; offers without one are together.
-SELECT category.id AS category_id, category.key AS category_key, category.name AS category_name,
-    count(DISTINCT i.offer_id) AS offers, count(*) FILTER (WHERE i.outcome_key = 'impression') AS impressions,
-    count(*) FILTER (WHERE i.classification = 'positive') AS positive,
-    count(*) FILTER (WHERE i.classification = 'negative') AS negative,
-    count(*) FILTER (WHERE i.outcome_key = 'convert') AS conversions, coalesce(sum(i.conversion_value), 0) AS revenue,
-    count(*) FILTER (WHERE i.classification = 'positive')::double precision
-    / nullif(count(*) FILTER (WHERE i.outcome_key = 'impression'), 0) AS acceptance_rate
-FROM interactions AS i
-LEFT JOIN entities AS offer ON offer.tenant_id = i.tenant_id AND offer.kind = 'offer' AND offer.id = i.offer_id
+SELECT answered.*, category.key AS category_key, category.name AS category_name,
+    answered.positive::double precision / nullif(answered.impressions, 0) AS acceptance_rate
+FROM (
+    SELECT (offer.body ->> 'categoryId')::uuid AS category_id, count(DISTINCT i.offer_id) AS offers,
+        sum(impressions)::bigint AS impressions, sum(positive)::bigint AS positive,
+        sum(negative)::bigint AS negative, sum(conversions)::bigint AS conversions, sum(revenue) AS revenue
+    FROM kaireon_answers(:tenant_id, :timezone, :from_at, :to_at) AS i
+    LEFT JOIN entities AS offer
+        ON offer.tenant_id = :tenant_id AND offer.kind = 'offer' AND offer.id = i.offer_id
+    WHERE i.offer_id IS NOT NULL
+    GROUP BY category_id
+) AS answered
 LEFT JOIN entities AS category
-    ON category.tenant_id = i.tenant_id AND category.kind = 'category'
-    AND category.id = (offer.body ->> 'categoryId')::uuid
-WHERE i.tenant_id = :tenant_id AND i.kind <> 'event' AND i.occurred_at >= :from_at AND i.occurred_at < :to_at
-    AND i.offer_id IS NOT NULL
-GROUP BY category.id, category.key, category.name
-ORDER BY positive DESC, impressions DESC, category.id
+    ON category.tenant_id = :tenant_id AND category.kind = 'category' AND category.id = answered.category_id
+ORDER BY answered.positive DESC, answered.impressions DESC, answered.category_id
 LIMIT :limit;
 
 -- name: channel_effectiveness
@@ -85,13 +77,11 @@ SELECT answered.channel_id, channel.key AS channel_key, channel.name AS channel_
     answered.positive, answered.negative, answered.conversions, answered.revenue,
     answered.positive::double precision / nullif(answered.impressions, 0) AS acceptance_rate
 FROM (
-    SELECT channel_id, count(*) FILTER (WHERE outcome_key = 'impression') AS impressions,
-        count(*) FILTER (WHERE classification = 'positive') AS positive,
-        count(*) FILTER (WHERE classification = 'negative') AS negative,
-        count(*) FILTER (WHERE outcome_key = 'convert') AS conversions, coalesce(sum(conversion_value), 0) AS revenue
-    FROM interactions
-    WHERE tenant_id = :tenant_id AND kind <> 'event' AND occurred_at >= :from_at AND occurred_at < :to_at
-        AND channel_id IS NOT NULL
+    SELECT channel_id,
+        sum(impressions)::bigint AS impressions, sum(positive)::bigint AS positive,
+        sum(negative)::bigint AS negative, sum(conversions)::bigint AS conversions, sum(revenue) AS revenue
+    FROM kaireon_answers(:tenant_id, :timezone, :from_at, :to_at)
+    WHERE channel_id IS NOT NULL
     GROUP BY channel_id
 ) AS answered
 LEFT JOIN entities AS channel
@@ -108,21 +98,16 @@ FROM (
     SELECT generate_series(:from_day::date, :to_day::date, interval '1 day')::date AS day
 ) AS day
 LEFT JOIN (
-    SELECT (decided_at AT TIME ZONE :timezone)::date AS day, count(*) AS decisions,
-        sum(cardinality(offer_ids))::bigint AS recommendations
-    FROM decision_traces
-    WHERE tenant_id = :tenant_id AND decided_at >= :from_at AND decided_at < :to_at
-    GROUP BY 1
+    SELECT day, sum(count)::bigint AS decisions, sum(ranks)::bigint AS recommendations
+    FROM kaireon_counts(:tenant_id, :timezone, :from_at, :to_at, 'decision')
+    GROUP BY day
 ) AS decided USING (day)
 LEFT JOIN (
-    SELECT (occurred_at AT TIME ZONE :timezone)::date AS day,
-        count(*) FILTER (WHERE outcome_key = 'impression') AS impressions,
-        count(*) FILTER (WHERE classification = 'positive') AS positive,
-        count(*) FILTER (WHERE classification = 'negative') AS negative,
-        count(*) FILTER (WHERE outcome_key = 'convert') AS conversions
-    FROM interactions
-    WHERE tenant_id = :tenant_id AND kind <> 'event' AND occurred_at >= :from_at AND occurred_at < :to_at
-    GROUP BY 1
+    SELECT day,
+        sum(impressions)::bigint AS impressions, sum(positive)::bigint AS positive,
+        sum(negative)::bigint AS negative, sum(conversions)::bigint AS conversions
+    FROM kaireon_answers(:tenant_id, :timezone, :from_at, :to_at)
+    GROUP BY day
 ) AS answered USING (day)
 ORDER BY day.day;
 
@@ -133,26 +118,22 @@ FROM (
     SELECT generate_series(:from_day::date, :to_day::date, interval '1 day')::date AS day
 ) AS day
 LEFT JOIN (
-    SELECT (occurred_at AT TIME ZONE :timezone)::date AS day,
-        count(*) FILTER (WHERE outcome_key = 'convert') AS conversions, sum(conversion_value) AS revenue
-    FROM interactions
-    WHERE tenant_id = :tenant_id AND kind <> 'event' AND occurred_at >= :from_at AND occurred_at < :to_at
-    GROUP BY 1
+    SELECT day, sum(conversions)::bigint AS conversions, sum(revenue) AS revenue
+    FROM kaireon_answers(:tenant_id, :timezone, :from_at, :to_at)
+    GROUP BY day
 ) AS answered USING (day)
 ORDER BY day.day;
 
 -- name: selection_frequency
 -- How often each offer was chosen, at which rank, and how much of all that was chosen that is.
 SELECT chosen.offer_id, offer.key AS offer_key, offer.name AS offer_name, chosen.selections,
-    chosen.selections::double precision / sum(chosen.selections) OVER () AS share, chosen.average_rank,
+    chosen.selections / sum(chosen.selections) OVER ()::double precision AS share, chosen.average_rank,
     chosen.average_score
 FROM (
-    SELECT item.offer_id, count(*) AS selections, avg(item.rank)::double precision AS average_rank,
-        avg(item.score) AS average_score
-    FROM decision_traces AS t
-    CROSS JOIN LATERAL unnest(t.offer_ids, t.scores) WITH ORDINALITY AS item (offer_id, score, rank)
-    WHERE t.tenant_id = :tenant_id AND t.decided_at >= :from_at AND t.decided_at < :to_at
-    GROUP BY item.offer_id
+    SELECT offer_id, sum(count)::bigint AS selections, sum(ranks)::double precision / sum(count) AS average_rank,
+        sum(amount) / sum(count) AS average_score
+    FROM kaireon_counts(:tenant_id, :timezone, :from_at, :to_at, 'selection')
+    GROUP BY offer_id
 ) AS chosen
 LEFT JOIN entities AS offer
     ON offer.tenant_id = :tenant_id AND offer.kind = 'offer' AND offer.id = chosen.offer_id
@@ -160,11 +141,16 @@ ORDER BY chosen.selections DESC, chosen.offer_id
 LIMIT :limit;
 
 -- name: score_distribution
--- The scores of what was chosen, in twenty equal parts from the lowest to the highest.
+-- The scores of what was chosen by the latest decisions, in twenty equal parts from the lowest to the highest.
 WITH chosen AS (
     SELECT item.score
-    FROM decision_traces AS t CROSS JOIN LATERAL unnest(t.scores) AS item (score)
-    WHERE t.tenant_id = :tenant_id AND t.decided_at >= :from_at AND t.decided_at < :to_at
+    FROM (
+        SELECT scores FROM decision_traces
+        WHERE tenant_id = :tenant_id AND decided_at >= :from_at AND decided_at < :to_at
+        ORDER BY decided_at DESC
+        LIMIT :most_scored
+    ) AS t
+    CROSS JOIN LATERAL unnest(t.scores) AS item (score)
 ), spread AS (
     SELECT min(score) AS lowest, max(score) AS highest FROM chosen
 ), counted AS (
@@ -207,13 +193,12 @@ FROM (
             least((positive + usual_positive)::double precision / (impressions + usual_impressions), 1) AS pooled
         FROM (
             SELECT offer_id,
-                count(*) FILTER (WHERE outcome_key = 'impression' AND occurred_at >= :last_at) AS impressions,
-                count(*) FILTER (WHERE classification = 'positive' AND occurred_at >= :last_at) AS positive,
-                count(*) FILTER (WHERE outcome_key = 'impression' AND occurred_at < :last_at) AS usual_impressions,
-                count(*) FILTER (WHERE classification = 'positive' AND occurred_at < :last_at) AS usual_positive
-            FROM interactions
-            WHERE tenant_id = :tenant_id AND kind <> 'event' AND occurred_at >= :from_at AND occurred_at < :to_at
-                AND offer_id IS NOT NULL
+                coalesce(sum(impressions) FILTER (WHERE day = :to_day::date), 0) AS impressions,
+                coalesce(sum(positive) FILTER (WHERE day = :to_day::date), 0) AS positive,
+                coalesce(sum(impressions) FILTER (WHERE day < :to_day::date), 0) AS usual_impressions,
+                coalesce(sum(positive) FILTER (WHERE day < :to_day::date), 0) AS usual_positive
+            FROM kaireon_answers(:tenant_id, :timezone, :from_at, :to_at)
+            WHERE offer_id IS NOT NULL
             GROUP BY offer_id
         ) AS counted
         WHERE impressions >= 30 AND usual_impressions >= 30
@@ -228,20 +213,56 @@ LIMIT :limit;
 
 -- name: decision_health^
 -- How decisions went, in numbers.
-SELECT count(*) AS decisions, count(*) FILTER (WHERE offer_ids = '{}') AS empty_decisions,
-    count(*) FILTER (WHERE offer_ids = '{}')::double precision / nullif(count(*), 0) AS empty_rate,
-    count(DISTINCT customer_id) AS customers, avg(cardinality(offer_ids))::double precision AS average_offers,
-    count(content) AS traced_decisions
-FROM decision_traces
-WHERE tenant_id = :tenant_id AND decided_at >= :from_at AND decided_at < :to_at;
+SELECT decided.*, decided.empty_decisions::double precision / nullif(decided.decisions, 0) AS empty_rate,
+    kaireon_customers(:tenant_id, :timezone, :from_at, :to_at, 'decision') AS customers
+FROM (
+    SELECT coalesce(sum(count), 0)::bigint AS decisions,
+        coalesce(sum(count) FILTER (WHERE outcome_key = 'empty'), 0)::bigint AS empty_decisions,
+        sum(ranks)::double precision / sum(count) AS average_offers,
+        coalesce(sum(count) FILTER (WHERE classification = 'traced'), 0)::bigint AS traced_decisions
+    FROM kaireon_counts(:tenant_id, :timezone, :from_at, :to_at, 'decision')
+) AS decided;
+
+-- name: latest_decisions^
+-- Since when there were so many decisions; null where there were fewer.
+SELECT (
+    SELECT decided_at FROM decision_traces
+    WHERE tenant_id = :tenant_id AND decided_at >= :from_at
+    ORDER BY decided_at DESC OFFSET :most_decisions LIMIT 1
+) AS since;
 
 -- name: interaction_summary
--- What was shown and answered, by what was shown, by channel or by customer, the most shown first.
+-- What was shown and answered, by what was shown or by channel, the most shown first.
 SELECT counted.*, coalesce(named.key, counted.subject) AS key, named.name, count(*) OVER () AS group_count
 FROM (
     SELECT
-        CASE :group_by WHEN 'action' THEN offer_id::text WHEN 'treatment' THEN creative_id::text
-            WHEN 'channel' THEN channel_id::text ELSE customer_id END AS subject,
+        CASE :group_by WHEN 'action' THEN offer_id WHEN 'treatment' THEN creative_id ELSE channel_id END::text AS subject,
+        coalesce(sum(count) FILTER (WHERE outcome_key = 'impression'), 0)::bigint AS impression,
+        coalesce(sum(count) FILTER (WHERE outcome_key = 'click'), 0)::bigint AS click,
+        coalesce(sum(count) FILTER (WHERE outcome_key = 'dismiss'), 0)::bigint AS dismiss,
+        coalesce(sum(count) FILTER (WHERE outcome_key = 'accept'), 0)::bigint AS accept,
+        coalesce(sum(count) FILTER (WHERE outcome_key = 'convert'), 0)::bigint AS convert,
+        sum(count)::bigint AS total,
+        coalesce(sum(count) FILTER (WHERE classification = 'positive'), 0)::bigint AS positive,
+        coalesce(sum(count) FILTER (WHERE classification = 'negative'), 0)::bigint AS negative,
+        coalesce(
+            sum(count) FILTER (WHERE classification = 'neutral' AND outcome_key <> 'impression'), 0
+        )::bigint AS neutral
+    FROM kaireon_counts(:tenant_id, :timezone, :from_at, :to_at, 'answer')
+    GROUP BY 1
+) AS counted
+LEFT JOIN entities AS named
+    ON named.tenant_id = :tenant_id AND named.kind = :kind AND named.id::text = counted.subject
+WHERE counted.subject IS NOT NULL
+ORDER BY counted.total DESC, counted.subject
+LIMIT :limit OFFSET :offset;
+
+-- name: customer_summary
+-- The same by customer, of the latest interactions.
+SELECT counted.*, counted.subject AS key, NULL AS name, count(*) OVER () AS group_count
+FROM (
+    SELECT
+        customer_id AS subject,
         count(*) FILTER (WHERE outcome_key = 'impression') AS impression,
         count(*) FILTER (WHERE outcome_key = 'click') AS click,
         count(*) FILTER (WHERE outcome_key = 'dismiss') AS dismiss,
@@ -250,12 +271,13 @@ FROM (
         count(*) FILTER (WHERE classification = 'positive') AS positive,
         count(*) FILTER (WHERE classification = 'negative') AS negative,
         count(*) FILTER (WHERE classification = 'neutral' AND outcome_key <> 'impression') AS neutral
-    FROM interactions
-    WHERE tenant_id = :tenant_id AND kind <> 'event' AND occurred_at >= :from_at AND occurred_at < :to_at
-    GROUP BY 1
+    FROM (
+        SELECT customer_id, outcome_key, classification FROM interactions
+        WHERE tenant_id = :tenant_id AND kind <> 'event' AND occurred_at >= :from_at AND occurred_at < :to_at
+        ORDER BY occurred_at DESC
+        LIMIT :most_interactions
+    ) AS latest
+    GROUP BY customer_id
 ) AS counted
-LEFT JOIN entities AS named
-    ON named.tenant_id = :tenant_id AND named.kind = :kind AND named.id::text = counted.subject
-WHERE counted.subject IS NOT NULL
 ORDER BY counted.total DESC, counted.subject
 LIMIT :limit OFFSET :offset;

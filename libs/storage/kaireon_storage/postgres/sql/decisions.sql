@@ -56,6 +56,12 @@ WITH change AS (
     SELECT :tenant_id::uuid, winner.customer_id, given.id, winner.decided_at, now()
     FROM unnest(:m_number::bigint[], :m_id::uuid[]) AS given (number, id)
     JOIN winner USING (number)
+), new_late AS (
+    -- Rows of their instant may have been counted for dashboards: see `0029.dashboard_counts`.
+    INSERT INTO late_rows (tenant_id, source, at, id)
+    SELECT :tenant_id::uuid, given.source, winner.decided_at, given.id
+    FROM unnest(:n_number::bigint[], :n_source::text[], :n_id::uuid[]) AS given (number, source, id)
+    JOIN winner USING (number)
 ), new_summary AS (
     INSERT INTO interaction_summaries AS summary (
         tenant_id, customer_id, offer_id, creative_id, channel_id, period_type, period_key, impressions,
@@ -187,6 +193,13 @@ WITH response AS (
         :tenant_id::uuid, winner.customer_id, given.id, to_timestamp(given.occurred_at_ms / 1000),
         now() + interval '10 seconds'
     FROM unnest(:m_number::bigint[], :m_id::uuid[], :m_occurred_at_ms::double precision[])
+        AS given (number, id, occurred_at_ms)
+    JOIN winner USING (number)
+), new_late AS (
+    -- Rows of their instant may have been counted for dashboards: see `0029.dashboard_counts`.
+    INSERT INTO late_rows (tenant_id, source, at, id)
+    SELECT :tenant_id::uuid, 'interaction', to_timestamp(given.occurred_at_ms / 1000), given.id
+    FROM unnest(:n_number::bigint[], :n_id::uuid[], :n_occurred_at_ms::double precision[])
         AS given (number, id, occurred_at_ms)
     JOIN winner USING (number)
 ), new_summary AS (

@@ -2,18 +2,24 @@
 
 -- name: write_interactions!
 -- Keep interactions of one tenant; those that are there already stay as they are.
-INSERT INTO interactions (
-    tenant_id, customer_id, occurred_at, id, kind, outcome_key, classification, direction, offer_id, creative_id,
-    channel_id, placement_id, recommendation_id, rank, score, conversion_value, details
+WITH written AS (
+    INSERT INTO interactions (
+        tenant_id, customer_id, occurred_at, id, kind, outcome_key, classification, direction, offer_id, creative_id,
+        channel_id, placement_id, recommendation_id, rank, score, conversion_value, details
+    )
+    SELECT :tenant_id, given.*
+    FROM unnest(
+        :customer_id::text[], :occurred_at::timestamptz[], :id::uuid[], :kind::text[], :outcome_key::text[],
+        :classification::text[], :direction::text[], :offer_id::uuid[], :creative_id::uuid[], :channel_id::uuid[],
+        :placement_id::uuid[], :recommendation_id::uuid[], :rank::smallint[], :score::double precision[],
+        :conversion_value::double precision[], :details::jsonb[]
+    ) AS given
+    ON CONFLICT (tenant_id, occurred_at, id) DO NOTHING
+    RETURNING tenant_id, occurred_at, id
 )
-SELECT :tenant_id, given.*
-FROM unnest(
-    :customer_id::text[], :occurred_at::timestamptz[], :id::uuid[], :kind::text[], :outcome_key::text[],
-    :classification::text[], :direction::text[], :offer_id::uuid[], :creative_id::uuid[], :channel_id::uuid[],
-    :placement_id::uuid[], :recommendation_id::uuid[], :rank::smallint[], :score::double precision[],
-    :conversion_value::double precision[], :details::jsonb[]
-) AS given
-ON CONFLICT (tenant_id, occurred_at, id) DO NOTHING;
+INSERT INTO late_rows (tenant_id, source, at, id)
+SELECT tenant_id, 'interaction', occurred_at, id FROM written
+ON CONFLICT DO NOTHING;
 
 -- name: customer_page
 -- The newest of a customer's interactions, newest first.

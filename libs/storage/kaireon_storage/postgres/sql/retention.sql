@@ -159,6 +159,14 @@ WHERE ctid = ANY(ARRAY(
     LIMIT :chunk))
     AND tenant_id = :tenant_id;
 
+-- name: delete_dashboard_counts!
+-- What dashboards show of a tenant's days before that one.
+DELETE FROM dashboard_counts WHERE tenant_id = :tenant_id AND day < :before::date;
+
+-- name: delete_dashboard_sketches!
+-- Who was there on these days.
+DELETE FROM dashboard_sketches WHERE tenant_id = :tenant_id AND day < :before::date;
+
 -- name: delete_snapshots!
 -- A tenant's snapshots and legends that no trace refers to; young ones may be about to get their first trace.
 DELETE FROM snapshots AS stored

@@ -30,6 +30,11 @@ inserted AS (
         id, occurred_at, customer_id, kind, outcome_key, classification, direction,
         offer_id, creative_id, channel_id, conversion_value, details
 ),
+late AS (
+    INSERT INTO late_rows (tenant_id, source, at, id)
+    SELECT :tenant_id, 'interaction', occurred_at, id FROM inserted
+    ON CONFLICT DO NOTHING
+),
 periods AS (
     SELECT inserted.*, 'daily' AS period_type, details ->> 'day' AS period_key FROM inserted
     UNION ALL
@@ -76,13 +81,45 @@ SELECT
     (SELECT count(*) FROM summed) AS summaries,
     (SELECT count(*) FROM counted) AS customers;
 
+-- name: uncount_contacts!
+-- Take what was imported for a pack out of the counts of dashboards, as far as it is counted.
+WITH gone AS (
+    SELECT (i.occurred_at AT TIME ZONE coalesce(tenant.settings ->> 'timezone', 'UTC'))::date AS day, i.*
+    FROM interactions AS i
+    JOIN dashboard_progress AS progress ON progress.tenant_id = i.tenant_id AND i.occurred_at < progress.counted_to
+    JOIN tenants AS tenant ON tenant.tenant_id = i.tenant_id
+    WHERE i.tenant_id = :tenant_id AND i.details ->> 'samplePack' = :pack
+        AND NOT EXISTS (
+            SELECT FROM late_rows AS late
+            WHERE late.tenant_id = i.tenant_id AND late.source = 'interaction' AND late.at = i.occurred_at
+                AND late.id = i.id)
+), taken AS (
+    SELECT
+        day, coalesce(offer_id, '00000000-0000-0000-0000-000000000000') AS offer_id,
+        coalesce(creative_id, '00000000-0000-0000-0000-000000000000') AS creative_id,
+        coalesce(channel_id, '00000000-0000-0000-0000-000000000000') AS channel_id,
+        coalesce(outcome_key, '') AS outcome_key, coalesce(classification, '') AS classification,
+        count(*) AS count, coalesce(sum(conversion_value), 0) AS amount
+    FROM gone
+    GROUP BY 1, 2, 3, 4, 5, 6
+)
+UPDATE dashboard_counts AS kept SET count = kept.count - taken.count, amount = kept.amount - taken.amount
+FROM taken
+WHERE kept.tenant_id = :tenant_id AND kept.fact = 'answer'
+    AND (kept.day, kept.offer_id, kept.creative_id, kept.channel_id, kept.outcome_key, kept.classification)
+    = (taken.day, taken.offer_id, taken.creative_id, taken.channel_id, taken.outcome_key, taken.classification);
+
+-- name: forget_empty_counts!
+-- Delete the counts that count nothing any more.
+DELETE FROM dashboard_counts WHERE tenant_id = :tenant_id AND count = 0;
+
 -- name: forget_contacts^
 -- Delete what was imported for a pack, and take exactly these interactions out of the summaries.
 WITH deleted AS (
     DELETE FROM interactions
     WHERE tenant_id = :tenant_id AND details ->> 'samplePack' = :pack
     RETURNING
-        customer_id, kind, outcome_key, classification, offer_id, creative_id, channel_id, conversion_value, details
+        id, occurred_at, customer_id, kind, outcome_key, classification, offer_id, creative_id, channel_id, conversion_value, details
 ),
 periods AS (
     SELECT deleted.*, 'daily' AS period_type, details ->> 'day' AS period_key FROM deleted
@@ -116,6 +153,10 @@ reduced AS (
         = (sums.customer_id, sums.period_type, sums.period_key, sums.offer_id, sums.creative_id, sums.channel_id)
     RETURNING 1
 ),
+unmarked AS (
+    DELETE FROM late_rows
+    WHERE tenant_id = :tenant_id AND source = 'interaction' AND (at, id) IN (SELECT occurred_at, id FROM deleted)
+),
 touched AS (
     UPDATE customers SET version = version + 1
     WHERE tenant_id = :tenant_id AND customer_id IN (SELECT customer_id FROM deleted)
@@ -132,7 +173,7 @@ DELETE FROM interaction_summaries
 WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
     AND impressions = 0 AND positive = 0 AND negative = 0 AND neutral = 0;
 
--- name: forget_idle_customers!
+-- name: forget_idle_customers
 -- Delete the pack's customers for whom nothing else was ever recorded.
 DELETE FROM customers
 WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
@@ -141,7 +182,8 @@ WHERE tenant_id = :tenant_id AND customer_id = ANY(:customer_ids::text[])
         WHERE interactions.tenant_id = :tenant_id AND interactions.customer_id = customers.customer_id)
     AND NOT EXISTS (
         SELECT FROM decision_traces
-        WHERE decision_traces.tenant_id = :tenant_id AND decision_traces.customer_id = customers.customer_id);
+        WHERE decision_traces.tenant_id = :tenant_id AND decision_traces.customer_id = customers.customer_id)
+RETURNING customer_id;
 
 -- name: forget_entities
 -- Delete configured things for good, so that their ids and keys are free again; soft-deleted ones too.
