@@ -15,6 +15,7 @@ from kaireon_runtime.health import HealthServer, Pulse
 from kaireon_runtime.lifecycle import end_with_parent, stop_on_signal
 from kaireon_runtime.logs import configure_logs, logger
 from kaireon_runtime.metrics import Metrics
+from kaireon_runtime.serving import resolve_structs
 from kaireon_runtime.settings import load, refuse
 from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.broker.address import broker_or_refuse, parse_broker_url
@@ -45,6 +46,7 @@ def main() -> None:
         return
     configure_logs("stream", settings.log_level, settings.log_format)
     broker_or_refuse(settings.broker_url)
+    resolve_structs()
     asyncio.run(stream(settings))
 
 

@@ -17,7 +17,7 @@ from kaireon_application.errors import KaireonError
 from kaireon_runtime.lifecycle import end_with_parent
 from kaireon_runtime.logs import configure_logs
 from kaireon_runtime.metrics import Metrics
-from kaireon_runtime.serving import collect_rarely
+from kaireon_runtime.serving import collect_rarely, resolve_structs
 from kaireon_runtime.settings import load
 from kaireon_storage.broker.address import broker_or_refuse
 from kaireon_worker.beside import drain_queues, work_beside
@@ -37,6 +37,7 @@ def main() -> int:
     configure_logs("worker", settings.log_level, settings.log_format)
     metrics = Metrics()
     handlers = build_handlers(settings, metrics)
+    resolve_structs()
     collect_rarely()
     if given.mode == "drain":
         limits = DrainLimits(seconds=given.seconds, job_count=given.jobs)
