@@ -174,6 +174,11 @@ def test_migrating_says_what_it_did(environment: Mapping[str, str]) -> None:
     assert kaireon("migrate", environment=environment).stdout == "up to date\n"
 
 
+@pytest.mark.parametrize("phase", ["expand", "contract"])
+def test_migrating_takes_a_phase(phase: str, environment: Mapping[str, str]) -> None:
+    assert kaireon("migrate", "--phase", phase, environment=environment).stdout == "up to date\n"
+
+
 def test_a_database_that_is_gone_is_one_line() -> None:
     completed = kaireon("migrate", environment={"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"})
     assert_refused(completed, "Postgres cannot be reached")

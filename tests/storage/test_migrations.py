@@ -14,7 +14,7 @@ import pytest
 
 import kaireon_storage
 from kaireon_application.errors import Unavailable
-from kaireon_storage.migrate import MigrationFailed, migrate
+from kaireon_storage.migrate import MigrationFailed, Phase, _apply, migrate
 from kaireon_testkit.native.clones import url_of_database
 
 if TYPE_CHECKING:
@@ -109,6 +109,35 @@ def test_a_migration_whose_mark_is_refused_leaves_nothing_behind(empty_database_
         assert found == (False, True)
         connection.execute("ALTER TABLE _yoyo_migration DROP CONSTRAINT refuse")
     assert migrate(empty_database_url) == tuple(path.stem for path in _MIGRATIONS[1:])
+
+
+_PHASES = {
+    "0001.wide": "CREATE TABLE wide (old text, new text);",
+    "0002.wide.contract": "ALTER TABLE wide DROP COLUMN old;",
+    "0003.later": "CREATE TABLE later (id int);",
+}
+
+
+@pytest.fixture
+def phased(tmp_path: Path) -> str:
+    for name, statement in _PHASES.items():
+        (tmp_path / f"{name}.sql").write_text(statement)
+    return str(tmp_path)
+
+
+def test_each_phase_applies_its_half(empty_database_url: str, phased: str) -> None:
+    assert _apply(empty_database_url, phased, Phase.EXPAND) == ("0001.wide", "0003.later")
+    assert _apply(empty_database_url, phased, Phase.EXPAND) == ()
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("SELECT old, new FROM wide")
+    assert _apply(empty_database_url, phased, Phase.CONTRACT) == ("0002.wide.contract",)
+    assert _apply(empty_database_url, phased, None) == ()
+
+
+def test_contracting_comes_last_and_never_first(empty_database_url: str, phased: str) -> None:
+    with pytest.raises(MigrationFailed, match=r"0001\.wide is not applied: run the phase expand first"):
+        _apply(empty_database_url, phased, Phase.CONTRACT)
+    assert _apply(empty_database_url, phased, None) == ("0001.wide", "0003.later", "0002.wide.contract")
 
 
 def test_a_database_that_is_gone_is_unavailable() -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
 _LOCK_KEY = 0x6B616972
 _LOCK_TIMEOUT = "120s"
 _CONNECT_TIMEOUT_SECONDS = 5
+
+
+_CONTRACT = ".contract"
+
+
+class Phase(StrEnum):
+    """Which half of a release's migrations."""
+
+    EXPAND = "expand"
+    """What the previous release can work with: before any process of this release starts."""
+    CONTRACT = "contract"
+    """Files named `NNNN.topic.contract.sql`, which take away what only it uses: when none of it runs any more."""
 
 
 class MigrationFailed(KaireonError):
@@ -103,28 +116,34 @@ def _only_migrator(url: str) -> Generator[None]:
         yield
 
 
-def migrate(url: str) -> tuple[str, ...]:
+def migrate(url: str, phase: Phase | None = None) -> tuple[str, ...]:
     """Apply every migration that is missing, in order, and return their names (none: already up to date).
 
+    A phase applies its half only; the contracting one refuses to go first. Without one the contracting half comes last.
     Safe to run from several processes at once and after a kill at any moment. It blocks: call it from a thread when
     an event loop is running. Raises `Unavailable` when Postgres cannot be reached, `MigrationFailed` otherwise.
     """
     try:
         with _only_migrator(url), as_file(files("kaireon_storage") / "migrations") as folder:
-            return _apply(url, str(folder))
+            return _apply(url, str(folder), phase)
     except psycopg.OperationalError as error:
         raise Unavailable(f"Postgres cannot be reached: {error}".strip()) from error
     except psycopg.Error as error:
         raise MigrationFailed(f"Postgres refused the migration: {error}".strip()) from error
 
 
-def _apply(url: str, folder: str) -> tuple[str, ...]:
+def _apply(url: str, folder: str, phase: Phase | None) -> tuple[str, ...]:
     with _Backend(url) as backend:
         backend.init_database()
         # The advisory lock is held: a row in yoyo's own lock table can only be that of a process that was killed.
         backend.break_lock()
         missing = cast("list[Any]", list(backend.to_apply(read_migrations(folder))))
+        expanding = [migration for migration in missing if not migration.id.endswith(_CONTRACT)]
+        contracting = [migration for migration in missing if migration.id.endswith(_CONTRACT)]
+        if phase is Phase.CONTRACT and expanding:
+            raise MigrationFailed(f"{expanding[0].id} is not applied: run the phase {Phase.EXPAND} first")
+        chosen = {Phase.EXPAND: expanding, Phase.CONTRACT: contracting, None: expanding + contracting}[phase]
         # One by one: yoyo's own loop skips a file that it cannot read and goes on.
-        for migration in missing:
+        for migration in chosen:
             backend.apply_one(migration)
-        return tuple(migration.id for migration in missing)
+        return tuple(migration.id for migration in chosen)
