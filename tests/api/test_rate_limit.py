@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -60,3 +62,32 @@ def test_the_limit_of_a_route_is_its_own_else_that_of_its_first_segment_else_the
         if (found := limit_of(path, limits)) is not None
     ] == [1, 2, 1, 3]
     assert limit_of("/api/v1/offers", parse_limits("")) is None
+
+
+@pytest.mark.parametrize("minutes", [-60, 60])
+async def test_the_clocks_of_callers_do_not_count(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    redis = Redis.from_url(redis_url)
+    limiter, tenant_id, limit = RateLimiter(redis, Metrics()), uuid4(), Limit(count=2, seconds=60)
+    await limiter.take(tenant_id, PATH, limit)
+    stepped = time.time() + minutes * 60
+    monkeypatch.setattr(time, "time", lambda: stepped)
+    await limiter.take(tenant_id, PATH, limit)
+    with pytest.raises(RateLimited) as refused:
+        await limiter.take(tenant_id, PATH, limit)
+    assert 1 <= refused.value.retry_after_seconds <= limit.seconds
+    await redis.aclose()
+
+
+async def test_a_server_whose_clock_was_set_back_keeps_nobody_out(redis_url: str) -> None:
+    redis = Redis.from_url(redis_url)
+    limiter, tenant_id, limit = RateLimiter(redis, Metrics()), uuid4(), Limit(count=1, seconds=60)
+    await limiter.take(tenant_id, PATH, limit)
+    name = f"kaireon:rate:{tenant_id}:recommend"
+    members: Any = await redis.zrange(name, 0, -1)
+    await redis.zadd(name, {members[0]: (time.time() + 3600) * 1000})
+    await limiter.take(tenant_id, PATH, limit)
+    with pytest.raises(RateLimited):
+        await limiter.take(tenant_id, PATH, limit)
+    await redis.aclose()

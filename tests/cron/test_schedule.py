@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from kaireon_cron.schedule import BadSchedule, Schedule, ScheduledJob, read_schedule
-from kaireon_cron.scheduler import Scheduler
+from kaireon_cron.scheduler import Clock, Scheduler, next_due
 from kaireon_runtime.logs import logger
 from kaireon_storage.scheduled_jobs import JOBS
 
@@ -96,12 +97,14 @@ class Journal:
 
 
 @asynccontextmanager
-async def _running(journal: Journal, body: str, deadline_seconds: int = 60) -> AsyncGenerator[None]:
+async def _running(
+    journal: Journal, body: str, deadline_seconds: int = 60, clock: Clock = lambda: datetime.now(UTC)
+) -> AsyncGenerator[None]:
     every_second = ScheduledJob(
         values_name="tick", schedule="* * * * * *", enabled=True, is_built=True, description="Ticks."
     )
     schedule = Schedule(deadline_seconds=deadline_seconds, jobs={"tick": every_second})
-    scheduler = Scheduler(schedule, journal.command(body), dict(os.environ), logger("kaireon.cron"))
+    scheduler = Scheduler(schedule, journal.command(body), dict(os.environ), logger("kaireon.cron"), clock)
     stop = asyncio.Event()
     running = asyncio.create_task(scheduler.run(stop))
     try:
@@ -156,3 +159,39 @@ async def test_the_scheduler_process_stops_on_sigterm() -> None:
     process.send_signal(signal.SIGTERM)
     await process.communicate()
     assert process.returncode == 0
+
+
+NOON = datetime(2026, 3, 18, 12, 0, 30, tzinfo=UTC)
+DAILY, EACH_MINUTE = "0 12 * * *", "* * * * *"
+
+
+@pytest.mark.parametrize(
+    ("expression", "now", "ran_for", "due"),
+    [
+        (EACH_MINUTE, NOON, None, "2026-03-18T12:01"),
+        (EACH_MINUTE, NOON, "2026-03-18T12:00", "2026-03-18T12:01"),
+        # Set forward by an hour: one run, not sixty.
+        (EACH_MINUTE, NOON + timedelta(hours=1), "2026-03-18T12:01", "2026-03-18T13:01"),
+        # Set back by an hour: at once again; by less than a minute: not twice.
+        (EACH_MINUTE, NOON - timedelta(hours=1), "2026-03-18T12:00", "2026-03-18T11:01"),
+        (EACH_MINUTE, NOON - timedelta(seconds=31), "2026-03-18T12:00", "2026-03-18T12:01"),
+        (DAILY, NOON - timedelta(hours=1), "2026-03-18T12:00", "2026-03-19T12:00"),
+        (DAILY, NOON - timedelta(hours=1), None, "2026-03-18T12:00"),
+        (DAILY, NOON - timedelta(hours=30), "2026-03-18T12:00", "2026-03-17T12:00"),
+    ],
+)
+def test_a_clock_that_is_set_repeats_no_run_and_stops_none(
+    expression: str, now: datetime, ran_for: str | None, due: str
+) -> None:
+    last = None if ran_for is None else datetime.fromisoformat(ran_for).replace(tzinfo=UTC)
+    assert next_due(expression, now, last) == datetime.fromisoformat(due).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(hours=1)])
+async def test_a_scheduler_goes_on_when_its_clock_is_set(tmp_path: Path, step: timedelta) -> None:
+    journal, offset = Journal(tmp_path / "journal"), [timedelta()]
+    async with _running(journal, "", clock=lambda: datetime.now(UTC) + offset[0]):
+        await _eventually(lambda: journal.lines().count("end") >= 2)
+        before = journal.lines().count("start")
+        offset[0] = step
+        await _eventually(lambda: journal.lines().count("start") >= before + 3)

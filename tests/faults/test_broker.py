@@ -11,6 +11,7 @@ import pytest
 
 from kaireon_testkit.native.jars import JarsUnavailable
 from kaireon_testkit.native.kafka_kraft import KraftKafka
+from tests.faults.patience import PATIENCE_SECONDS
 from tests.outbox_publisher.buses import Bus, Entry, KafkaBus, OpenBus, first_ids_by_key
 from tests.outbox_publisher.conftest import (
     OutboxTable,
@@ -38,7 +39,6 @@ __all__ = [
     "tenant_id",
 ]
 pytestmark = pytest.mark.faults
-_DEADLINE_SECONDS = 300
 
 
 @pytest.fixture
@@ -56,12 +56,12 @@ async def test_a_kafka_that_is_killed_while_publishers_drain(
     kraft: KraftKafka, outbox_table: OutboxTable, tenant_id: UUID, start_publisher: StartPublisher
 ) -> None:
     bus = KafkaBus(kraft)
-    await _drain_through_deaths(bus, outbox_table, tenant_id, start_publisher, backlog=30_000, customers=300)
+    await _drain_through_deaths(bus, outbox_table, tenant_id, start_publisher, backlog=15_000, customers=300)
 
 
 # What an emulator of AWS has taken ends with it, so its door is shut instead.
 @pytest.mark.parametrize(
-    ("name", "backlog"), [("kafka", 20_000), ("redis", 30_000), ("pulsar", 5_000), ("kinesis", 3_000)]
+    ("name", "backlog"), [("kafka", 20_000), ("redis", 20_000), ("pulsar", 5_000), ("kinesis", 3_000)]
 )
 async def test_a_bus_that_goes_while_publishers_drain(
     name: str,
@@ -99,7 +99,7 @@ async def _drain_through_deaths(
 
 
 async def _until_fewer(table: OutboxTable, tenant_id: UUID, than: int) -> None:
-    async with asyncio.timeout(_DEADLINE_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await table.pending(tenant_id) >= max(than, 1):
             await asyncio.sleep(0.02)
 

@@ -13,6 +13,7 @@ import pytest
 
 from kaireon_application.platform.job import JobStatus
 from tests.api.conftest import Clients, api, app, settings
+from tests.faults.patience import PATIENCE_SECONDS
 from tests.worker.conftest import JobOwner, StartWorker, owner, start_worker
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ __all__ = ["api", "app", "owner", "settings", "start_worker"]
 pytestmark = pytest.mark.faults
 
 URL = "/api/v1/admin/dlq"
-# Five lost leases and six starts of a worker, beside other work.
-_PATIENCE_SECONDS = 300
 
 
 @asynccontextmanager
@@ -61,11 +60,11 @@ async def test_jobs_whose_worker_dies_each_time(
             for how in ("exits", "is killed", "crashes")
         }
         others = [await owner.enqueue("count_up", steps=3) for _ in range(20)]
-        dead = [await owner.until_over(job_id, _PATIENCE_SECONDS) for job_id in poison]
+        dead = [await owner.until_over(job_id, PATIENCE_SECONDS) for job_id in poison]
         assert [(job.status, job.attempts, job.error["code"]) for job in dead] == [
             (JobStatus.DEAD, 5, "worker_lost")
         ] * 3
-        done = [await owner.until_over(job_id, _PATIENCE_SECONDS) for job_id in others]
+        done = [await owner.until_over(job_id, PATIENCE_SECONDS) for job_id in others]
         assert {job.status for job in done} == {JobStatus.COMPLETED}
         # One death may have taken two along.
         assert len(workers) >= 2 + 5
@@ -81,7 +80,7 @@ async def test_jobs_whose_worker_dies_each_time(
         cause.unlink()
         await _act(api, {"action": "retry", "topic": "seed-jobs"}, {"action": "retry", "requeued": 2})
         for job_id in kept:
-            again = await owner.until_over(job_id, _PATIENCE_SECONDS)
+            again = await owner.until_over(job_id, PATIENCE_SECONDS)
             assert (again.status, again.attempts, again.error) == (JobStatus.COMPLETED, 1, None)
         assert (await api.admin.get(URL)).json()["totalEvents"] == 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import LiteralString
 
 import psycopg
@@ -15,7 +15,6 @@ from tests.api.conftest import (
     StartWorker,
     api,
     app,
-    eventually,
     settings,
     shop,
     start_worker,
@@ -23,8 +22,9 @@ from tests.api.conftest import (
 from tests.api.shop import Shop
 from tests.api.test_runs import lines, read, results, start, until_over
 from tests.faults.disk import FullDisk, postgres_of_its_own
+from tests.faults.patience import eventually as holds_eventually
 
-__all__ = ["api", "app", "eventually", "settings", "shop", "start_worker"]
+__all__ = ["api", "app", "settings", "shop", "start_worker"]
 pytestmark = pytest.mark.faults
 
 
@@ -40,6 +40,16 @@ def database_url(disk: FullDisk) -> Iterator[str]:
     """Every test here is on that server."""
     with cloned_database(disk.template_url) as url:
         yield url
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """What `tests.api` waits with, with more patience."""
+
+    async def wait(_: float, holds: Callable[[], Awaitable[bool]]) -> None:
+        await holds_eventually(holds)
+
+    return wait
 
 
 # So many bytes in so many rows that are nobody's: more than a segment of the log.

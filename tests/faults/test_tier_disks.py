@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -15,14 +14,13 @@ import pytest
 from redis import Redis
 
 from tests.api.shop import stock
-from tests.api.test_process import connected, environment, started, until_ready
+from tests.api.test_process import environment, started, until_ready
 from tests.faults.disk import limit_files
+from tests.faults.patience import PATIENCE_SECONDS, eventually
 from tests.outbox_publisher.conftest import (
-    Eventually,
     OutboxTable,
     StartPublisher,
     StreamReader,
-    eventually,
     outbox_table,
     private_redis,
     start_publisher,
@@ -35,9 +33,8 @@ if TYPE_CHECKING:
 
     from kaireon_testkit.platform.tenant import Tenant
 
-__all__ = ["eventually", "outbox_table", "private_redis", "start_publisher", "tenant_id"]
+__all__ = ["outbox_table", "private_redis", "start_publisher", "tenant_id"]
 pytestmark = pytest.mark.faults
-_PATIENCE_SECONDS = 120
 _OVER = {"completed", "failed", "cancelled"}
 
 
@@ -58,7 +55,7 @@ async def test_an_upload_that_finds_no_room_stores_nothing(
     url = f"http://127.0.0.1:{variables['API_PORT']}"
     with started(variables, log) as process:
         await until_ready(url)
-        async with connected(url, tenant.api_keys["admin"]) as client:
+        async with _connected(url, tenant) as client:
             # What is larger than memory is given to it waits on the disk until all of it is there.
             limit_files(process.pid, 5 * 1024 * 1024)
             for _ in range(2):
@@ -73,13 +70,18 @@ async def test_an_upload_that_finds_no_room_stores_nothing(
             assert process.poll() is None
 
 
+def _connected(url: str, tenant: Tenant) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {tenant.api_keys['admin']}"}
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE_SECONDS)
+
+
 def _ndjson(rows: list[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
 async def _upload(client: httpx.AsyncClient, content: bytes) -> httpx.Response:
     headers = {"Content-Type": "application/x-ndjson"}
-    return await client.post("/api/v1/decision-logs", content=content, headers=headers, timeout=_PATIENCE_SECONDS)
+    return await client.post("/api/v1/decision-logs", content=content, headers=headers)
 
 
 async def test_tiers_that_may_write_no_file_at_all_do_their_work(
@@ -94,7 +96,7 @@ async def test_tiers_that_may_write_no_file_at_all_do_their_work(
             await until_ready(url)
             for pid in (process.pid, worker.pid):
                 limit_files(pid, 0)
-            async with connected(url, tenant.api_keys["admin"]) as client:
+            async with _connected(url, tenant) as client:
                 await stock(client)
                 ids = [f"c{number}" for number in range(1500)]
                 run = await client.post("/api/v1/decide", json={"customerIds": ids, "channel": "web"})
@@ -122,12 +124,11 @@ async def _export(client: httpx.AsyncClient) -> None:
 
 
 async def _over(client: httpx.AsyncClient, status_url: str) -> dict[str, Any]:
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        while True:
-            seen = (await client.get(status_url)).json()
-            if seen["status"] in _OVER:
-                return seen
-            await asyncio.sleep(0.05)
+    async def is_over() -> bool:
+        return (await client.get(status_url)).json()["status"] in _OVER
+
+    await eventually(is_over)
+    return (await client.get(status_url)).json()
 
 
 async def test_a_stream_that_cannot_be_kept_on_disk_takes_nothing_and_loses_nothing(
@@ -135,7 +136,6 @@ async def test_a_stream_that_cannot_be_kept_on_disk_takes_nothing_and_loses_noth
     outbox_table: OutboxTable,
     tenant_id: UUID,
     start_publisher: StartPublisher,
-    eventually: Eventually,
 ) -> None:
     private_redis.start("--appendfsync", "everysec")
     stream = StreamReader(private_redis.url)
@@ -151,9 +151,7 @@ async def test_a_stream_that_cannot_be_kept_on_disk_takes_nothing_and_loses_noth
         assert publisher.poll() is None
         assert await outbox_table.dead() == {}
         limit_files(told["process_id"])
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        while await outbox_table.pending(tenant_id):
-            await asyncio.sleep(0.05)
+    await eventually(lambda: _is_drained(outbox_table, tenant_id))
     assert await outbox_table.dead() == {}
     ids = await outbox_table.ids_by_key()
     assert stream.first_ids_by_key() == ids
@@ -162,6 +160,10 @@ async def test_a_stream_that_cannot_be_kept_on_disk_takes_nothing_and_loses_noth
     private_redis.start("--appendfsync", "everysec")
     assert stream.first_ids_by_key() == ids
     stream.close()
+
+
+async def _is_drained(table: OutboxTable, tenant_id: UUID) -> bool:
+    return await table.pending(tenant_id) == 0
 
 
 def _refusals(client: Redis) -> int:

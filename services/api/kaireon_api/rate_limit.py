@@ -19,15 +19,19 @@ from kaireon_runtime.metrics import Metrics
 _API = "/api/v1/"
 _REST = "*"
 
-# One key per window, so it runs on a cluster; an attempt that is refused does not prolong the wait.
+# One key per window, so it runs on a cluster; an attempt that is refused does not prolong the wait. The clock is the
+# server's: callers need not agree on theirs, and what it wrote before it was set back is forgotten.
 _TAKE = """
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[2])
-if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[3]) then
-    redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4])
-    redis.call('PEXPIRE', KEYS[1], ARGV[2] + 1000)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now), '+inf')
+if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[2]) then
+    redis.call('ZADD', KEYS[1], now, ARGV[3])
+    redis.call('PEXPIRE', KEYS[1], ARGV[1] + 1000)
     return 0
 end
-return redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] + ARGV[2] - ARGV[1]
+return redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] + ARGV[1] - now
 """
 
 
@@ -69,8 +73,7 @@ class RateLimiter:
             raise RateLimited(max(1, math.ceil(wait_ms / 1000)))
 
     async def _take_from_redis(self, name: str, limit: Limit) -> float:
-        now_ms = int(time.time() * 1000)
-        arguments = (now_ms, limit.seconds * 1000, limit.count, str(uuid4()))
+        arguments = (limit.seconds * 1000, limit.count, str(uuid4()))
         return float(await self._redis.eval(_TAKE, 1, name, *arguments))
 
     def _take_from_memory(self, name: str, limit: Limit) -> float:

@@ -49,14 +49,22 @@ class Scheduler:
                 loop.cancel()
 
     async def _keep(self, name: str, job: ScheduledJob, stop: asyncio.Event) -> None:
+        ran_for: datetime | None = None
         while not stop.is_set():
-            await self._sleep_until(_next_due(job.schedule, self._clock()))
+            ran_for = await self._until_due(job.schedule, ran_for)
             await self.run_job(name)
 
-    async def _sleep_until(self, instant: datetime) -> None:
+    async def _until_due(self, expression: str, ran_for: datetime | None) -> datetime:
+        """Sleep until the next run is due, however the clock is set meanwhile; return the instant it is due at."""
+        now = self._clock()
+        due = next_due(expression, now, ran_for)
         # A long sleep would not notice a changed clock; nobody sets an event when an instant has come.
-        while (remaining := (instant - self._clock()).total_seconds()) > 0:  # noqa: ASYNC110
+        while (remaining := (due - now).total_seconds()) > 0:
             await asyncio.sleep(min(remaining, _LONGEST_SLEEP_SECONDS))
+            before, now = now, self._clock()
+            if now < before:
+                due = next_due(expression, now, ran_for)
+        return due
 
     async def run_job(self, name: str) -> bool:
         """Run one job as a child to its end, its deadline or cancellation; return whether it succeeded."""
@@ -83,8 +91,21 @@ def command_of_jobs() -> tuple[str, ...]:
     return (sys.executable, "-m", "kaireon_cron")
 
 
-def _next_due(expression: str, now: datetime) -> datetime:
-    upcoming: Iterator[datetime] = iter(CronSim(expression, now))
+def next_due(expression: str, now: datetime, ran_for: datetime | None) -> datetime:
+    """Return the next instant of a schedule, given the one that ran last.
+
+    When the clock was set back, what has run does not run again, unless that would mean to wait for longer than from
+    one run to the next: a job of each minute does not stand still for the hour that is lived twice.
+    """
+    due = _after(expression, now)
+    if ran_for is None or due > ran_for:
+        return due
+    fresh = _after(expression, ran_for)
+    return fresh if ran_for - now < fresh - ran_for else due
+
+
+def _after(expression: str, instant: datetime) -> datetime:
+    upcoming: Iterator[datetime] = iter(CronSim(expression, instant))
     return next(upcoming)
 
 

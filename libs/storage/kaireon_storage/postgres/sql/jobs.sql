@@ -36,12 +36,12 @@ WHERE tenant_id = :tenant_id
 -- Cancel a job that nobody runs; ask one that is being run to end.
 UPDATE jobs SET
     is_cancel_requested = true,
-    status = CASE WHEN status = 'running' AND leased_until > clock_timestamp() THEN status ELSE 'cancelled' END,
+    status = CASE WHEN status = 'running' AND NOT kaireon_has_come(leased_until) THEN status ELSE 'cancelled' END,
     finished_at = CASE
-        WHEN status = 'running' AND leased_until > clock_timestamp() THEN finished_at ELSE clock_timestamp()
+        WHEN status = 'running' AND NOT kaireon_has_come(leased_until) THEN finished_at ELSE clock_timestamp()
     END,
-    lease_token = CASE WHEN status = 'running' AND leased_until > clock_timestamp() THEN lease_token END,
-    leased_until = CASE WHEN status = 'running' AND leased_until > clock_timestamp() THEN leased_until END
+    lease_token = CASE WHEN status = 'running' AND NOT kaireon_has_come(leased_until) THEN lease_token END,
+    leased_until = CASE WHEN status = 'running' AND NOT kaireon_has_come(leased_until) THEN leased_until END
 WHERE tenant_id = :tenant_id AND id = :id AND status IN ('queued', 'running');
 
 -- name: claim_job(tenant_id, id, lease_token, lease_seconds)^
@@ -50,8 +50,8 @@ WHERE tenant_id = :tenant_id AND id = :id AND status IN ('queued', 'running');
 WITH target AS (
     SELECT id FROM jobs
     WHERE tenant_id = :tenant_id AND id = :id AND (
-        (status = 'queued' AND run_after <= clock_timestamp())
-        OR (status = 'running' AND leased_until <= clock_timestamp())
+        (status = 'queued' AND kaireon_has_come(run_after))
+        OR (status = 'running' AND kaireon_has_come(leased_until))
     )
     FOR UPDATE SKIP LOCKED
 ),
@@ -121,14 +121,15 @@ WHERE (tenant_id, id) IN (
     SELECT tenant_id, id FROM jobs
     WHERE status IN ('queued', 'running') AND (
         (
-            status = 'queued' AND run_after <= clock_timestamp() AND (
+            status = 'queued' AND kaireon_has_come(run_after) AND (
                 announced_at IS NULL OR (
                     NOT queue = ANY(:busy_queues::text[])
-                    AND announced_at < clock_timestamp() - make_interval(secs => :queued_again_seconds)
+                    AND NOT announced_at BETWEEN
+                        clock_timestamp() - make_interval(secs => :queued_again_seconds) AND clock_timestamp()
                 )
             )
         ) OR (
-            status = 'running' AND leased_until <= clock_timestamp() AND (
+            status = 'running' AND kaireon_has_come(leased_until) AND (
                 announced_at IS NULL
                 OR announced_at < greatest(
                     leased_until, clock_timestamp() - make_interval(secs => :lapsed_again_seconds)

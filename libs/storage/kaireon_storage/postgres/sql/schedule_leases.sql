@@ -3,7 +3,7 @@
 INSERT INTO schedule_leases AS held (name, token, leased_until)
 VALUES (:name, :token, clock_timestamp() + make_interval(secs => :seconds))
 ON CONFLICT (name) DO UPDATE SET token = excluded.token, leased_until = excluded.leased_until
-WHERE held.leased_until <= clock_timestamp();
+WHERE kaireon_has_come(held.leased_until);
 
 -- name: renew_lease!
 -- Hold the lease for longer, unless another run has taken it.

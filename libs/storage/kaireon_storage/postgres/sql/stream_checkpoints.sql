@@ -7,7 +7,7 @@ ORDER BY given.partition
 ON CONFLICT (source, partition) DO UPDATE
     SET lease_token = excluded.lease_token, leased_until = excluded.leased_until
     WHERE checkpoint.lease_token = excluded.lease_token OR checkpoint.leased_until IS NULL
-        OR checkpoint.leased_until <= clock_timestamp()
+        OR kaireon_has_come(checkpoint.leased_until)
 RETURNING partition, position;
 
 -- name: release!
