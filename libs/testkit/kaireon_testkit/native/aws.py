@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,8 @@ class Gate:
         self.url = f"http://127.0.0.1:{self._port}"
         self.throttled: Callable[[str], bool] = _nothing
         self._server: ThreadingHTTPServer | None = None
+        # moto's shards lose records to two writers at once ("not safe for concurrency", it says); AWS' do not.
+        self._writing = threading.Lock()
 
     def open(self) -> None:
         """Let requests through."""
@@ -87,23 +91,20 @@ class Gate:
         replies: list[dict[str, Any]] = []
         if passed:
             status, answer = self._forward(request, json.dumps({**document, entries_name: passed}).encode())
-            if status != http.client.OK:
+            if status != HTTPStatus.OK:
                 return status, answer
             replies = json.loads(answer)[replies_name]
         remaining = iter(replies)
         merged = [_THROTTLED if held_back else next(remaining) for held_back in is_throttled]
         failures = sum("ErrorCode" in reply for reply in merged)
-        return http.client.OK, json.dumps({failures_name: failures, replies_name: merged}).encode()
+        return HTTPStatus.OK, json.dumps({failures_name: failures, replies_name: merged}).encode()
 
     def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
         headers = {name: value for name, value in request.headers.items() if name.lower() != "content-length"}
-        connection = http.client.HTTPConnection("127.0.0.1", self._target, timeout=_TIMEOUT_SECONDS)
-        try:
+        with self._writing, closing(HTTPConnection("127.0.0.1", self._target, timeout=_TIMEOUT_SECONDS)) as connection:
             connection.request("POST", request.path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
-        finally:
-            connection.close()
 
 
 _THROTTLED = {"ErrorCode": "ThrottlingException", "ErrorMessage": "Rate exceeded"}

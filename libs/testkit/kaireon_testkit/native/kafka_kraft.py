@@ -40,8 +40,10 @@ class KraftKafka:
         properties = folder / "server.properties"
         properties.write_text(_PROPERTIES.format(port=port, controller=free_port(), folder=folder))
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # In one word: an id may begin with a dash.
+        named = ["format", f"--cluster-id={cluster_id}", "-c", str(properties)]
         subprocess.run(
-            [*_JAVA, "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)],
+            [*_JAVA, "-cp", classpath, "kafka.tools.StorageTool", *named],
             check=True,
             capture_output=True,
         )
