@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kaireon_application.platform.job_runner import JobRunner
+from kaireon_runtime.metrics import Metrics
 from kaireon_storage.postgres.jobs import PostgresJobStore
 from kaireon_worker.queues.retrain import retrain_handlers
 from kaireon_worker.settings import Settings
@@ -36,7 +37,7 @@ async def trained(shop: Shop, database_url: str, key: str) -> dict[str, Any]:
     assert asked.status_code == 202, asked.text
     runner = JobRunner(
         PostgresJobStore(shop.database),
-        retrain_handlers(Settings.model_validate({"database_url": database_url})),
+        retrain_handlers(Settings.model_validate({"database_url": database_url}), Metrics()),
         _Nobody(),
         _at_once,
     )

@@ -15,7 +15,8 @@ from kaireon_runtime.settings import Pooler as Mode
 from kaireon_storage.migrate import migrate
 from kaireon_storage.postgres.database import Database
 from kaireon_testkit.native.clones import cloned_database, url_of_database
-from kaireon_testkit.native.pgbouncer import NoPgBouncer, Pooler, running_pgbouncer
+from kaireon_testkit.native.debian import NoProgram
+from kaireon_testkit.native.pgbouncer import Pooler, running_pgbouncer
 from tests.api.conftest import api, app, eventually, settings, shop, start_worker
 from tests.api.test_runs import lines, start, until_over
 from tests.outbox_publisher.conftest import read_stream, start_publisher, stream
@@ -43,7 +44,7 @@ def pooler(clone: Path, stack: Stack) -> Iterator[Pooler]:
     try:
         with running_pgbouncer(clone, stack.postgres_url, pool_size=SESSIONS) as running:
             yield running
-    except NoPgBouncer as error:
+    except NoProgram as error:
         pytest.skip(str(error))
 
 

@@ -29,6 +29,7 @@ from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_application.platform.job import Job, JobHandler, JobRun
 from kaireon_application.platform.job_runner import JobRunner
 from kaireon_application.platform.jobs import JobRecord, Jobs
+from kaireon_runtime.metrics import Metrics
 from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
@@ -219,7 +220,7 @@ class Workshop:
     async def run(self, job_id: UUID, ml_worker_url: str | None) -> JobRecord:
         """Run a job once and return what became of it."""
         settings = Settings.model_validate({"database_url": self.database_url, "ml_worker_url": ml_worker_url})
-        runner = JobRunner(PostgresJobStore(self.database), retrain_handlers(settings), _Nobody(), _at_once)
+        runner = JobRunner(PostgresJobStore(self.database), retrain_handlers(settings, Metrics()), _Nobody(), _at_once)
         await runner.run(self.tenant_id, job_id)
         return await self.jobs.get(self.tenant_id, job_id)
 

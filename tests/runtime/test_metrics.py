@@ -6,7 +6,15 @@ import re
 
 import pytest
 
-from kaireon_runtime.catalogue import CACHE_HITS, CATALOGUE, DLQ_DEPTH, HTTP_REQUEST_DURATION, Kind, Metric
+from kaireon_runtime.catalogue import (
+    CACHE_HITS,
+    CATALOGUE,
+    DLQ_DEPTH,
+    HTTP_REQUEST_DURATION,
+    OUTBOX_SINK_UP,
+    Kind,
+    Metric,
+)
 from kaireon_runtime.metrics import Metrics
 
 
@@ -37,3 +45,13 @@ def test_processes_in_one_interpreter_count_apart() -> None:
     assert 'kaireon_dlq_depth{tenant="acme"} 3.0' in text
     assert 'kaireon_http_request_duration_seconds_bucket{le="0.025",method="GET",route="/x",status="200"} 1.0' in text
     assert 'key="facts"' not in other.render().decode()
+
+
+def test_a_gauge_that_nobody_measures_has_a_name_and_no_value() -> None:
+    metrics = Metrics()
+    unset = metrics.render().decode()
+    metrics.set(OUTBOX_SINK_UP, 0)
+
+    assert "# TYPE kaireon_outbox_sink_up gauge" in unset
+    assert not re.search(r"^kaireon_outbox_sink_up ", unset, re.MULTILINE)
+    assert "\nkaireon_outbox_sink_up 0.0\n" in metrics.render().decode()

@@ -1,4 +1,7 @@
-"""`python -m kaireon_runtime.alert_rules`: the catalogue's alerts as a rule file for Prometheus, on stdout."""
+"""`python -m kaireon_runtime.alert_rules`: a rule file for Prometheus, on stdout.
+
+It holds the catalogue's alerts, and for each objective its recording rules and the alerts on its burn rates.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,14 @@ import json
 import sys
 
 from kaireon_runtime.catalogue import CATALOGUE, Alert, Metric
+from kaireon_runtime.objectives import BURN_RATES, OBJECTIVES, WINDOWS, BurnRate, Objective, errors, recorded
 
 _HEAD = """\
-# The alerts of kaireon_runtime/catalogue.py; a test says when this file must be written anew:
+# The alerts of kaireon_runtime/catalogue.py and objectives.py; a test says when this file must be written anew:
 #   python -m kaireon_runtime.alert_rules > deploy/prometheus/rules.yaml
 groups:
-  - name: kaireon
-    rules:
 """
+_GROUP = "  - name: {name}\n    rules:\n"
 
 
 def alert_name(metric: Metric) -> str:
@@ -23,19 +26,53 @@ def alert_name(metric: Metric) -> str:
 
 def alert_rules() -> str:
     """Return the rule file."""
-    rules = [_rule(metric, metric.alert) for metric in CATALOGUE if metric.alert is not None]
-    return _HEAD + "".join(rules)
+    rules = [_rule(alert_name(metric), metric.alert) for metric in CATALOGUE if metric.alert is not None]
+    shares = [_share(objective, window) for objective in OBJECTIVES for window in WINDOWS]
+    burns = [_burn(objective, rate) for objective in OBJECTIVES for rate in BURN_RATES]
+    groups = (("kaireon", rules), ("kaireon-slo-shares", shares), ("kaireon-slo-alerts", burns))
+    return _HEAD + "".join(_GROUP.format(name=name) + "".join(members) for name, members in groups)
 
 
-def _rule(metric: Metric, alert: Alert) -> str:
-    # A JSON string is a YAML string.
-    name = alert_name(metric)
+def burn_expression(objective: Objective, rate: BurnRate) -> str:
+    """Return the PromQL of an alert on a burn rate."""
+    most = f"{rate.factor:g} * {objective.budget:g}"
+    return f"{recorded(objective, rate.long)} > {most} and {recorded(objective, rate.short)} > {most}"
+
+
+# A JSON string is a YAML string.
+
+
+def _rule(name: str, alert: Alert) -> str:
     return (
         f"      - alert: {name}\n"
         f"        expr: {json.dumps(alert.expression)}\n"
-        f"        for: {alert.for_seconds}s\n"
-        "        annotations:\n"
-        f"          summary: {json.dumps(alert.summary)}\n"
+        f"        for: {alert.for_seconds}s\n" + _annotations(name, alert.summary)
+    )
+
+
+def _share(objective: Objective, window: str) -> str:
+    return (
+        f"      - record: {recorded(objective, window).partition('{')[0]}\n"
+        f"        expr: {json.dumps(errors(objective, window))}\n"
+        f"        labels:\n"
+        f"          slo: {objective.key}\n"
+    )
+
+
+def _burn(objective: Objective, rate: BurnRate) -> str:
+    return (
+        f"      - alert: {objective.alert}\n"
+        f"        expr: {json.dumps(burn_expression(objective, rate))}\n"
+        f"        labels:\n"
+        f"          severity: {rate.severity}\n"
+        f"          window: {rate.long}\n" + _annotations(objective.alert, objective.summary)
+    )
+
+
+def _annotations(name: str, summary: str) -> str:
+    return (
+        f"        annotations:\n"
+        f"          summary: {json.dumps(summary)}\n"
         f"          runbook: docs/operations/alerts.md#{name.lower()}\n"
     )
 

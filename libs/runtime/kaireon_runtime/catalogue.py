@@ -35,7 +35,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     alert: Alert | None = None
 
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.5, 5.0, 10.0)
 _MILLISECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 5000.0)
 
 
@@ -85,12 +85,20 @@ RATE_LIMIT_FALLBACK = _counter(
 
 # --- Decisions
 DECISION_LATENCY = _latency_ms("kaireon_decision_latency_ms", "One decision, without HTTP.", "channel")
-FLOW_LATENCY = _latency_ms("kaireon_decision_flow_execution_latency_ms", "The flow of one decision: plan and decide.")
-PIPELINE_DURATION = _latency_ms("kaireon_decision_pipeline_duration_ms", "Plan, load, decide and commit together.")
-QUALIFICATION_LATENCY = _latency_ms("kaireon_qualification_filter_latency_ms", "The qualification stage.")
-CONTACT_POLICY_LATENCY = _latency_ms("kaireon_contact_policy_filter_latency_ms", "The contact policy stage.")
-SCORING_LATENCY = _latency_ms("kaireon_scoring_latency_ms", "The scoring stage.")
-RANKING_LATENCY = _latency_ms("kaireon_ranking_latency_ms", "The ranking stage.")
+FLOW_LATENCY = _latency_ms(
+    "kaireon_decision_flow_execution_latency_ms", "Deciding one group of requests, once it is loaded."
+)
+PIPELINE_DURATION = _latency_ms(
+    "kaireon_decision_pipeline_duration_ms", "Load, decide and commit of one group of requests."
+)
+QUALIFICATION_LATENCY = _latency_ms(
+    "kaireon_qualification_filter_latency_ms", "The qualification stage of one group of requests."
+)
+CONTACT_POLICY_LATENCY = _latency_ms(
+    "kaireon_contact_policy_filter_latency_ms", "The contact policy stage of one group of requests."
+)
+SCORING_LATENCY = _latency_ms("kaireon_scoring_latency_ms", "The scoring stage of one group of requests.")
+RANKING_LATENCY = _latency_ms("kaireon_ranking_latency_ms", "The ranking stage of one group of requests.")
 DECISIONS = _counter("kaireon_decisions_total", "Decisions answered.", "outcome")
 OFFERS_EVALUATED = _counter("kaireon_offers_evaluated_total", "Candidates that entered a flow.")
 DECISION_DELIVERY = _counter("kaireon_decision_delivery_total", "Offers returned.")
@@ -326,13 +334,22 @@ JOB_DURATION = Metric(
     labels=("queue", "type"),
     buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600),
 )
+JOBS_WAITING = _gauge("kaireon_jobs_waiting", "1", "Jobs that are due and that no worker has.", "queue")
+JOB_QUEUE_AGE = _gauge(
+    "kaireon_job_queue_age_seconds", "seconds", "For how long the oldest of them has been due.", "queue"
+)
 JOB_LEASES_LOST = _counter("kaireon_job_leases_lost_total", "Attempts stopped because their lease had lapsed.", "queue")
-CRON_RUNS = _counter("kaireon_cron_runs_total", "Runs of scheduled jobs.", "job", "status")
+CRON_RUNS = _counter(
+    "kaireon_cron_runs_total",
+    "Scheduled jobs that the API was asked to run, by outcome: succeeded, failed, skipped.",
+    "job",
+    "status",
+)
 TRAINING_DURATION = Metric(
     name="kaireon_training_duration_seconds",
     kind=Kind.HISTOGRAM,
     unit="seconds",
-    meaning="Training one model.",
+    meaning="Training one model, by the worker or for it.",
     labels=("modelType",),
     buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 900),
 )

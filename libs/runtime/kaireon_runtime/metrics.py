@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric as MetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from kaireon_runtime.catalogue import CATALOGUE, Kind, Metric
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 
-_Instrument = Counter | Gauge | Histogram
+
+class _Level:
+    """A gauge without labels: a name without a value until it is set. Every tier has it, and 0 would be a claim."""
+
+    def __init__(self, metric: Metric, registry: CollectorRegistry) -> None:
+        self._metric = metric
+        self._gauge: Gauge | None = None
+        registry.register(self)
+
+    def set(self, value: float) -> None:
+        """Have this value from now on."""
+        if self._gauge is None:
+            metric = self._metric
+            self._gauge = Gauge(metric.name, metric.meaning, registry=None, multiprocess_mode="livemax")
+        self._gauge.set(value)
+
+    def collect(self) -> Iterable[MetricFamily]:
+        """Return the name, and the value if there is one."""
+        return (
+            [GaugeMetricFamily(self._metric.name, self._metric.meaning)]
+            if self._gauge is None
+            else self._gauge.collect()
+        )
+
+
+_Instrument = Counter | Gauge | Histogram | _Level
 
 
 class Metrics:
@@ -41,7 +68,7 @@ class Metrics:
     def set(self, metric: Metric, value: float, *labels: str) -> None:
         """Set a gauge."""
         child = self._child(metric, labels)
-        assert isinstance(child, Gauge), metric.name  # noqa: S101  a wrong kind is a defect of the caller
+        assert isinstance(child, Gauge | _Level), metric.name  # noqa: S101  a wrong kind is a defect of the caller
         child.set(value)
 
     def render(self) -> bytes:
@@ -67,7 +94,7 @@ class Metrics:
         child = self._children.get((metric.name, labels))
         if child is None:
             instrument = self._instruments[metric.name]
-            child = instrument.labels(*labels) if metric.labels else instrument
+            child = instrument if isinstance(instrument, _Level) or not metric.labels else instrument.labels(*labels)
             self._children[metric.name, labels] = child
         return child
 
@@ -75,6 +102,8 @@ class Metrics:
 def _create(metric: Metric, registry: CollectorRegistry) -> _Instrument:
     if metric.kind is Kind.COUNTER:
         return Counter(metric.name, metric.meaning, metric.labels, registry=registry)
+    if metric.kind is Kind.GAUGE and not metric.labels:
+        return _Level(metric, registry)
     if metric.kind is Kind.GAUGE:
         return Gauge(metric.name, metric.meaning, metric.labels, registry=registry, multiprocess_mode="livemax")
     return Histogram(metric.name, metric.meaning, metric.labels, registry=registry, buckets=metric.buckets)

@@ -25,7 +25,7 @@ def build_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHand
         **trigger_handlers(settings, metrics),
         **analysis_handlers(settings, metrics),
         **seed_handlers(settings),
-        **retrain_handlers(settings),
+        **retrain_handlers(settings, metrics),
         **drift_handlers(settings),
         **dsar_handlers(settings),
     }

@@ -23,6 +23,7 @@ from kaireon_storage.postgres.jobs import PoisonMessage, PostgresDueJobs, Postgr
 from kaireon_worker.burial import bury_message
 from kaireon_worker.handler_thread import execute_apart
 from kaireon_worker.helping import Helping
+from kaireon_worker.queue_gauges import QueueGauges
 from kaireon_worker.settings import Settings
 from kaireon_worker.watcher import LoggingWatcher
 
@@ -53,6 +54,7 @@ class Office:
             pooler=settings.database_pooler,
         )
         self._due = PostgresDueJobs(self._database)
+        self._gauges = QueueGauges(self._due, metrics)
         self._announcer = BrokerAnnouncer(parse_broker_url(settings.broker_url))
         self._runner = JobRunner(
             PostgresJobStore(self._database),
@@ -110,6 +112,7 @@ class Office:
     async def _announce_for_ever(self) -> None:
         while True:
             try:
+                await self._gauges.look()
                 await announce_due_jobs(self._due, self._announcer, self._terms)
                 await self._helping.look()
             except Unavailable:

@@ -26,6 +26,7 @@ from kaireon_worker.burial import bury_message
 from kaireon_worker.handler_thread import execute_apart
 from kaireon_worker.helping import Helping
 from kaireon_worker.poison import judge
+from kaireon_worker.queue_gauges import QueueGauges
 from kaireon_worker.settings import Settings
 from kaireon_worker.watcher import LoggingWatcher
 
@@ -67,6 +68,7 @@ class PollingWorker:
     ) -> None:
         self._inbox = inbox
         self._due = PostgresDueJobs(database)
+        self._gauges = QueueGauges(self._due, metrics)
         self._runner = runner
         self._helping = helping
         self._slot_count = slot_count
@@ -122,6 +124,7 @@ class PollingWorker:
 
     async def _round(self) -> None:
         try:
+            await self._gauges.look()
             await self._sweep()
             await self._take(self._slot_count)
             if not self._running:

@@ -16,6 +16,7 @@ from kaireon_application.decisioning.wire import (
     RecommendRequest,
     StagesMs,
 )
+from kaireon_core.decisioning.decide import Decisions
 
 _encode = msgspec.json.Encoder().encode
 _NARROWING = ("inventory", "filter", "match_creatives", "qualify", "conditional", "pre_score")
@@ -69,15 +70,22 @@ def _debug_meta(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustom
 
 
 def _stages_ms(decided: DecidedCustomer, validation_ms: float, serialisation_ms: float) -> StagesMs:
-    spent = decided.decisions.stages_ms
-    return StagesMs(
+    return msgspec.structs.replace(
+        stages_of(decided.decisions),
         validation=validation_ms,
         load=decided.load_ms,
         enrichment=decided.enrichment_ms,
+        serialisation=serialisation_ms,
+    )
+
+
+def stages_of(decisions: Decisions) -> StagesMs:
+    """Return the time that each stage of deciding took, for all who were decided for together."""
+    spent = decisions.stages_ms
+    return StagesMs(
         qualification=sum(spent.get(stage, 0.0) for stage in _NARROWING),
         contact_policy=sum(spent.get(stage, 0.0) for stage in ("contact_policy", "mandatory", "constraints")),
         scoring=spent.get("score", 0.0) + spent.get("score_override", 0.0),
         ranking=spent.get("guardrails", 0.0) + spent.get("rank", 0.0),
         optimisation=spent.get("optimize", 0.0),
-        serialisation=serialisation_ms,
     )

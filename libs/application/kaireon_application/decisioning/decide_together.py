@@ -18,6 +18,7 @@ from kaireon_application.decisioning.facts import ContactRow, CustomerRecord, Fa
 from kaireon_application.decisioning.fetch_scores import Fetching, FetchScores, Told
 from kaireon_application.decisioning.history_columns import contacts_of
 from kaireon_application.decisioning.learned_facts import learned_of
+from kaireon_application.decisioning.observe_group import observe_group
 from kaireon_application.decisioning.record_decision import build_change
 from kaireon_application.decisioning.record_trace import is_traced
 from kaireon_application.decisioning.snapshot import LiveFlow
@@ -88,10 +89,12 @@ class DecideTogether:
 
     async def __call__(self, asked: Sequence[Asked], commit: CommitDecisions) -> list[Recommendation | None]:
         """Return each one's answer once it is durable, None for a customer who moved on meanwhile."""
+        began = time.perf_counter()
         drafted = await self.draft(asked)
         won = await commit(drafted.changes)
         self.committed(drafted, won)
         self._observe_latency(drafted, won)
+        observe_group(self.metrics, drafted.decided, (time.perf_counter() - began) * 1000)
         return [answer if has_won else None for answer, has_won in zip(drafted.answers, won, strict=True)]
 
     async def draft(self, asked: Sequence[Asked]) -> Drafted:
@@ -231,6 +234,7 @@ class DecideTogether:
                 load_ms=(loaded.ended - loaded.began) * 1000,
                 enrichment_ms=(enriched - loaded.ended) * 1000,
                 duration_ms=(finished - one.started) * 1000,
+                told_stages_ms=decisions.stages_ms if one.request.debug else {},
             )
             for index, one in enumerate(asked)
         ]
@@ -244,7 +248,7 @@ class DecideTogether:
         ids: Sequence[list[str]],
     ) -> tuple[Decisions, Sequence[Fetched]]:
         """Return the decisions, and what services said for them; nothing where none is asked."""
-        decisions = start(live.compiled, request, facts, _ticks if asked[0].request.debug else None)
+        decisions = start(live.compiled, request, facts, _ticks)
         if not isinstance(decisions, NeedScores):
             return decisions, facts.fetched
         company = [

@@ -55,6 +55,8 @@ class DecidedCustomer:
     load_ms: float
     enrichment_ms: float
     duration_ms: float = 0.0
+    # The time of each stage of the group, for those who ask.
+    told_stages_ms: dict[str, float] = field(default_factory=dict[str, float])
     # What services said for this customer.
     fetched: Fetched = field(default_factory=lambda: _NOTHING_FETCHED)
     # How the flow decided for this customer.

@@ -61,7 +61,7 @@ def content_of(snapshot: TenantSnapshot, live: LiveFlow, decided: DecidedCustome
             **write_learned(live.compiled, decisions.learned),
         },
         duration_ms=decided.duration_ms,
-        durations_ms=decisions.stages_ms,
+        durations_ms=decided.told_stages_ms,
         variant=decided.variant.name,
         experiment_key=decided.variant.experiment_key,
         warnings=decided.warnings,

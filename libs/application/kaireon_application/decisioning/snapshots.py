@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection
 from typing import Protocol
 
@@ -10,7 +11,7 @@ import zstandard
 
 from kaireon_application.decisioning.snapshot import Configuration, LiveFlow, TenantSnapshot, build_snapshot
 from kaireon_application.errors import Unavailable
-from kaireon_runtime.catalogue import UNEXPECTED_ERRORS
+from kaireon_runtime.catalogue import SNAPSHOT_AGE, UNEXPECTED_ERRORS
 from kaireon_runtime.logs import logger
 from kaireon_runtime.metrics import Metrics
 
@@ -101,14 +102,17 @@ class Snapshots:
         decide from old configurations for ever.
         """
         log = logger("kaireon.snapshots")
+        known_at = time.monotonic()
         while True:
             try:
                 await (self.look() if self._is_loaded else self.load_all())
+                known_at = time.monotonic()
             except Unavailable:
                 log.debug("cannot look for changed configurations: Postgres is away")
             except Exception:  # the outermost loop of this task: counted and logged
                 self._metrics.add(UNEXPECTED_ERRORS, "api")
                 log.exception("cannot load a configuration")
+            self._metrics.set(SNAPSHOT_AGE, time.monotonic() - known_at)
             await asyncio.sleep(self._poll_seconds)
 
     async def look(self) -> None:

@@ -178,6 +178,11 @@ class PostgresDueJobs:
         async with self._database.system_transaction() as connection:
             return await self._sql.bury_unknown_queues(connection, known_queues=list(known_queues))
 
+    async def waiting(self) -> dict[str, WaitingJobs]:
+        """Return what is due and free, by queue; a queue without any is left out."""
+        async with self._database.system_transaction() as connection:
+            return {row.pop("queue"): WaitingJobs(**row) async for row in self._sql.measure_queues(connection)}
+
     async def bury_message(self, message: PoisonMessage) -> bool:
         """Keep a broker message that is no job as a dead job; False when it is kept already, or nobody is there."""
         async with self._database.system_transaction() as connection:
@@ -191,6 +196,13 @@ class PostgresDueJobs:
                 error=Jsonb({"code": message.code, "message": message.reason}),
             )
         return kept_count == 1
+
+
+class WaitingJobs(msgspec.Struct, frozen=True, kw_only=True):
+    """How many jobs wait for a worker, and for how long the oldest has."""
+
+    waiting: int
+    age_seconds: float
 
 
 class PoisonMessage(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
+from kaireon_testkit.native.debian import find_program
 from kaireon_testkit.native.home import find_home
 from kaireon_testkit.native.ports import free_port
 from kaireon_testkit.native.spawn import Command
@@ -19,16 +16,11 @@ from kaireon_testkit.native.stack import running, session_home
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from kaireon_testkit.native.home import Home
 
 _PACKAGES = ("pgbouncer", "libevent-2.1-7", "libc-ares2")
-_FETCH_SECONDS = 120
-_PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-
-
-class NoPgBouncer(Exception):
-    """PgBouncer is neither installed nor to be had from apt."""
 
 
 class Pooler:
@@ -48,9 +40,9 @@ class Pooler:
 def running_pgbouncer(clone: Path, url: str, *, pool_size: int) -> Generator[Pooler]:
     """Run PgBouncer until the block ends: at most so many sessions of each database, lent for a transaction.
 
-    Raises `NoPgBouncer`, `ServerDidNotStart`.
+    Raises `NoProgram`, `ServerDidNotStart`.
     """
-    program = _program(find_home(clone, clone / "var"))
+    program = find_program(find_home(clone, clone / "var"), "usr/sbin/pgbouncer", _PACKAGES)
     with session_home(clone, is_durable=False) as home:
         folder = home.folder / "pgbouncer"
         folder.mkdir(exist_ok=True)
@@ -81,29 +73,6 @@ def _configured(home: Home, folder: Path, program: Path, url: str, port: int, po
         directory=str(folder),
         account=home.account,
     )
-
-
-def _program(home: Home) -> Path:
-    installed = shutil.which("pgbouncer", path=_PLACES)
-    if installed is not None:
-        return Path(installed)
-    folder = home.folder / "backends" / "pgbouncer"
-    program = folder / "usr" / "sbin" / "pgbouncer"
-    if not program.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        _run(["apt-get", "download", *_PACKAGES], folder)
-        for package in folder.glob("*.deb"):
-            _run(["dpkg", "-x", str(package), str(folder)], folder)
-    return program
-
-
-def _run(argv: list[str], folder: Path) -> None:
-    try:
-        subprocess.run(argv, check=True, cwd=folder, capture_output=True, text=True, timeout=_FETCH_SECONDS)
-    except FileNotFoundError as error:
-        raise NoPgBouncer(f"{argv[0]} is not installed") from error
-    except subprocess.SubprocessError as error:
-        raise NoPgBouncer(f"{' '.join(argv)}: {getattr(error, 'stderr', None) or error}") from error
 
 
 def _is_answering(url: str) -> bool:

@@ -9,7 +9,9 @@ import msgspec
 
 from kaireon_api.operation import Call, Handler, Operation, Reply, Role
 from kaireon_application.errors import KaireonError
+from kaireon_application.platform.scheduled_job import JobOutcome
 from kaireon_core.problems import Problem
+from kaireon_runtime.catalogue import CRON_RUNS
 from kaireon_storage.scheduled_jobs import JOBS, run_job
 
 # Beside POST, which every job takes.
@@ -36,12 +38,19 @@ def _handler(name: str) -> Handler:
     async def run(call: Call[Any]) -> Reply:
         tick_at = datetime.now(UTC)
         outcome = await run_job(name, call.services.database, call.services.settings)
+        call.services.metrics.add(CRON_RUNS, name, _status(outcome))
         if outcome.failures:
             raise CronJobFailed.of(Problem(path=name, message=failure) for failure in outcome.failures)
         answer = CronRun(ok=True, job=name, skipped=outcome.is_skipped, tick_at=tick_at, counts=outcome.counts)
         return Reply(content=answer)
 
     return run
+
+
+def _status(outcome: JobOutcome) -> str:
+    if outcome.failures:
+        return "failed"
+    return "skipped" if outcome.is_skipped else "succeeded"
 
 
 OPERATIONS: tuple[Operation, ...] = tuple(

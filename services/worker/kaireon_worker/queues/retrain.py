@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from kaireon_application.learning.training import ReportProgress, TrainedModel, 
 from kaireon_application.learning.training_rows import SchemaTrainingRows
 from kaireon_application.platform.job import JobHandler, JobRun
 from kaireon_core.learning.definitions import ModelType
+from kaireon_runtime.catalogue import TRAINING_DURATION
+from kaireon_runtime.metrics import Metrics
 from kaireon_storage.ml_worker import MlWorker
 from kaireon_storage.postgres.entities import PostgresEntities
 from kaireon_storage.postgres.model_versions import PostgresModelVersions
@@ -31,14 +34,32 @@ class _NoMlWorker:
         raise MlWorkerNotConfigured
 
 
-def retrain_handlers(settings: Settings) -> Mapping[str, JobHandler]:
+class _Timed:
+    """A trainer, and how long each of its trainings takes."""
+
+    def __init__(self, trainer: Trainer, model_type: ModelType, metrics: Metrics) -> None:
+        self._trainer = trainer
+        self._model_type = model_type
+        self._metrics = metrics
+
+    async def train(self, plan: TrainingPlan, report: ReportProgress) -> TrainedModel:
+        started = time.monotonic()
+        trained = await self._trainer.train(plan, report)
+        self._metrics.observe(TRAINING_DURATION, time.monotonic() - started, self._model_type.value)
+        return trained
+
+
+def retrain_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobHandler]:
     """Return the handlers of this queue's job types."""
 
     async def train(run: JobRun) -> dict[str, Any]:
         async with open_services(settings) as services:
             entities = PostgresEntities(services.database)
             versions = PostgresModelVersions(services.database)
-            return await train_model(run, entities, versions, _trainers(services))
+            trainers = {
+                model_type: _Timed(trainer, model_type, metrics) for model_type, trainer in _trainers(services).items()
+            }
+            return await train_model(run, entities, versions, trainers)
 
     return {JOB_TYPE: train}
 

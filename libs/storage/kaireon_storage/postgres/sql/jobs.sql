@@ -164,3 +164,10 @@ FROM tenants
 ORDER BY tenants.tenant_id = :tenant_id::uuid DESC NULLS LAST, tenants.created_at, tenants.tenant_id
 LIMIT 1
 ON CONFLICT (id) DO NOTHING;
+
+-- name: measure_queues()
+-- How many jobs of each queue are due and free, and since when the oldest is. System role: it serves every tenant.
+SELECT queue, count(*) AS waiting, greatest(0, extract(epoch FROM clock_timestamp() - min(run_after)))::float AS age_seconds
+FROM jobs
+WHERE status = 'queued' AND run_after <= clock_timestamp()
+GROUP BY queue;
