@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from uuid import UUID
 
 import msgspec
 import pytest
 
 from kaireon_runtime.logs import hide_secrets
+from kaireon_runtime.origin import Origin, all_of, origin, work_for
 
 # Logging is a process's own: each case is one.
 PROGRAM = """
@@ -89,3 +92,40 @@ def test_what_is_secret_is_known_by_name_or_by_form() -> None:
     assert shown["text"] == "key [hidden] used"
     assert shown["count"] == 1
     assert shown["headers"] == {"authorization": "[hidden]"}
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (
+            'new row violates check "c"\nDETAIL:  Failing row contains (ann,\n40).\nHINT:  none',
+            'new row violates check "c"\nDETAIL: [hidden]\nHINT:  none',
+        ),
+        ("duplicate key\nDETAIL:  Key (customer_id)=(ann) exists.", "duplicate key\nDETAIL: [hidden]\n"),
+        (
+            "invalid input syntax for type bigint: \"ann\"\nCONTEXT:  unnamed portal parameter $1 = 'ann'",
+            'invalid input syntax for type bigint: "[hidden]"\nCONTEXT: [hidden]\n',
+        ),
+        (
+            "E: x\nDETAIL:  Failing row contains (ann).\n\nThe above exception was the direct cause",
+            "E: x\nDETAIL: [hidden]\nThe above exception was the direct cause",
+        ),
+        ("no DETAIL: in the middle of a line", "no DETAIL: in the middle of a line"),
+    ],
+)
+def test_rows_that_postgres_tells_of_are_hidden(told: str, shown: str) -> None:
+    assert hide_secrets(None, "", {"reason": told}) == {"reason": shown}
+
+
+async def test_a_line_tells_of_the_requests_of_its_task_and_of_no_other() -> None:
+    async def named(name: str) -> dict[str, object]:
+        work_for(Origin((name,), UUID(int=1)))
+        await asyncio.sleep(0)
+        return origin().names()
+
+    assert await asyncio.gather(named("a"), named("b")) == [
+        {"requestId": "a", "tenantId": str(UUID(int=1))},
+        {"requestId": "b", "tenantId": str(UUID(int=1))},
+    ]
+    assert all_of([Origin(("a",), UUID(int=1)), Origin(("b",), UUID(int=1))]).names()["requestIds"] == ["a", "b"]
+    assert origin().names() == {}

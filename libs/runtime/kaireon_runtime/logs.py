@@ -1,4 +1,4 @@
-"""Logs: one JSON object or one coloured line per event, never a secret."""
+"""Logs: one JSON object or one coloured line per event, with its origin; never a secret, never a row of a table."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import structlog
 
+from kaireon_runtime.origin import origin
 from kaireon_runtime.settings import LogFormat, LogLevel
 
 HTTP = 17
@@ -30,6 +31,13 @@ _NAMES = {number: level.value for level, number in LEVELS.items()} | {logging.CR
 
 _SECRET_NAME = re.compile(r"authorization|api_?key$|pepper|secret|password|token", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"krn_[A-Za-z0-9_-]{8,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
+# What Postgres says beside its message holds rows, and so customers; so does the value that it cannot read.
+_ROW = re.compile(
+    r"^([ |]*(?:DETAIL|CONTEXT)): .*?"
+    r"(?=^[ |]*(?:HINT|CONTEXT|QUERY): |^[ |+-]*(?:The above|During handling|Traceback)|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+_UNREADABLE = re.compile(r'((?:syntax|value)[^"\n]*: )".*?"$', re.MULTILINE)
 _HIDDEN = "[hidden]"
 
 Logger = structlog.stdlib.BoundLogger
@@ -40,7 +48,7 @@ def configure_logs(service: str, level: LogLevel, log_format: LogFormat) -> None
     for number, name in _NAMES.items():
         logging.addLevelName(number, name)
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _tell_origin,
         structlog.stdlib.ExtraAdder(),
         _name_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
@@ -83,7 +91,15 @@ def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any])
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
         return hide_secrets(None, "", cast("dict[str, Any]", value))
-    return _SECRET_VALUE.sub(_HIDDEN, value) if isinstance(value, str) else value
+    return _without_rows(_SECRET_VALUE.sub(_HIDDEN, value)) if isinstance(value, str) else value
+
+
+def _without_rows(text: str) -> str:
+    return _UNREADABLE.sub(rf'\1"{_HIDDEN}"', _ROW.sub(rf"\1: {_HIDDEN}\n", text))
+
+
+def _tell_origin(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {**origin().names(), **event}
 
 
 def _name_level(_logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -30,6 +30,7 @@ from kaireon_api.services import Services
 from kaireon_application.errors import KaireonError, NotFound, Unavailable
 from kaireon_runtime.catalogue import HTTP_REQUEST_DURATION, UNEXPECTED_ERRORS
 from kaireon_runtime.logs import HTTP, logger
+from kaireon_runtime.origin import Origin, work_for
 
 _BUSINESS = "/api/v1/"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -61,12 +62,13 @@ class Dispatcher:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         given_id = headers.get("x-request-id", "")
         request_id = given_id if _REQUEST_ID.fullmatch(given_id) else os.urandom(16).hex()
+        work_for(Origin((request_id,)))
         try:
             reply, route = await self._reply(scope, receive, headers, request_id)
         except ClientGone:
             return
         await _send(reply, scope["path"], request_id, send)
-        self._note(scope["method"], route, reply.status, time.perf_counter() - started_at, request_id)
+        self._note(scope["method"], route, reply.status, time.perf_counter() - started_at)
 
     async def _reply(
         self, scope: Scope, receive: Receive, headers: dict[str, str], request_id: str
@@ -87,7 +89,7 @@ class Dispatcher:
             raise
         except Exception:  # noqa: BLE001  the outermost loop of this process
             self._services.metrics.add(UNEXPECTED_ERRORS, "api")
-            self._log.exception("Unexpected error", requestId=request_id, route=route)
+            self._log.exception("Unexpected error", route=route)
             return error_reply(Unexpected(), request_id), route
 
     async def _answer(
@@ -100,6 +102,8 @@ class Dispatcher:
         request_id: str,
     ) -> Reply:
         principal = await self._authorized(endpoint, headers, _client(scope))
+        if principal is not _NOBODY:
+            work_for(Origin((request_id,), principal.tenant_id))
         check_head(scope)
         if endpoint.limit is not None and principal is not _NOBODY:
             await self._limiter.take(principal.tenant_id, endpoint.path, endpoint.limit)
@@ -137,13 +141,13 @@ class Dispatcher:
             raise MethodNotAllowed(match.allowed)
         raise NotFound("There is no such path; see /api/docs")
 
-    def _note(self, method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+    def _note(self, method: str, route: str, status: int, seconds: float) -> None:
         # Any text may come as a method, and each label value lives for ever.
         known = method if method in _METHODS else "other"
         self._services.metrics.observe(HTTP_REQUEST_DURATION, seconds, known, route, str(status))
         if self._is_http_logged:
             # structlog's own methods know the standard levels only.
-            answered = {"method": known, "route": route, "status": status, "requestId": request_id}
+            answered = {"method": known, "route": route, "status": status}
             self._http_log.log(HTTP, "Request answered", extra={**answered, "durationMs": round(seconds * 1000, 3)})
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -43,7 +45,8 @@ class _HandlerThread:
         self._lock = threading.Lock()
         self.ended: asyncio.Future[dict[str, Any]] = self._home.create_future()
         # A daemon: a handler that never ends must not keep a process alive that was told to stop.
-        threading.Thread(target=self._main, name=f"job-{run.job.id}", daemon=True).start()
+        main = partial(copy_context().run, self._main)
+        threading.Thread(target=main, name=f"job-{run.job.id}", daemon=True).start()
 
     def cancel(self) -> None:
         with self._lock:

@@ -46,7 +46,8 @@ class LoggingWatcher:
             self._metrics.add(catalogue.UNEXPECTED_ERRORS, "worker")
             self._log.error("job attempt failed", **_names(job), outcome=outcome, exc_info=error)
             return
-        reason = {} if error is None else {"error": str(error)}
+        # The message is in the job's row: it may name a customer.
+        reason = {} if error is None else {"code": getattr(error, "failure_code", error.code)}
         self._log.info("job attempt ended", **_names(job), outcome=outcome, seconds=round(seconds, 3), **reason)
 
     def _label(self, job: Job) -> str:
@@ -54,4 +55,4 @@ class LoggingWatcher:
 
 
 def _names(job: Job) -> dict[str, str | int]:
-    return {"job_id": str(job.id), "queue": job.queue.value, "type": job.type, "attempt": job.attempt}
+    return {"queue": job.queue.value, "type": job.type, "attempt": job.attempt}

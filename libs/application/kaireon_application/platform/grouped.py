@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kaireon_application.errors import Unavailable
+from kaireon_runtime.origin import Origin, all_of, origin, work_for
 
 # A caller that has waited this long is told to come again: 503 is promised within five seconds.
 PATIENCE_SECONDS = 4.3
@@ -21,6 +22,7 @@ Result = TypeVar("Result")
 class _Waiting(Generic[Item, Result]):
     item: Item
     future: asyncio.Future[Result]
+    origin: Origin
 
 
 class Grouped(Generic[Item, Result]):
@@ -55,7 +57,7 @@ class Grouped(Generic[Item, Result]):
         """Return the result of this item. Raises what running it alone raises, `Unavailable` when it takes too long."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append(_Waiting(item, future))
+        self._waiting.append(_Waiting(item, future, origin()))
         self._callers += 1
         if not self._runs or (len(self._runs) < self._max_runs and self._is_share_full()):
             self._runs.add(asyncio.create_task(self._drain()))
@@ -103,6 +105,7 @@ class Grouped(Generic[Item, Result]):
         return taken
 
     async def _run_group(self, group: list[_Waiting[Item, Result]]) -> None:
+        work_for(all_of(waiting.origin for waiting in group))
         try:
             results = await self._run([waiting.item for waiting in group])
         except Unavailable as error:

@@ -31,6 +31,7 @@ from kaireon_application.platform.job import (
     LeaseLost,
     Queue,
 )
+from kaireon_runtime.origin import Origin, work_for
 
 # These verdicts stay the same however often the job is tried.
 _VERDICTS = (InvalidInput, NotFound, Conflict, Unprocessable, Forbidden)
@@ -220,6 +221,7 @@ class JobRunner:
             payload=claimed.payload if is_object else {},
             attempt=claimed.attempts,
         )
+        work_for(Origin(tenant_id=job.tenant_id, job_id=job.id))
         run = _LeasedRun(self._store, lease, job, claimed, self._terms)
         self._watcher.started(job)
         self._running_count += 1
