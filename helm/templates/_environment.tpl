@@ -14,6 +14,14 @@
       "MCP_ENABLED" (and $values.mcp.enabled (not $values.mcp.dedicated) | toString)
       "OUTBOX_POLL_INTERVAL_MS" (include "kaireon.text" $values.outboxPublisher.pollIntervalMs)
       "REDIS_URL" $topology.redisUrl -}}
+{{- /* Whoever asks MCP names one of these hosts; any other is refused. */ -}}
+{{- $host := include "kaireon.name" (dict "root" . "name" (ternary "mcp" "api" $values.mcp.dedicated)) -}}
+{{- $hosts := list -}}
+{{- range list $host (printf "%s.%s" $host .Release.Namespace) (printf "%s.%s.svc" $host .Release.Namespace) }}
+{{- $hosts = concat $hosts (list . (printf "%s:*" .)) -}}
+{{- end -}}
+{{- if and $values.api.ingress.enabled (not $values.mcp.dedicated) }}{{ $hosts = append $hosts $values.api.ingress.host }}{{ end -}}
+{{- $_ := set $all "MCP_ALLOWED_HOSTS" (join "," $hosts) -}}
 {{- with $values.redis.broker }}{{ $_ := set $all "CELERY_BROKER_URL" . }}{{ end -}}
 {{- if $values.mlWorker.enabled -}}
 {{- $_ := set $all "ML_WORKER_URL" (printf "http://%s:8000" (include "kaireon.name" (dict "root" . "name" "ml-worker"))) -}}

@@ -14,7 +14,7 @@ spec:
   replicas: {{ $settings.replicas }}
   {{- end }}
   revisionHistoryLimit: 5
-  strategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 0, maxSurge: 1}}
+  strategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 0, maxSurge: 25%}}
   selector:
     matchLabels:
       {{- include "kaireon.selector" . | nindent 6 }}
@@ -49,7 +49,7 @@ spec:
           startupProbe: {httpGet: {path: {{ $tier.alive }}, port: {{ $tier.portName }}}, periodSeconds: 2, timeoutSeconds: 5, failureThreshold: 60}
           livenessProbe: {httpGet: {path: {{ $tier.alive }}, port: {{ $tier.portName }}}, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3}
           readinessProbe: {httpGet: {path: {{ $tier.ready }}, port: {{ $tier.portName }}}, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 2}
-          {{- if eq $tier.portName "http" }}
+          {{- if ne $tier.portName "metrics" }}
           # Until nobody sends anything any more.
           lifecycle: {preStop: {exec: {command: [sleep, "5"]}}}
           {{- end }}

@@ -198,6 +198,7 @@ def test_prometheus_asks_where_metrics_are_served() -> None:
     assert {each["port"]: each["path"] for each in monitor["spec"]["endpoints"]} == {
         "http": "/api/metrics",
         "metrics": "/metrics",
+        "mcp": "/metrics",
     }
 
 
