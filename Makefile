@@ -4,13 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Each has servers of its own, and takes a file of tests at a time.
 TEST_PROCESSES ?= 2
+# How k6 is run: see perf/README.md.
+K6 = $(or $(SCRIPT),recommend) $(if $(SHAPE),--shape $(SHAPE)) $(if $(RATE),--rate $(RATE)) $(if $(STORE),--store)
 BOOTSTRAP := $(PYTHON) services/cli/kaireon_cli/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run reset test test-backends test-faults lint format bench bench-micro
+.PHONY: help setup run reset test test-backends test-faults lint format bench bench-micro bench-k6 bench-compare
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 setup: ## Install everything that uv.lock names into .venv, development tools included
 	@$(BOOTSTRAP) all
@@ -50,3 +52,9 @@ bench: setup ## Measure a floor and /recommend against the running stack (make r
 
 bench-micro: setup ## Measure what deciding costs in the process, as ratios; STORE=1 keeps them in perf/baselines
 	@exec $(BIN)/python -m perf.micro $(if $(STORE),--store)
+
+bench-k6: setup ## Measure SCRIPT=recommend, respond or decide with k6 at a fixed rate; STORE=1 keeps the run in perf/baselines
+	@exec $(BIN)/python -m perf.k6 $(K6)
+
+bench-compare: setup ## The same, and fail where it is worse than the kept run
+	@exec $(BIN)/python -m perf.k6 $(K6) --compare

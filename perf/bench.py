@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
 def _bench(running: stack.Running, api: httpx.Client, arguments: argparse.Namespace) -> None:
     scenario = stack.scenario(api)
     print(f"{scenario.name}: {len(scenario.bodies)} customers, {scenario.candidates} candidates each")
-    with _floor(running.redis_url) as floor_url:
+    with serving_floor(running.redis_url) as floor_url:
         servers = (
             Server(name="floor", url=f"{floor_url}/floor", headers={}),
             Server(
@@ -125,7 +125,7 @@ def _offer(plan: Plan) -> Outcome:
 
 
 @contextmanager
-def _floor(redis_url: str) -> Generator[str]:
+def serving_floor(redis_url: str) -> Generator[str]:
     """Serve the floor for the time of the context; yield its address."""
     command = [sys.executable, "-m", "perf.floor", redis_url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
