@@ -4,12 +4,16 @@
 {{- $topology := include "kaireon.topology" . | fromYaml -}}
 {{- $backends := .Files.Get "files/backends.yaml" | fromYaml -}}
 {{- $environment := .Files.Get "files/environment.yaml" | fromYaml -}}
-{{- range $pair := list (list "eventbus" "eventbus.backend" "config.EVENT_PUBLISHER" $topology.bus) (list "interactionStore" "interactionStore.backend" "config.INTERACTION_STORE" $topology.store) }}
-{{- $kind := index $pair 0 -}}
-{{- $key := ternary (index $pair 1) (index $pair 2) (hasKey $values $kind) -}}
-{{- $known := get $backends $kind -}}
-{{- if not (hasKey $known (index $pair 3)) }}
-{{ $key }} is {{ index $pair 3 | quote }}, which is none: set it to one of {{ keys $known | sortAlpha | join ", " }}.
+{{- $names := list (list "eventbus" "config.EVENT_PUBLISHER" $values.config.EVENT_PUBLISHER) (list "interactionStore" "config.INTERACTION_STORE" $values.config.INTERACTION_STORE) }}
+{{- range $alias := list "eventbus" "interactionStore" }}
+{{- if hasKey $values $alias }}
+{{- $names = append $names (list $alias (printf "%s.backend" $alias) (get $values $alias).backend) }}
+{{- end }}
+{{- end }}
+{{- range $names }}
+{{- $known := get $backends (index . 0) }}
+{{- if not (hasKey $known (index . 2 | trimPrefix "aws_")) }}
+{{ index . 1 }} is {{ index . 2 | quote }}, which is none: set it to one of {{ keys $known | sortAlpha | join ", " }}.
 {{- end }}
 {{- end }}
 {{- $all := list }}

@@ -38,8 +38,8 @@ def resources(pod: Object, side: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("tier", HERE, ids=lambda tier: tier.key)
 def test_tier_is_as_large_as_its_row(tier: tables.Tier) -> None:
-    optional = ("mcp.dedicated=true",) if tier.key == "mcp" else ()
-    objects = render("large-optional", "outboxPublisher.keda.enabled=false", *optional)
+    topology = "large-mcp" if tier.key == "mcp" else "large-optional"
+    objects = render(topology, "outboxPublisher.keda.enabled=false")
     deployment = find(objects, "Deployment", tier.deployment)
     pod = deployment["spec"]["template"]
     assert resources(pod, "requests") == tier.requests

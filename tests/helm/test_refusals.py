@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helm.rendering import Refused, notes, render
+from deploy.chart.environment import tiers
+from tests.helm.rendering import CHART, Refused, notes, render
 
+MESSAGES = {"_problems": 20, "_notes": 9}
+TIERS = set(tiers())
 SAID = tomllib.loads((Path(__file__).parent / "said.toml").read_text(encoding="utf-8"))
 
 
 def cases(table: str) -> list[Any]:
     """Return the cases of a table: topology, settings, line."""
-    found = [(case["topology"], tuple(case["sets"]), case["line"]) for case in SAID[table]]
+    found = [
+        (case["topology"], tuple(case["sets"]), case["line"])
+        for case in SAID[table]
+        if case.get("without_tier") not in TIERS
+    ]
     return [pytest.param(*case, id=f"{case[0]}-{' '.join(case[1])}-{case[2][:30]}") for case in found]
 
 
@@ -65,6 +73,17 @@ def test_notes_of_the_overlay_name_everything_that_it_leaves_open() -> None:
 @pytest.mark.parametrize(("topology", "sets", "line"), cases("notes"))
 def test_notes_say_what_comes_next(topology: str, sets: tuple[str, ...], line: str) -> None:
     assert line in notes(topology, *sets).splitlines()
+
+
+@pytest.mark.parametrize(("file", "tables"), [("_problems", ("errors", "mismatches")), ("_notes", ("notes",))])
+def test_everything_that_may_be_said_is_a_case(file: str, tables: tuple[str, ...]) -> None:
+    """In these templates a line that does not begin with an action is a message."""
+    text = re.sub(r"{{/\*.*?\*/}}", "", (CHART / f"templates/{file}.tpl").read_text(encoding="utf-8"), flags=re.DOTALL)
+    messages = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("{{-")]
+    said = [case["line"].strip() for table in tables for case in SAID[table]]
+    patterns = [".+".join(map(re.escape, re.split(r"{{.*?}}", message))) for message in messages]
+    assert len(patterns) >= MESSAGES[file]
+    assert [each for each in patterns if not any(re.fullmatch(each, line) for line in said)] == []
 
 
 def test_notes_keep_advice_to_where_it_applies() -> None:
