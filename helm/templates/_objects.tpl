@@ -20,16 +20,7 @@ spec:
       {{- include "kaireon.selector" . | nindent 6 }}
   template:
     metadata:
-      labels:
-        {{- include "kaireon.labels" . | nindent 8 }}
-        {{- with $settings.podLabels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-      annotations:
-        {{- include "kaireon.checksums" .root | nindent 8 }}
-        {{- with $settings.podAnnotations }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+      {{- include "kaireon.podMetadata" (merge (dict "annotations" (include "kaireon.checksums" .root | fromYaml)) $call) | nindent 6 }}
     spec:
       {{- include "kaireon.pod" $call | nindent 6 }}
       {{- if $isPooled }}

@@ -15,6 +15,25 @@ fsGroup: {{ $user }}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
+{{/* metadata of a pod of ours. Call with root, name, settings, and more: labels, annotations. */}}
+{{- define "kaireon.podMetadata" -}}
+labels:
+  {{- include "kaireon.labels" . | nindent 2 }}
+  {{- range $more := list (dig "labels" nil .) .settings.podLabels }}
+  {{- with $more }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- end }}
+{{- $annotations := dict }}
+{{- range $more := list (dig "annotations" nil .) .settings.podAnnotations }}
+{{- range $key, $value := $more }}{{ $_ := set $annotations $key $value }}{{ end }}
+{{- end }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* What every pod of ours has. Call with root, name, settings, and account (its ServiceAccount's component). */}}
 {{- define "kaireon.pod" -}}
 serviceAccountName: {{ dig "account" (include "kaireon.name" (dict "root" .root "name" .name)) . }}

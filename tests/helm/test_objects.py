@@ -135,6 +135,44 @@ def test_false_and_empty_are_values() -> None:
     assert pools == {f"{RELEASE}-api": "small", f"{RELEASE}-worker": "large", f"{RELEASE}-outbox-publisher": "small"}
 
 
+@pytest.mark.parametrize("mode", ["embedded", "external"])
+def test_every_default_reaches_every_pod(mode: str) -> None:
+    sets = (
+        "defaults.podAnnotations.mark=annotation",
+        "defaults.podLabels.mark=label",
+        "defaults.extraEnv[0].name=MARK",
+        "defaults.extraEnv[0].value=variable",
+        "defaults.extraVolumes[0].name=mark",
+        "defaults.extraVolumes[0].emptyDir.medium=Memory",
+        "defaults.extraVolumeMounts[0].name=mark",
+        "defaults.extraVolumeMounts[0].mountPath=/mark",
+        "defaults.nodeSelector.mark=node",
+        "defaults.tolerations[0].key=mark",
+        "defaults.affinity.nodeAffinity.mark=affinity",
+        "defaults.priorityClassName=mark",
+        "defaults.terminationGracePeriodSeconds=77",
+        "defaults.topologySpreadConstraints[0].topologyKey=mark",
+        "defaults.topologySpreadConstraints[0].maxSkew=2",
+        "defaults.topologySpreadConstraints[0].whenUnsatisfiable=ScheduleAnyway",
+    )
+    more = (f"postgres.mode={mode}", "mlWorker.enabled=true", "config.FLOW_STREAMING_ENABLED=true")
+    objects = render("base", *sets, *more, "config.EVENT_PUBLISHER=kafka", "kafka.brokers=k:9092")
+    pods = [pod for each in objects if each["kind"] != "StatefulSet" and (pod := pod_of(each)) is not None]
+    assert len(pods) == 5 + 6 + (1 if mode == "embedded" else 2)
+    for pod in pods:
+        spec, (container,) = pod["spec"], pod["spec"]["containers"]
+        assert pod["metadata"]["annotations"]["mark"] == "annotation"
+        assert pod["metadata"]["labels"]["mark"] == "label"
+        assert {"name": "MARK", "value": "variable"} in container["env"]
+        assert {"name": "mark", "emptyDir": {"medium": "Memory"}} in spec["volumes"]
+        assert {"name": "mark", "mountPath": "/mark"} in container["volumeMounts"]
+        assert (spec["nodeSelector"], spec["tolerations"]) == ({"mark": "node"}, [{"key": "mark"}])
+        assert spec["affinity"] == {"nodeAffinity": {"mark": "affinity"}}
+        assert (spec["priorityClassName"], spec["terminationGracePeriodSeconds"]) == ("mark", 77)
+        (spread,) = spec["topologySpreadConstraints"]
+        assert (spread["topologyKey"], spread["maxSkew"]) == ("mark", 2)
+
+
 def test_a_changed_setting_makes_new_pods() -> None:
     def checksum(*sets: str) -> str:
         return str(

@@ -17,8 +17,7 @@ spec:
   ttlSecondsAfterFinished: 86400
   template:
     metadata:
-      labels:
-        {{- include "kaireon.labels" $call | nindent 8 }}
+      {{- include "kaireon.podMetadata" $call | nindent 6 }}
     spec:
       restartPolicy: Never
       {{- include "kaireon.pod" $call | nindent 6 }}
@@ -30,6 +29,9 @@ spec:
           env:
             {{- include "kaireon.databaseEnv" $call | nindent 12 }}
             - {name: LOG_LEVEL, value: {{ .root.Values.config.LOG_LEVEL | quote }}}
+            {{- with $settings.extraEnv }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
           resources:
             {{- toYaml $settings.resources | nindent 12 }}
           securityContext:
