@@ -249,7 +249,8 @@ async def test_journeys_and_triggers_go_with_the_interactions_once_they_are_over
     assert left == [("active", 2), ("completed", 1)]
 
 
-async def test_what_is_short_lived_goes(tables: Tables, database_url: str) -> None:
+@pytest.mark.parametrize(("publisher", "pending"), [("redis", 4), ("none", 3)])
+async def test_what_is_short_lived_goes(tables: Tables, database_url: str, publisher: str, pending: int) -> None:
     tenant_id = tables.add_tenant()
     for age in ("-1 hour", "1 hour", "23 hours", "25 hours"):
         tables.run(
@@ -268,17 +269,17 @@ async def test_what_is_short_lived_goes(tables: Tables, database_url: str) -> No
         for status in ("sent", "pending"):
             tables.run(
                 "INSERT INTO outbox_events (id, tenant_id, type, key, payload, status, created_at, sent_at)"
-                " VALUES (gen_random_uuid(), %s, 't', 'k', '{}', %s, now() - '40 hours'::interval,"
-                " now() - %s::interval)",
-                tenant_id,
-                status,
-                age,
+                " VALUES (gen_random_uuid(), %s, 't', 'k', '{}', %s, now() - %s::interval, now() - %s::interval)",
+                *(tenant_id, status, "40 hours" if status == "sent" else age, age),
             )
-    code, line = await run_job(database_url)
-    assert code == 0
+    code, line = await run_job(database_url, EVENT_PUBLISHER=publisher)
+    assert (code, line["unsentEvents"]) == (0, 4 - pending)
     assert (line["suppressions"], line["idempotencyKeys"], line["sentEvents"]) == (3, 1, 1)
     assert tables.run("SELECT count(*) FROM suppressions") == [(1,)]
-    assert dict(tables.run("SELECT status, count(*) FROM outbox_events GROUP BY status")) == {"sent": 3, "pending": 4}
+    assert dict(tables.run("SELECT status, count(*) FROM outbox_events GROUP BY status")) == {
+        "sent": 3,
+        "pending": pending,
+    }
 
 
 async def test_what_is_counted_and_assigned_goes_when_its_time_is_over(tables: Tables, database_url: str) -> None:

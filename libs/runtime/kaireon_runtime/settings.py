@@ -163,7 +163,10 @@ class MlWorkerSettings(ProcessSettings):
 
 
 class ScheduledJobSettings(MlWorkerSettings):
-    """What the scheduled jobs read: ML_WORKER_URL, and OUTBOX_REAPER_AFTER_MINUTES."""
+    """What the scheduled jobs read: ML_WORKER_URL, EVENT_PUBLISHER and OUTBOX_REAPER_AFTER_MINUTES."""
+
+    event_publisher: str = ""
+    """`none` where no publisher runs: events that nobody relays are removed after a day. Other values are its own."""
 
     outbox_reaper_after_minutes: float = Field(default=10.0, gt=0, le=60 * 24 * 365, allow_inf_nan=False)
     """How long an event may stand in status `processing`."""

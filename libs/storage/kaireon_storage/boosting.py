@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from kaireon_core.learning.compile import ModelNotReady
 from kaireon_core.learning.gradient_boosted import Trees
 from kaireon_core.learning.leaves import Leaf, LeafTable, Split
+from kaireon_runtime.lean_import import without
 
 if TYPE_CHECKING:
     from kaireon_core.column import Floats
@@ -47,9 +48,10 @@ def load_trees(text: str) -> Trees:
     if _END_OF_TREES not in text:
         message = "its trees cannot be read: the text is cut off"
         raise ModelNotReady(message)
-    # Imported here because that takes a second, and more beside pandas: no process waits for it to start, and one
-    # without such models never pays it.
-    import lightgbm  # noqa: PLC0415
+    # Imported here: no process waits for it to start, and one without such models never pays it. Its bindings to other
+    # packages would be 60 MB of every process that scores.
+    with without("sklearn", "pandas", "pyarrow"):
+        import lightgbm  # noqa: PLC0415
 
     try:
         booster = lightgbm.Booster(model_str=text)

@@ -43,10 +43,13 @@ from kaireon_storage.postgres.tenants import PostgresTenants
 
 Job: TypeAlias = Callable[[Database, ScheduledJobSettings], Awaitable[JobOutcome]]
 
+_NO_PUBLISHER = "none"
 
-async def cleanup(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:
+
+async def cleanup(database: Database, settings: ScheduledJobSettings) -> JobOutcome:
     """Remove what has had its time; ensure the partitions of the months to come."""
-    report = await clean_up(PostgresRetention(database), datetime.now(UTC))
+    has_publisher = settings.event_publisher.strip().lower() != _NO_PUBLISHER
+    report = await clean_up(PostgresRetention(database, has_publisher=has_publisher), datetime.now(UTC))
     return JobOutcome(counts=report.counts, failures=report.failures)
 
 

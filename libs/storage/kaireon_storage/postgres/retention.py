@@ -69,8 +69,10 @@ class RetentionFailed(KaireonError):
 class PostgresRetention:
     """`Retention` over the tables of the schema."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, has_publisher: bool = True) -> None:
+        """Without a publisher, events that nobody has relayed go like those that were sent."""
         self._database = database
+        self._has_publisher = has_publisher
         self._sql: Any = aiosql.from_path(
             Path(__file__).parent / "sql" / "retention.sql", "apsycopg", mandatory_parameters=False
         )
@@ -123,6 +125,7 @@ class PostgresRetention:
         """Delete in chunks, over all tenants."""
         ended = {"before": now, "chunk": _CHUNK}
         old = {"before": short_lived_before, "chunk": _CHUNK}
+        unsent = 0 if self._has_publisher else await self._chunks(self._system, self._sql.delete_unsent_events, old)
         return {
             "suppressions": await self._chunks(self._system, self._sql.delete_suppressions, ended),
             "variantAssignments": await self._chunks(self._system, self._sql.delete_assignments, ended),
@@ -130,6 +133,7 @@ class PostgresRetention:
             "tallies": await self._chunks(self._system, self._sql.delete_tallies, ended),
             "idempotencyKeys": await self._chunks(self._system, self._sql.delete_idempotency_keys, old),
             "sentEvents": await self._chunks(self._system, self._sql.delete_sent_events, old),
+            "unsentEvents": unsent,
         }
 
     async def _chunks(

@@ -254,3 +254,10 @@ DELETE FROM outbox_events
 WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM outbox_events WHERE status = 'sent' AND sent_at < :before LIMIT :chunk))
     AND status = 'sent';
+
+-- name: delete_unsent_events!
+-- One chunk of the events of all tenants from before then that nobody has relayed, where nobody does.
+DELETE FROM outbox_events
+WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM outbox_events WHERE status <> 'sent' AND created_at < :before LIMIT :chunk))
+    AND status <> 'sent';
