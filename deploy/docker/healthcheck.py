@@ -14,6 +14,7 @@ import urllib.request
 # service -> (the variable that holds its port, the default, the path that answers 200); no port: it serves nothing
 HTTP = {
     "api": ("API_PORT", "3000", "/api/health"),
+    "mcp": ("MCP_PORT", "8080", "/health"),
     "ml-worker": ("ML_WORKER_PORT", "8000", "/health"),
     "outbox-publisher": ("OUTBOX_HEALTH_PORT", "", "/health"),
     "stream": ("STREAM_HEALTH_PORT", "", "/health"),

@@ -16,9 +16,11 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "compose.yaml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
 TIERS = ("api", "worker", "ml-worker", "outbox-publisher", "stream", "cron")
+OURS = (*TIERS, "mcp")
 # service -> the profile that starts it; the rest start always
 PROFILES = {
     "ml-worker": "ml",
+    "mcp": "mcp",
     "stream": "stream",
     "kafka": "kafka",
     "prometheus": "observability",
@@ -41,7 +43,7 @@ def environment(service: str) -> dict[str, str]:
 
 
 def test_every_tier_and_every_server_is_there() -> None:
-    assert set(SERVICES) == {"postgres", "redis", "migrate", *TIERS, "kafka", "prometheus", "grafana"}
+    assert set(SERVICES) == {"postgres", "redis", "migrate", *OURS, "kafka", "prometheus", "grafana"}
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
@@ -60,7 +62,7 @@ def test_every_service_that_stays_has_a_health_check(service: str) -> None:
         assert {"interval", "timeout", "retries"} <= check.keys()
 
 
-@pytest.mark.parametrize("service", [*TIERS, "migrate"])
+@pytest.mark.parametrize("service", [*OURS, "migrate"])
 def test_tier_is_built_from_the_one_dockerfile_for_a_member_that_exists(service: str) -> None:
     build = SERVICES[service]["build"]
     assert build["dockerfile"] == "deploy/docker/Dockerfile"
@@ -87,7 +89,12 @@ def test_tier_waits_for_its_servers_and_the_migration(service: str) -> None:
     }
 
 
-@pytest.mark.parametrize("service", TIERS)
+def test_the_tools_wait_for_the_api() -> None:
+    assert SERVICES["mcp"]["depends_on"] == {"api": {"condition": "service_healthy"}}
+    assert environment("mcp")["KAIREON_API_URL"] == f"http://api:{environment('api')['API_PORT']}"
+
+
+@pytest.mark.parametrize("service", OURS)
 def test_tier_runs_without_privileges_on_a_read_only_file_system(service: str) -> None:
     definition = SERVICES[service]
     assert definition["read_only"] is True
@@ -101,7 +108,7 @@ def settings_class(service: str) -> type[BaseSettings]:
     return cast("type[BaseSettings]", module.JobSettings if service == "cron" else module.Settings)
 
 
-@pytest.mark.parametrize("service", TIERS)
+@pytest.mark.parametrize("service", OURS)
 def test_environment_is_what_the_settings_class_reads(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_class(service)
     given = environment(service)
@@ -112,7 +119,8 @@ def test_environment_is_what_the_settings_class_reads(service: str, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("service", "variable", "port"), [("api", "API_PORT", 3000), ("ml-worker", "ML_WORKER_PORT", 8000)]
+    ("service", "variable", "port"),
+    [("api", "API_PORT", 3000), ("ml-worker", "ML_WORKER_PORT", 8000), ("mcp", "MCP_PORT", 8080)],
 )
 def test_port_is_the_one_of_make_run(service: str, variable: str, port: int) -> None:
     assert environment(service)[variable] == str(port)
@@ -168,4 +176,5 @@ def test_prometheus_scrapes_ports_that_the_tiers_serve() -> None:
         f"worker:{environment('worker')['WORKER_METRICS_PORT']}",
         f"outbox-publisher:{environment('outbox-publisher')['OUTBOX_HEALTH_PORT']}",
         f"stream:{environment('stream')['STREAM_HEALTH_PORT']}",
+        f"mcp:{environment('mcp')['MCP_PORT']}",
     }

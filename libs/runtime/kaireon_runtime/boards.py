@@ -148,7 +148,7 @@ _HIT_RATE = Panel(
 # Each metric stands on the first board whose list names the beginning of its name.
 _PLACES: tuple[tuple[str, str, tuple[str, ...], tuple[Panel, ...]], ...] = (
     ("service-levels", "Kaireon / Service levels", (), tuple(_burn(objective) for objective in OBJECTIVES)),
-    ("http", "Kaireon / HTTP", ("http", "rate_limit", "unexpected"), (_BY_STATUS, _SLOWEST)),
+    ("http", "Kaireon / HTTP", ("http", "rate_limit", "unexpected", "mcp"), (_BY_STATUS, _SLOWEST)),
     (
         "models",
         "Kaireon / Models and experiments",

@@ -363,4 +363,25 @@ ANALYSES = _counter(
     "fallbackReason",
 )
 
+# --- MCP
+MCP_CALLS = _counter(
+    "kaireon_mcp_calls_total",
+    "Calls of tools by models: ok, preview, invalid, refused, limited or unavailable.",
+    "tool",
+    "result",
+    alert=Alert(
+        expression='sum(rate(kaireon_mcp_calls_total{result="unavailable"}[5m])) > 0',
+        for_seconds=300,
+        summary="The tools of the MCP tier cannot reach the API.",
+    ),
+)
+MCP_CALL_DURATION = Metric(
+    name="kaireon_mcp_call_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit="seconds",
+    meaning="One call of a tool, from its arguments to its answer.",
+    labels=("tool",),
+    buckets=_SECONDS,
+)
+
 CATALOGUE: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

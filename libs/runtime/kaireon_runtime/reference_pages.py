@@ -16,10 +16,10 @@ _METRICS = """\
 
 {made}
 
-`GET /api/metrics` of the API, `/metrics` on `WORKER_METRICS_PORT`, `OUTBOX_HEALTH_PORT` and `STREAM_HEALTH_PORT` of the
-other tiers, in Prometheus' text form. Every tier serves every name; what it does not measure has no value, or is 0.
-No label holds a customer. {boards} dashboards for Grafana show them all: `helm/dashboards`, which compose's profile
-`observability` loads. [Alerts](../operations/alerts.md), [objectives](slos.md).
+`GET /api/metrics` of the API, `/metrics` on `WORKER_METRICS_PORT`, `OUTBOX_HEALTH_PORT`, `STREAM_HEALTH_PORT` and
+`MCP_PORT` of the other tiers, in Prometheus' text form. Every tier serves every name; what it does not measure has no
+value, or is 0. No label holds a customer. {boards} dashboards for Grafana show them all: `helm/dashboards`, which
+compose's profile `observability` loads. [Alerts](../operations/alerts.md), [objectives](slos.md).
 
 | metric | kind | unit | labels | meaning | alert |
 |---|---|---|---|---|---|

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -238,10 +238,13 @@ def secret_variables() -> Mapping[str, str]:
     }
 
 
-def load(settings: type[SettingsT]) -> SettingsT:
-    """Read the settings from the environment; on any mistake print one line for each and exit with code 2."""
+def load(settings: type[SettingsT], **given: Any) -> SettingsT:
+    """Read the settings from the environment, but for those that are given.
+
+    On any mistake print one line for each and exit with code 2.
+    """
     try:
-        return settings()
+        return settings(**given)
     except ValidationError as error:
         refuse(describe(problem) for problem in error.errors())
 

@@ -14,6 +14,7 @@ from typing import NoReturn
 from uvicorn.supervisors import Multiprocess
 
 from kaireon_api.app import build_app
+from kaireon_api.mounted_mcp import is_mcp_installed
 from kaireon_api.server import Server, server_config
 from kaireon_api.settings import Settings
 from kaireon_api.worker_beside import is_worker_installed, worker_beside
@@ -31,6 +32,8 @@ def main() -> None:
     end_with_parent(settings.kaireon_parent_pid)
     _require_free_port(settings)
     require_stores(settings)
+    if settings.mcp_enabled and not is_mcp_installed():
+        refuse(["MCP_ENABLED needs the package kaireon-mcp: install kaireon-api[mcp], or set MCP_ENABLED=false"])
     if not settings.worker_inprocess:
         broker_or_refuse(settings.broker_url)
         _serve(settings, _nothing)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 from starlette.routing import Router
@@ -19,6 +20,7 @@ from kaireon_api.governance.governance import build_governance
 from kaireon_api.learning.lifecycle import build_lifecycle
 from kaireon_api.learning.model_imports import ModelImports
 from kaireon_api.learning.off_policy import build_off_policy
+from kaireon_api.mounted_mcp import MCP_PATH, mounted_mcp
 from kaireon_api.platform.drain_queues import QueueDrain
 from kaireon_api.readiness import Readiness
 from kaireon_api.reading import build_reading
@@ -56,6 +58,9 @@ from kaireon_storage.postgres.tenants import PostgresTenants
 from kaireon_storage.redis.connection import open_redis
 from kaireon_storage.redis.customer_cache import RedisCustomerCache
 
+if TYPE_CHECKING:
+    from kaireon_mcp.app import ToolPath
+
 
 class Api:
     """The ASGI application: Starlette opens and closes it, the dispatcher answers."""
@@ -63,11 +68,14 @@ class Api:
     def __init__(self, services: Services) -> None:
         self.services = services
         self._dispatcher = Dispatcher(services, OPERATIONS)
-        self._lifespan = Router(lifespan=lambda _: _served(services))
+        self._tools = mounted_mcp(self._dispatcher, services.settings, services.metrics)
+        self._lifespan = Router(lifespan=lambda _: _served(services, self._tools))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the life of the process."""
-        if scope["type"] == "http":
+        if self._tools is not None and scope.get("path") == MCP_PATH:
+            await self._tools(scope, receive, send)
+        elif scope["type"] == "http":
             await self._dispatcher(scope, receive, send)
         else:
             await self._lifespan(scope, receive, send)
@@ -146,9 +154,9 @@ def _readiness(api_keys: PostgresApiKeys, engine: Engine, redis: Redis) -> Readi
 
 
 @asynccontextmanager
-async def _served(services: Services) -> AsyncGenerator[None]:
+async def _served(services: Services, tools: ToolPath | None) -> AsyncGenerator[None]:
     """Be the only one of its process: what is loaded by now stays until the end."""
-    async with opened(services):
+    async with opened(services), nullcontext() if tools is None else tools.running():
         settle()
         yield
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
+from kaireon_runtime.mcp_settings import McpSettings
 from kaireon_runtime.settings import (
     ApiKeySettings,
     OutboundSettings,
@@ -35,6 +36,7 @@ class Settings(
     ScheduledJobSettings,
     OutboundSettings,
     InteractionStoreSettings,
+    McpSettings,
 ):
     """Everything the API reads from its environment; each field is the variable of the same name in capitals."""
 
@@ -62,6 +64,8 @@ class Settings(
     rate_limits: str = ""
     """`<route>=<count>/<seconds>s`, comma-separated, `*` for every other route: `recommend=100/60s,*=2000/60s`."""
 
+    mcp_enabled: bool = False
+    """Answer /mcp with the tools of `kaireon_mcp`."""
     prometheus_multiproc_dir: Path | None = None
     """Where several API processes count together; set by the first of them."""
 

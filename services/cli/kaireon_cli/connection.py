@@ -20,7 +20,7 @@ from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.jobs import PostgresJobBook
 
 _DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
-_SIMULATING_ROLE = "editor"
+_ROLE = "editor"
 _PEPPER_FILE = "api-key-pepper"
 
 
@@ -92,7 +92,18 @@ def find_api(timeout_seconds: float) -> ApiClient:
     running = read_run_file(find_clone().run_file)
     if running is None or settings.kaireon_api_url is not None:
         raise NoApi
-    return ApiClient(running.api_url, running.api_keys[_SIMULATING_ROLE], timeout_seconds)
+    return ApiClient(running.api_url, running.api_keys[_ROLE], timeout_seconds)
+
+
+def running_api() -> dict[str, str]:
+    """Return the variables that name the API of the stack that runs here, for an editor.
+
+    None where nothing runs, and where the environment names one.
+    """
+    settings, running = load(CommandSettings), read_run_file(find_clone().run_file)
+    if running is None or settings.kaireon_api_url is not None or settings.kaireon_api_key is not None:
+        return {}
+    return {"kaireon_api_url": running.api_url, "kaireon_api_key": running.api_keys[_ROLE]}
 
 
 def _kept_pepper(clone: Clone) -> str | None:

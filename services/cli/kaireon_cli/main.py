@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from kaireon_application.errors import KaireonError
-from kaireon_cli.commands import data, evaluate, flow, gitops, key, migrate, outbox, search, seed, store, tenant
+from kaireon_cli.commands import data, evaluate, flow, gitops, key, mcp, migrate, outbox, search, seed, store, tenant
 
 _MISSING_EXTRA = "kaireon: the local stack is not installed here: install kaireon-cli[run], or use `make run`"
 
@@ -31,6 +31,7 @@ def build_app() -> typer.Typer:
     app.command("evaluate")(evaluate.evaluate_policy)
     app.command("apply")(gitops.apply_directory)
     app.command("diff")(gitops.diff_directory)
+    app.command("mcp")(mcp.serve_tools)
     nouns = (("tenant", tenant), ("key", key), ("flow", flow), ("outbox", outbox), ("data", data), ("search", search))
     for name, noun in (*nouns, ("store", store)):
         app.add_typer(noun.app, name=name)

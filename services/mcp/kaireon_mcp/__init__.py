@@ -1,0 +1,1 @@
+"""The MCP tier: the API as tools for language models."""
