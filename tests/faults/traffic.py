@@ -14,11 +14,11 @@ import httpx
 
 from tests.faults.member import DEADLINE_SECONDS
 
-CLIENTS = 6
+CLIENTS = 4
 # Of each client.
 CUSTOMERS = 4
-_PAUSE_SECONDS = 0.02
-_QUIET_CALLS = 40
+_PAUSE_SECONDS = 0.05
+_QUIET_CALLS = 30
 ASKED = {"decisionFlowKey": "all", "channel": "web", "limit": 1}
 
 
