@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +13,8 @@ import compose_spec
 import pytest
 import yaml
 from pydantic_settings import BaseSettings
+
+from kaireon_runtime.store_settings import InteractionStoreSettings
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "compose.yaml").read_text()
@@ -23,10 +27,17 @@ PROFILES = {
     "mcp": "mcp",
     "stream": "stream",
     "kafka": "kafka",
+    "dynamodb": "stores",
+    "cassandra": "stores",
+    "store-ddl": "stores",
+    "dynamodb-table": "stores",
+    "cassandra-table": "stores",
     "prometheus": "observability",
     "grafana": "observability",
 }
-RUN_ONCE = {"migrate"}
+RUN_ONCE = {"migrate", "store-ddl", "dynamodb-table", "cassandra-table"}
+# Read by AWS's client, not by a settings class.
+OF_LIBRARIES = {"aws_access_key_id", "aws_secret_access_key"}
 REFERENCE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 GIVEN = {"POSTGRES_PASSWORD": "p" * 48, "API_KEY_PEPPER": "k" * 48, "CRON_SECRET": "c" * 48}
 
@@ -43,7 +54,7 @@ def environment(service: str) -> dict[str, str]:
 
 
 def test_every_tier_and_every_server_is_there() -> None:
-    assert set(SERVICES) == {"postgres", "redis", "migrate", *OURS, "kafka", "prometheus", "grafana"}
+    assert set(SERVICES) == {"postgres", "redis", "migrate", *OURS, *PROFILES}
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
@@ -62,11 +73,11 @@ def test_every_service_that_stays_has_a_health_check(service: str) -> None:
         assert {"interval", "timeout", "retries"} <= check.keys()
 
 
-@pytest.mark.parametrize("service", [*OURS, "migrate"])
+@pytest.mark.parametrize("service", [*OURS, "migrate", "store-ddl"])
 def test_tier_is_built_from_the_one_dockerfile_for_a_member_that_exists(service: str) -> None:
     build = SERVICES[service]["build"]
     assert build["dockerfile"] == "deploy/docker/Dockerfile"
-    expected = "cli" if service == "migrate" else service
+    expected = "cli" if service in RUN_ONCE else service
     assert build["args"] == {"SERVICE": expected}
     assert (ROOT / "services" / expected / "pyproject.toml").is_file()
 
@@ -86,6 +97,8 @@ def test_tier_waits_for_its_servers_and_the_migration(service: str) -> None:
         "postgres": {"condition": "service_healthy"},
         "redis": {"condition": "service_healthy"},
         "migrate": {"condition": "service_completed_successfully"},
+        "dynamodb-table": {"condition": "service_completed_successfully", "required": False},
+        "cassandra-table": {"condition": "service_completed_successfully", "required": False},
     }
 
 
@@ -112,7 +125,7 @@ def settings_class(service: str) -> type[BaseSettings]:
 def test_environment_is_what_the_settings_class_reads(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_class(service)
     given = environment(service)
-    assert {name.lower() for name in given} <= set(settings.model_fields)
+    assert {name.lower() for name in given} - OF_LIBRARIES <= set(settings.model_fields)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings()
@@ -133,6 +146,46 @@ def test_ports_are_published_on_loopback_only_and_once() -> None:
     ports = [port for definition in SERVICES.values() for port in definition.get("ports", [])]
     assert all(port.startswith("127.0.0.1:") for port in ports)
     assert len({port.split(":")[1] for port in ports}) == len(ports)
+
+
+@pytest.mark.parametrize("store", ["dynamodb", "cassandra"])
+def test_table_of_a_store_is_made_once_it_answers_from_what_the_command_prints(store: str) -> None:
+    assert SERVICES[f"{store}-table"]["depends_on"] == {
+        store: {"condition": "service_healthy"},
+        "store-ddl": {"condition": "service_completed_successfully"},
+    }
+    files = {"dynamodb": "/ddl/dynamodb.sh", "cassandra": "/ddl/cassandra.cql"}
+    assert files[store] in " ".join(SERVICES[f"{store}-table"]["command"])
+    assert f"kaireon store ddl --backend {store}" in SERVICES["store-ddl"]["command"][0]
+
+
+def test_commands_that_make_the_tables_are_those_of_the_servers_beside_them(tmp_path: Path) -> None:
+    """The job runs as it is: its shell, its command, its environment, with another folder for the volume."""
+    (script,) = SERVICES["store-ddl"]["command"]
+    given = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", **environment("store-ddl")}
+    subprocess.run(
+        [*SERVICES["store-ddl"]["entrypoint"], script.replace("/ddl/", f"{tmp_path}/")], env=given, check=True
+    )
+    made = (tmp_path / "dynamodb.sh").read_text()
+    assert f"--endpoint-url={environment('api')['DYNAMODB_ENDPOINT_URL']}" in made
+    assert "--table-name=kaireon_interactions" in made
+    assert "'datacenter1': 1}" in (tmp_path / "cassandra.cql").read_text()
+
+
+@pytest.mark.parametrize("service", ["api", "worker", "outbox-publisher"])
+@pytest.mark.parametrize("store", ["dynamodb", "cassandra"])
+def test_tier_can_be_told_to_use_a_store_of_the_profile(
+    service: str, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (environment(service) | {"INTERACTION_STORE": store}).items():
+        monkeypatch.setenv(name, value)
+    settings = cast("InteractionStoreSettings", settings_class(service)())
+    assert [backend.value for backend in settings.external_stores] == [store]
+    assert settings.dynamodb.endpoint_url == "http://dynamodb:8000"
+
+
+def test_command_has_what_it_takes_to_make_a_tenant_whose_key_the_api_knows() -> None:
+    assert environment("migrate")["API_KEY_PEPPER"] == environment("api")["API_KEY_PEPPER"]
 
 
 def test_no_job_is_consumed_twice() -> None:
