@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.util import find_spec
 from typing import Any, cast, get_args
 
 from pydantic import SecretStr
@@ -22,19 +21,15 @@ _HEAD = """\
 """
 
 
-def settings_of(tier: str) -> type[BaseSettings] | None:
-    """Return the settings class of a tier, None when this release has no such tier."""
-    name = f"kaireon_{tier.replace('-', '_')}.settings"
-    if find_spec(name.partition(".")[0]) is None:
-        return None
-    module = importlib.import_module(name)
+def settings_of(tier: str) -> type[BaseSettings]:
+    """Return the settings class of a tier."""
+    module = importlib.import_module(f"kaireon_{tier.replace('-', '_')}.settings")
     return cast("type[BaseSettings]", module.JobSettings if tier == "cron" else module.Settings)
 
 
 def tiers() -> dict[str, type[BaseSettings]]:
-    """Return the settings class of every tier that this release has."""
-    found = {tier: settings_of(tier) for tier in _TIERS}
-    return {tier: settings for tier, settings in found.items() if settings is not None}
+    """Return the settings class of every tier."""
+    return {tier: settings_of(tier) for tier in _TIERS}
 
 
 def environment_file() -> str:

@@ -39,9 +39,6 @@ The Secret's key {{ $key }} is read by no tier: correct its name or remove it fr
 The Secret has no {{ $key }}: add it to secret.keys and to the Secret (or to secret.values).
 {{- end }}
 {{- end }}
-{{- if and $values.mcp.dedicated (not (hasKey $environment.tiers "mcp")) }}
-mcp.dedicated is true and this release has no tier mcp: set mcp.dedicated to false.
-{{- end }}
 {{- if and (eq $values.secret.mode "external") (not $values.secret.external.storeRef.name) }}
 secret.mode is external and secret.external.storeRef.name is empty: name the SecretStore that External Secrets reads.
 {{- end }}

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tempfile
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,10 +25,8 @@ TOPOLOGIES: dict[str, tuple[str, ...]] = {
     "overlay": ("values.yaml", "values-large.yaml"),
     "large": ("values-large.yaml", "ci/large-values.yaml"),
     "large-optional": ("values-large.yaml", "ci/large-values.yaml", "ci/large-optional-values.yaml"),
+    "large-mcp": ("values-large.yaml", "ci/large-values.yaml", "ci/large-mcp-values.yaml"),
 }
-# A release without the tier refuses it.
-if find_spec("kaireon_mcp") is not None:
-    TOPOLOGIES["large-mcp"] = ("values-large.yaml", "ci/large-values.yaml", "ci/large-mcp-values.yaml")
 # As a template beside the chart's own: notes are not part of what `helm template` prints.
 _NOTES = """\
 apiVersion: v1

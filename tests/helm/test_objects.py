@@ -218,6 +218,28 @@ def test_tiers_reach_the_ports_of_their_servers() -> None:
     assert of_kind(render("large", "networkPolicy.enabled=false"), "NetworkPolicy") == []
 
 
+def test_mcp_is_at_the_api_or_apart() -> None:
+    for topology, is_apart in (("large", False), ("large-mcp", True)):
+        objects = render(topology)
+        given = find(objects, "ConfigMap", "config")["data"]
+        assert given["MCP_ENABLED"] == str(not is_apart).lower()
+        assert f"{RELEASE}-{'mcp' if is_apart else 'api'}:*" in given["MCP_ALLOWED_HOSTS"].split(",")
+        names = {variable["name"] for variable in environment_of_api(objects)}
+        assert "MCP_ENABLED" in names
+        assert (
+            len([each for each in of_kind(objects, "Deployment") if each["metadata"]["name"] == f"{RELEASE}-mcp"])
+            == is_apart
+        )
+    apart = find(render("large-mcp"), "Deployment", "mcp")["spec"]["template"]["spec"]
+    assert "initContainers" not in apart, "it asks the API, not Postgres"
+    assert {each["name"] for each in apart["containers"][0]["env"]} >= {"KAIREON_API_URL", "MCP_PORT"}
+
+
+def environment_of_api(objects: list[Object]) -> list[Object]:
+    (container,) = find(objects, "Deployment", "api")["spec"]["template"]["spec"]["containers"]
+    return list(container["env"])
+
+
 def test_prometheus_asks_where_metrics_are_served() -> None:
     objects = render("large")
     (monitor,) = of_kind(objects, "ServiceMonitor")

@@ -8,14 +8,11 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from deploy.chart.environment import tiers
 from tests.helm import overlay_tables as tables
 from tests.helm.rendering import CHART, RELEASE, Object, Refused, find, of_kind, render
 
 BASE = cast("Object", yaml.safe_load((CHART / "values.yaml").read_text()))
 LARGE = cast("Object", yaml.safe_load((CHART / "values-large.yaml").read_text()))
-IS_MCP_HERE = "mcp" in tiers()
-HERE = [tier for tier in tables.TIERS if tier.key != "mcp" or IS_MCP_HERE]
 
 
 def value(values: Object, path: str) -> Any:
@@ -36,7 +33,7 @@ def resources(pod: Object, side: str) -> tuple[str, str]:
     return found["memory"], found["cpu"]
 
 
-@pytest.mark.parametrize("tier", HERE, ids=lambda tier: tier.key)
+@pytest.mark.parametrize("tier", tables.TIERS, ids=lambda tier: tier.key)
 def test_tier_is_as_large_as_its_row(tier: tables.Tier) -> None:
     topology = "large-mcp" if tier.key == "mcp" else "large-optional"
     objects = render(topology, "outboxPublisher.keda.enabled=false")
@@ -55,7 +52,7 @@ def test_tier_is_as_large_as_its_row(tier: tables.Tier) -> None:
     assert tuple(scaler[name] for name in names) == (tier.least, tier.most)
 
 
-@pytest.mark.parametrize("tier", [each for each in HERE if each.scaler], ids=lambda tier: tier.key)
+@pytest.mark.parametrize("tier", [each for each in tables.TIERS if each.scaler], ids=lambda tier: tier.key)
 def test_without_its_scaler_a_tier_has_the_least_of_its_row(tier: tables.Tier) -> None:
     switch = "autoscaling" if tier.key == "api" else "keda"
     objects = render("large", f"{tier.key}.{switch}.enabled=false")

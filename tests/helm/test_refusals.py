@@ -9,21 +9,15 @@ from typing import Any
 
 import pytest
 
-from deploy.chart.environment import tiers
 from tests.helm.rendering import CHART, Refused, notes, render
 
 MESSAGES = {"_problems": 20, "_notes": 9}
-TIERS = set(tiers())
 SAID = tomllib.loads((Path(__file__).parent / "said.toml").read_text(encoding="utf-8"))
 
 
 def cases(table: str) -> list[Any]:
     """Return the cases of a table: topology, settings, line."""
-    found = [
-        (case["topology"], tuple(case["sets"]), case["line"])
-        for case in SAID[table]
-        if case.get("without_tier") not in TIERS
-    ]
+    found = [(case["topology"], tuple(case["sets"]), case["line"]) for case in SAID[table]]
     return [pytest.param(*case, id=f"{case[0]}-{' '.join(case[1])}-{case[2][:30]}") for case in found]
 
 
