@@ -9,7 +9,7 @@ K6 = $(or $(SCRIPT),recommend) $(if $(SHAPE),--shape $(SHAPE)) $(if $(RATE),--ra
 BOOTSTRAP := $(PYTHON) services/cli/kaireon_cli/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run reset test test-backends test-faults lint format bench bench-micro bench-k6 bench-compare
+.PHONY: help setup run reset test test-backends test-faults lint format sbom bench bench-micro bench-k6 bench-compare
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -46,6 +46,12 @@ lint: setup ## Check style, types, layers, dependencies and migrations
 format: setup ## Rewrite the sources in the one style
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+sbom: setup ## Write what each image is installed from, as CycloneDX, to var/sbom
+	@mkdir -p var/sbom; set -e; for service in $(notdir $(wildcard services/*)); do \
+		case $$service in outbox-publisher|stream) extras=--all-extras ;; api) extras="--extra stores --extra mcp" ;; worker|cli) extras="--extra stores" ;; *) extras= ;; esac; \
+		$(BIN)/uv export --quiet --frozen --no-dev --format cyclonedx1.5 --package "kaireon-$$service" $$extras -o "var/sbom/$$service.json" > /dev/null; \
+	done
 
 bench: setup ## Measure a floor and /recommend against the running stack (make run)
 	@exec $(BIN)/python -m perf.bench

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import socket
@@ -76,7 +77,29 @@ def test_image_is_installed_from_the_lock_file_without_root() -> None:
     assert re.search(r'uv sync --locked --no-dev --no-editable --no-cache --package "kaireon-\$\{SERVICE\}"', text)
     assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
     assert re.search(r"^HEALTHCHECK .*healthcheck\.py", text, re.MULTILINE)
-    assert "org.opencontainers.image.licenses" in text
+    labels = set(re.findall(r"org\.opencontainers\.image\.([\w.]+)=", text))
+    assert labels == {
+        *("title", "description", "licenses", "version", "revision"),
+        *("source", "documentation", "created", "base.name"),
+    }
+
+
+@pytest.fixture(scope="module")
+def bills() -> dict[str, Any]:
+    """Have the bills of materials written, as `make sbom` does; nothing is installed for it."""
+    subprocess.run(["/usr/bin/env", "make", "sbom", "BOOTSTRAP=true"], cwd=ROOT, check=True, capture_output=True)
+    return {service: json.loads((ROOT / "var/sbom" / f"{service}.json").read_text()) for service in SERVICES}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_bill_of_materials_names_what_the_image_installs(bills: dict[str, Any], service: str) -> None:
+    bill = bills[service]
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
+    named = {component["name"]: component for component in bill["components"]}
+    installed = closure(f"kaireon-{service}") - {f"kaireon-{service}"}
+    assert named.keys() - {f"kaireon-{service}"} == installed
+    locked = [named[name] for name in installed if not name.startswith("kaireon-")]
+    assert all(one["purl"] == f"pkg:pypi/{one['name']}@{one['version']}" for one in locked)
 
 
 @pytest.mark.parametrize("service", SERVICES)

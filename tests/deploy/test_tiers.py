@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,41 @@ def test_what_compose_sets_itself_is_what_the_preset_says(tier: str) -> None:
     for name, value in variables(tier).items():
         if name in given:
             assert re.sub(r"\$\{\w+:-(.*)\}", r"\1", given[name]) == value, name
+
+
+# tier -> files of the chart's below the preset's, and what the preset leaves to be filled in
+CHARTED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "growth": (
+        ("helm/values.yaml",),
+        ("--set=postgres.external.host=db.example.com", "--set=redis.external.url=redis://r.example.com:6379/0"),
+    ),
+    "enterprise": (
+        ("helm/values.yaml", "helm/values-large.yaml"),
+        (f"--values={ROOT / 'helm/ci/large-values.yaml'}",),
+    ),
+}
+
+
+def rendered(tier: str, *more: str) -> subprocess.CompletedProcess[str]:
+    files = [*CHARTED[tier][0], f"deploy/tiers/{tier}/values.yaml"]
+    command = [ROOT / ".venv/bin/helm", "template", "kaireon", "helm", *(f"--values={name}" for name in files), *more]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("tier", CHARTED)
+def test_chart_takes_the_values_and_refuses_them_until_the_addresses_are_there(tier: str) -> None:
+    without = rendered(tier)
+    assert without.returncode == 1
+    assert "set postgres.external.host" in without.stderr
+    done = rendered(tier, *CHARTED[tier][1])
+    assert done.returncode == 0, done.stderr
+    objects = [one for one in yaml.safe_load_all(done.stdout) if one]
+    found = {(one["kind"], one["metadata"]["name"].removeprefix("kaireon-")) for one in objects}
+    assert {("Deployment", "api"), ("HorizontalPodAutoscaler", "api"), ("Deployment", "outbox-publisher")} <= found
+    assert ("StatefulSet", "postgres") not in found
+    least = yaml.safe_load((TIERS / tier / "values.yaml").read_text()).get("api", {}).get("autoscaling")
+    (scaler,) = (one for one in objects if one["kind"] == "HorizontalPodAutoscaler")
+    assert scaler["spec"]["minReplicas"] == (least["minReplicas"] if least else 6)
 
 
 def test_hobby_starts_the_api_and_its_servers_and_nothing_else() -> None:
