@@ -168,11 +168,27 @@ async def test_a_call_in_flight_is_answered_before_the_end(app: Api, shop: Shop)
         url = f"http://127.0.0.1:{port}"
         await until_answered(f"{url}/health")
         async with connected(url, shop.api.tenant.api_keys["viewer"]) as client:
+            await (
+                client.list_tools()
+            )  # or the client would ask for the form of the answer, when nobody is there any more
             call = asyncio.create_task(client.call_tool("get_entity", {"kind": "offers", "id": "gold"}))
             await began.wait()
             process.terminate()
+            await until_closed(port)
             may_answer.set()
             assert told(await call)["result"]["key"] == "gold"
         _, text = await asyncio.wait_for(process.communicate(), 30)
     assert b"Traceback" not in text
     assert shop.api.tenant.api_keys["viewer"].encode() not in text
+
+
+async def until_closed(port: int) -> None:
+    """Wait until a port takes no connections any more."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                return
+            writer.close()
+            await asyncio.sleep(0.05)
