@@ -47,6 +47,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     timestamp: str
     payload: Any
+    traceparent: str | None = None
 
 
 class Bus(Protocol):
@@ -287,6 +288,7 @@ def _entry(headers: dict[str, Any], key: str, payload: bytes | str) -> Entry:
         key=key,
         timestamp=headers["timestamp"],
         payload=json.loads(payload),
+        traceparent=headers.get("traceparent"),
     )
 
 

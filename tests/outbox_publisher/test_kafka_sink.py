@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import TopicPartition
+from msgspec.structs import replace
 
 from kaireon_application.platform.outbox import SinkUnavailable
 from kaireon_outbox_publisher.sinks.kafka import KafkaSink, msk_token
@@ -40,6 +41,18 @@ async def test_a_batch_that_the_broker_refuses_is_tried_event_by_event(
     assert [number for number, outcome in enumerate(outcomes) if outcome is not None] == blamed
     kept = [str(given.id) for given, outcome in zip(events, outcomes, strict=True) if outcome is None]
     assert [entry.id for entry in bus.entries() if entry.key == "customer-1"] == kept
+    await sink.close()
+
+
+async def test_an_event_carries_its_trace_and_one_without_carries_none(broker: MockKafka) -> None:
+    bus = KafkaBus(broker)
+    sink = bus.sink()
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await sink.publish([replace(event("customer-1"), traceparent=traceparent), event("customer-2")])
+    assert {entry.key: entry.traceparent for entry in bus.entries()} == {
+        "customer-1": traceparent,
+        "customer-2": None,
+    }
     await sink.close()
 
 

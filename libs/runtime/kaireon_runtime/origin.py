@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
+
+
+class Trace(Protocol):
+    """A span that goes on, and that is sampled."""
+
+    @property
+    def traceparent(self) -> str:
+        """Its name in W3C Trace Context."""
+        ...
+
+    def record(self, name: str, began: float, ended: float, attributes: Mapping[str, str | int | float | bool]) -> None:
+        """Tell of a part that is over; instants are of `time.perf_counter`."""
+        ...
+
+    def tell(
+        self,
+        attributes: Mapping[str, str | int | float | bool],
+        *,
+        name: str | None = None,
+        is_failed: bool = False,
+    ) -> None:
+        """Say more about it, once more is known."""
+        ...
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -16,6 +39,13 @@ class Origin(msgspec.Struct, frozen=True):
     request_ids: tuple[str, ...] = ()
     tenant_id: UUID | None = None
     job_id: UUID | None = None
+    # Spans of those among them that are traced.
+    traces: tuple[Any, ...] = ()
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace that what comes of this belongs to: that of the first who is traced."""
+        return self.traces[0].traceparent if self.traces else None
 
     def names(self) -> dict[str, Any]:
         """Return what a log line tells of it."""
@@ -51,4 +81,5 @@ def all_of(origins: Iterable[Origin]) -> Origin:
     if len(each) == 1:
         return each[0]
     request_ids = tuple(name for one in each for name in one.request_ids)
-    return Origin(request_ids=request_ids, tenant_id=each[0].tenant_id, job_id=each[0].job_id)
+    traces = tuple(trace for one in each for trace in one.traces)
+    return Origin(request_ids=request_ids, tenant_id=each[0].tenant_id, job_id=each[0].job_id, traces=traces)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,6 +25,14 @@ SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 EXIT_BAD_SETTINGS = 2
 SECRET_PREFIX = "KAIREON_SECRET_"  # noqa: S105 - the beginning of names
 
+Sampler = Literal[
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -73,6 +81,21 @@ class ProcessSettings(BaseSettings):
     @classmethod
     def _accept_any_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+
+class TracingSettings(ProcessSettings):
+    """Where traces go, and how many: variables of OpenTelemetry, whose SDK reads them and others by itself."""
+
+    otel_exporter_otlp_endpoint: str | None = Field(default=None, pattern="^https?://", repr=False)
+    """The collector of traces, OTLP over HTTP, without `/v1/traces`. None: nothing is traced."""
+    otel_exporter_otlp_headers: SecretStr | None = None
+    """`name=value`, comma-separated: what the collector knows its callers by."""
+    otel_service_name: str | None = None
+    """What traces call this process, instead of `kaireon-` and the tier."""
+    otel_resource_attributes: str | None = None
+    otel_traces_sampler: Sampler = "parentbased_always_on"
+    otel_traces_sampler_arg: float | None = Field(default=None, ge=0, le=1)
+    """The share of traces that a `traceidratio` keeps."""
 
 
 class DatabaseSettings(ProcessSettings):

@@ -36,6 +36,7 @@ from kaireon_runtime.logs import configure_logs
 from kaireon_runtime.metrics import Metrics
 from kaireon_runtime.serving import settle
 from kaireon_runtime.settings import load
+from kaireon_runtime.tracing import open_tracing
 from kaireon_storage.boosting import TreesLoader
 from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
@@ -98,6 +99,7 @@ def build_services(settings: Settings) -> Services:
     return Services(
         settings=settings,
         metrics=metrics,
+        tracing=open_tracing("api", settings),
         readiness=_readiness(api_keys, engine, redis),
         documentation=document_operations(OPERATIONS),
         database=database,
@@ -165,6 +167,8 @@ async def _served(services: Services, tools: ToolPath | None) -> AsyncGenerator[
 async def opened(services: Services) -> AsyncGenerator[None]:
     """Connect, keep what must stay fresh running, and close everything in the opposite order."""
     async with AsyncExitStack() as stack:
+        if services.tracing is not None:
+            stack.push_async_callback(asyncio.to_thread, services.tracing.close)
         await services.database.open()
         stack.push_async_callback(services.database.close)
         stack.push_async_callback(services.redis.aclose)

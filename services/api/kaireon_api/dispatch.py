@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Iterable
 from contextlib import aclosing
+from http import HTTPStatus
 from uuid import UUID
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -30,7 +31,7 @@ from kaireon_api.services import Services
 from kaireon_application.errors import KaireonError, NotFound, Unavailable
 from kaireon_runtime.catalogue import HTTP_REQUEST_DURATION, UNEXPECTED_ERRORS
 from kaireon_runtime.logs import HTTP, logger
-from kaireon_runtime.origin import Origin, work_for
+from kaireon_runtime.origin import Origin, origin, work_for
 
 _BUSINESS = "/api/v1/"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -58,17 +59,36 @@ class Dispatcher:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        started_at = time.perf_counter()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         given_id = headers.get("x-request-id", "")
         request_id = given_id if _REQUEST_ID.fullmatch(given_id) else os.urandom(16).hex()
-        work_for(Origin((request_id,)))
+        if self._services.tracing is None:
+            work_for(Origin((request_id,)))
+            await self._respond(scope, receive, send, headers, request_id)
+            return
+        with self._services.tracing.span("request", "server", headers.get("traceparent")) as trace:
+            work_for(Origin((request_id,), traces=() if trace is None else (trace,)))
+            method, route, status = await self._respond(scope, receive, send, headers, request_id)
+            if trace is not None:
+                names = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+                who = {"kaireon.request_id": request_id, "kaireon.tenant_id": str(origin().tenant_id or "")}
+                is_failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+                trace.tell({**names, **who}, name=f"{method} {route}", is_failed=is_failed)
+
+    async def _respond(
+        self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str], request_id: str
+    ) -> tuple[str, str, int]:
+        """Answer, and return the method, the path's template and the status; no status when nobody waits any more."""
+        started_at = time.perf_counter()
         try:
             reply, route = await self._reply(scope, receive, headers, request_id)
         except ClientGone:
-            return
+            return "other", _UNMATCHED, 0
         await _send(reply, scope["path"], request_id, send)
-        self._note(scope["method"], route, reply.status, time.perf_counter() - started_at)
+        # Any text may come as a method, and each label value lives for ever.
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._note(method, route, reply.status, time.perf_counter() - started_at)
+        return method, route, reply.status
 
     async def _reply(
         self, scope: Scope, receive: Receive, headers: dict[str, str], request_id: str
@@ -103,7 +123,7 @@ class Dispatcher:
     ) -> Reply:
         principal = await self._authorized(endpoint, headers, _client(scope))
         if principal is not _NOBODY:
-            work_for(Origin((request_id,), principal.tenant_id))
+            work_for(Origin((request_id,), principal.tenant_id, traces=origin().traces))
         check_head(scope)
         if endpoint.limit is not None and principal is not _NOBODY:
             await self._limiter.take(principal.tenant_id, endpoint.path, endpoint.limit)
@@ -142,12 +162,10 @@ class Dispatcher:
         raise NotFound("There is no such path; see /api/docs")
 
     def _note(self, method: str, route: str, status: int, seconds: float) -> None:
-        # Any text may come as a method, and each label value lives for ever.
-        known = method if method in _METHODS else "other"
-        self._services.metrics.observe(HTTP_REQUEST_DURATION, seconds, known, route, str(status))
+        self._services.metrics.observe(HTTP_REQUEST_DURATION, seconds, method, route, str(status))
         if self._is_http_logged:
             # structlog's own methods know the standard levels only.
-            answered = {"method": known, "route": route, "status": status}
+            answered = {"method": method, "route": route, "status": status}
             self._http_log.log(HTTP, "Request answered", extra={**answered, "durationMs": round(seconds * 1000, 3)})
 
 

@@ -25,6 +25,7 @@ from kaireon_application.learning.check_drift import CheckDrift
 from kaireon_application.learning.score_rows import ModelScoring
 from kaireon_application.platform.jobs import Jobs
 from kaireon_runtime.metrics import Metrics
+from kaireon_runtime.tracing import Tracing
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.external.scoring import EndpointScoring
 from kaireon_storage.postgres.api_keys import PostgresApiKeys
@@ -48,6 +49,8 @@ class Services:
 
     settings: Settings
     metrics: Metrics
+    # None: nobody wants to know.
+    tracing: Tracing | None
     readiness: Readiness
     documentation: Documentation
     database: Database

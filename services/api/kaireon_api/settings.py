@@ -17,6 +17,7 @@ from kaireon_runtime.settings import (
     ReplicaSettings,
     ScheduledJobSettings,
     SearchSettings,
+    TracingSettings,
 )
 from kaireon_runtime.store_settings import InteractionStoreSettings
 
@@ -37,6 +38,7 @@ class Settings(
     OutboundSettings,
     InteractionStoreSettings,
     McpSettings,
+    TracingSettings,
 ):
     """Everything the API reads from its environment; each field is the variable of the same name in capitals."""
 

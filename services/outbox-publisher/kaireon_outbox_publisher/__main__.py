@@ -7,18 +7,20 @@ import time
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 
-from kaireon_application.platform.outbox import ClaimLimits
+from kaireon_application.platform.outbox import ClaimLimits, EventSink
 from kaireon_application.platform.outbox_relay import RelayLimits, RelayOutbox
 from kaireon_outbox_publisher.publisher import Publisher, keep_house
 from kaireon_outbox_publisher.settings import Settings
 from kaireon_outbox_publisher.sinks.opening import open_sink
 from kaireon_outbox_publisher.store_repair import keep_stores, measure_stores
+from kaireon_outbox_publisher.traced import TracedSink
 from kaireon_outbox_publisher.wake import connect_hints, keep_listening, listen_to_postgres, listen_to_redis
 from kaireon_runtime.health import HealthServer, Pulse
 from kaireon_runtime.lifecycle import end_with_parent, stop_on_signal
 from kaireon_runtime.logs import Logger, configure_logs, logger
 from kaireon_runtime.metrics import Metrics
 from kaireon_runtime.settings import load, refuse
+from kaireon_runtime.tracing import Tracing, open_tracing
 from kaireon_storage.interactions.opening import ExternalStores, require_stores
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.outbox import PostgresOutbox
@@ -55,7 +57,10 @@ async def publish(settings: Settings) -> None:
         )
         await database.open()
         stack.push_async_callback(database.close)
-        sinks = [open_sink(settings) for _ in range(_CLAIMS_AT_ONCE)]
+        tracing = open_tracing("outbox-publisher", settings)
+        if tracing is not None:
+            stack.push_async_callback(asyncio.to_thread, tracing.close)
+        sinks = [_sink(settings, tracing) for _ in range(_CLAIMS_AT_ONCE)]
         for sink in sinks:
             stack.push_async_callback(sink.close)
         # Hints come by Redis, whatever the bus.
@@ -75,6 +80,11 @@ async def publish(settings: Settings) -> None:
         log.info("outbox-publisher started", bus=settings.event_publisher.value, pollSeconds=poll_seconds)
         await _run(publisher, background, stop)
     log.info("outbox-publisher stopped")
+
+
+def _sink(settings: Settings, tracing: Tracing | None) -> EventSink:
+    sink = open_sink(settings)
+    return sink if tracing is None else TracedSink(sink, settings.event_publisher.value, tracing)
 
 
 async def _store_repair(

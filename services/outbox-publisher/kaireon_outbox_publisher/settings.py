@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from kaireon_runtime.brokers import AwsSettings, KafkaSettings, MskAuthentication, MskSettings, PulsarSettings
-from kaireon_runtime.settings import DatabaseSettings, RedisSettings
+from kaireon_runtime.settings import DatabaseSettings, RedisSettings, TracingSettings
 from kaireon_runtime.store_settings import InteractionStoreSettings
 
 
@@ -32,6 +32,7 @@ class Settings(
     AwsSettings,
     PulsarSettings,
     InteractionStoreSettings,
+    TracingSettings,
 ):
     """Everything the publisher reads from its environment; each field is the variable of the same name in capitals."""
 

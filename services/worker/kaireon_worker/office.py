@@ -16,6 +16,7 @@ from kaireon_application.platform.job_runner import JobRunner, LeaseTerms
 from kaireon_runtime import catalogue
 from kaireon_runtime.logs import logger
 from kaireon_runtime.metrics import Metrics
+from kaireon_runtime.tracing import open_tracing
 from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.postgres.database import Database
@@ -44,6 +45,7 @@ class Office:
         """Describe the office; nothing runs before `open`."""
         self._log = logger("kaireon.worker")
         self._metrics = metrics
+        self._tracing = open_tracing("worker", settings)
         self._terms = announcement_terms or AnnouncementTerms()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="leases", daemon=True)
@@ -62,6 +64,7 @@ class Office:
             LoggingWatcher(metrics, frozenset(handlers)),
             execute_apart,
             lease_terms,
+            self._tracing,
         )
         self._helping = Helping(self._database, self._runner, handlers, metrics, lease_terms)
         self._rounds: Future[None] | None = None
@@ -101,6 +104,8 @@ class Office:
         await self._helping.ended(_CLOSE_SECONDS)
         await self._announcer.close()
         await self._database.close()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.close)
 
     async def _look(self, tenant_id: UUID, job_id: UUID) -> None:
         try:

@@ -18,6 +18,7 @@ from kaireon_application.platform.jobs import JobSummons
 from kaireon_runtime import catalogue
 from kaireon_runtime.logs import logger
 from kaireon_runtime.metrics import Metrics
+from kaireon_runtime.tracing import open_tracing
 from kaireon_storage.broker.address import BrokerAddress, parse_broker_url
 from kaireon_storage.broker.inbox import BrokerInbox
 from kaireon_storage.postgres.database import Database
@@ -190,7 +191,7 @@ async def polling_worker(
     database = Database(
         settings.database_url, max_connections=settings.worker_concurrency + 2, application_name="kaireon-worker"
     )
-    inbox = BrokerInbox(_broker(settings))
+    inbox, tracing = BrokerInbox(_broker(settings)), open_tracing("worker", settings)
     await database.open()
     try:
         runner = JobRunner(
@@ -199,6 +200,7 @@ async def polling_worker(
             watcher or LoggingWatcher(metrics, frozenset(handlers)),
             execute_apart,
             lease_terms,
+            tracing,
         )
         terms = PollTerms(interval_seconds=settings.worker_poll_seconds)
         helping = Helping(database, runner, handlers, metrics, lease_terms)
@@ -206,6 +208,8 @@ async def polling_worker(
     finally:
         await inbox.close()
         await database.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
 
 def _broker(settings: Settings) -> BrokerAddress | None:

@@ -13,6 +13,7 @@ from kaireon_runtime.settings import (
     OutboundSettings,
     Port,
     RedisSettings,
+    TracingSettings,
 )
 from kaireon_runtime.store_settings import InteractionStoreSettings
 
@@ -24,6 +25,7 @@ class Settings(
     LanguageModelSettings,
     OutboundSettings,
     InteractionStoreSettings,
+    TracingSettings,
 ):
     """Everything the worker reads from its environment; each field is the variable of the same name in capitals."""
 

@@ -37,6 +37,7 @@ from kaireon_application.platform.identity import new_ids
 from kaireon_core.catalog.document import Document
 from kaireon_runtime.catalogue import RESPONSES
 from kaireon_runtime.metrics import Metrics
+from kaireon_runtime.origin import origin
 
 _CONVERT = "convert"
 
@@ -123,7 +124,12 @@ class RecordOutcome:
             idempotency=IdempotencyRow(key=key, body_hash=body_hash, answer=msgspec.json.encode(answer)),
             interaction=row,
             summary=_summary(row, outcome, at.astimezone(snapshot.zone).date().isoformat()),
-            event=EventRow(id=row.id, type=INTERACTION_RECORDED, payload=msgspec.json.encode(payload)),
+            event=EventRow(
+                id=row.id,
+                type=INTERACTION_RECORDED,
+                payload=msgspec.json.encode(payload),
+                traceparent=origin().traceparent,
+            ),
             suppressions=suppressions_after([row], snapshot),
             tallies=recorded_tallies(row, snapshot),
             evidence=evidence_of(row),

@@ -31,6 +31,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     validation_ms: float = 0.0
     # Where a model is a service: what an attempt at this decision leaves to the next.
     attempt: Attempt | None = None
+    # The trace that this request belongs to.
+    traceparent: str | None = None
 
     @property
     def tenant_id(self) -> str:

@@ -96,6 +96,8 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     payload: bytes
     sequence_offset: int | None = None
+    # The trace that it belongs to.
+    traceparent: str | None = None
 
 
 class RecommendedItems(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from kaireon_application.decisioning.record_trace import is_traced
 from kaireon_application.decisioning.snapshot import LiveFlow
 from kaireon_application.decisioning.stored_segments import tags_of
 from kaireon_application.decisioning.tenant_counts import TenantCounts, counters_of, current_periods
+from kaireon_application.decisioning.trace_group import of_trace, tell_traces
 from kaireon_application.decisioning.wire import Recommendation, RecommendRequest
 from kaireon_application.experimentation.variant import (
     Variant,
@@ -91,7 +92,9 @@ class DecideTogether:
         """Return each one's answer once it is durable, None for a customer who moved on meanwhile."""
         began = time.perf_counter()
         drafted = await self.draft(asked)
+        drafted_at = time.perf_counter()
         won = await commit(drafted.changes)
+        tell_traces(drafted.decided, began, drafted_at)
         self.committed(drafted, won)
         self._observe_latency(drafted, won)
         observe_group(self.metrics, drafted.decided, (time.perf_counter() - began) * 1000)
@@ -113,7 +116,7 @@ class DecideTogether:
             asked=asked,
             decided=decided,
             answers=answers,
-            changes=[change for change, _ in written],
+            changes=[of_trace(change, one.traceparent) for one, (change, _) in zip(asked, written, strict=True)],
             contacts=[contacts for _, contacts in written],
         )
 

@@ -21,6 +21,7 @@ from kaireon_application.decisioning.wire import ANONYMOUS, Recommendation, Reco
 from kaireon_application.errors import CapTaken
 from kaireon_runtime.catalogue import DECISION_CONFLICTS
 from kaireon_runtime.metrics import Metrics
+from kaireon_runtime.origin import origin
 
 # After so many lost races for one customer a request stops racing and takes the customer's row.
 MAX_ATTEMPTS = 5
@@ -100,7 +101,13 @@ class Recommend:
         snapshot, live = await self.plan(tenant_id, request.flow_key, request.routing)
         attempt = Attempt(is_alone=True) if live.calls_out else None
         return Asked(
-            snapshot=snapshot, live=live, request=request, customer_id=customer_id, started=started, attempt=attempt
+            snapshot=snapshot,
+            live=live,
+            request=request,
+            customer_id=customer_id,
+            started=started,
+            attempt=attempt,
+            traceparent=origin().traceparent,
         )
 
 

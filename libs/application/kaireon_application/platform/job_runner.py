@@ -32,6 +32,7 @@ from kaireon_application.platform.job import (
     Queue,
 )
 from kaireon_runtime.origin import Origin, work_for
+from kaireon_runtime.tracing import Tracing, spanning
 
 # These verdicts stay the same however often the job is tried.
 _VERDICTS = (InvalidInput, NotFound, Conflict, Unprocessable, Forbidden)
@@ -69,6 +70,8 @@ class ClaimedJob(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     processed: int
     total: int | None
+    # The trace of the request that asked for it.
+    traceparent: str | None = None
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +185,7 @@ class JobRunner:
         watcher: JobWatcher,
         execute: HandlerExecutor,
         terms: LeaseTerms | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Run jobs of these types; any other type goes to the dead-letter list."""
         self._store = store
@@ -189,6 +193,7 @@ class JobRunner:
         self._watcher = watcher
         self._execute = execute
         self._terms = terms or LeaseTerms()
+        self._tracing = tracing
         self._draining = asyncio.Event()
         self._running_count = 0
 
@@ -209,9 +214,15 @@ class JobRunner:
         claimed = await self._store.claim(lease, self._terms.lease_seconds)
         if claimed is None or claimed.status != JobStatus.RUNNING:
             return
-        await self._attempt(lease, claimed)
+        names = {"kaireon.queue": claimed.queue, "kaireon.job_type": claimed.type, "kaireon.job_id": str(job_id)}
+        with spanning(self._tracing, f"job {claimed.type}", "consumer", claimed.traceparent, names) as trace:
+            work_for(Origin(tenant_id=tenant_id, job_id=job_id, traces=() if trace is None else (trace,)))
+            outcome = await self._attempt(lease, claimed)
+            if trace is not None:
+                attempt = {"kaireon.attempt": claimed.attempts, "kaireon.tenant_id": str(tenant_id)}
+                trace.tell({**attempt, "kaireon.outcome": outcome}, is_failed=outcome != JobStatus.COMPLETED)
 
-    async def _attempt(self, lease: Lease, claimed: ClaimedJob) -> None:
+    async def _attempt(self, lease: Lease, claimed: ClaimedJob) -> str:
         is_object = isinstance(claimed.payload, dict)
         job = Job(
             id=lease.job_id,
@@ -221,7 +232,6 @@ class JobRunner:
             payload=claimed.payload if is_object else {},
             attempt=claimed.attempts,
         )
-        work_for(Origin(tenant_id=job.tenant_id, job_id=job.id))
         run = _LeasedRun(self._store, lease, job, claimed, self._terms)
         self._watcher.started(job)
         self._running_count += 1
@@ -233,6 +243,7 @@ class JobRunner:
                 settlement, error = await self._supervise(run, heartbeat, claimed)
             outcome = await self._settle(lease, run, settlement) if settlement is not None else "lease_lost"
             self._watcher.ended(job, outcome, error)
+            return outcome
         finally:
             self._running_count -= 1
             heartbeat.cancel()

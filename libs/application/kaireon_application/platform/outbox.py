@@ -31,6 +31,8 @@ class OutboxEvent(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     attempts: int
     created_at: datetime
+    # The trace that it belongs to, for buses whose messages have headers.
+    traceparent: str | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):

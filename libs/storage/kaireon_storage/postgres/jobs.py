@@ -13,6 +13,7 @@ from kaireon_application.errors import Conflict
 from kaireon_application.platform.job import JobRun, LeaseLost
 from kaireon_application.platform.job_runner import ClaimedJob
 from kaireon_application.platform.jobs import JobPage, JobRecord, JobSummons
+from kaireon_runtime.origin import origin
 from kaireon_storage.postgres.queries import queries
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class PostgresJobBook:
                     type=new.type,
                     payload=Jsonb(new.payload),
                     dedupe_key=new.dedupe_key,
+                    traceparent=origin().traceparent,
                 )
         except psycopg.errors.UniqueViolation as error:
             raise Conflict(await self._duplicate_message(tenant_id, new)) from error

@@ -117,6 +117,7 @@ def _event(row: dict[str, Any]) -> OutboxEvent:
         size_bytes=row["size_bytes"],
         attempts=row["attempts"],
         created_at=row["created_at"],
+        traceparent=row["traceparent"],
     )
 
 

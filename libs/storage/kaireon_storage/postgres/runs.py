@@ -33,6 +33,7 @@ from kaireon_application.errors import Busy, CapTaken, Conflict
 from kaireon_application.platform.job import JobRun, Queue
 from kaireon_application.platform.jobs import JobRecord
 from kaireon_runtime.logs import logger
+from kaireon_runtime.origin import origin
 from kaireon_storage.postgres.arrays import array, json_array, nested_array
 from kaireon_storage.postgres.decisions import is_cap_taken
 from kaireon_storage.postgres.jobs import hold_lease
@@ -78,6 +79,7 @@ class PostgresRuns:
                 type=JOB_TYPE,
                 payload=Jsonb({}),
                 dedupe_key=None,
+                traceparent=origin().traceparent,
             )
 
     async def _insert_run(self, connection: Connection, tenant_id: UUID, new: NewRun) -> bool:

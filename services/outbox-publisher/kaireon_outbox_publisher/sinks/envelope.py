@@ -30,6 +30,11 @@ def headers_of(event: OutboxEvent) -> dict[str, str]:
     }
 
 
+def trace_headers_of(event: OutboxEvent) -> dict[str, str]:
+    """Return `traceparent` (W3C Trace Context) of an event that is traced."""
+    return {} if event.traceparent is None else {"traceparent": event.traceparent}
+
+
 def payload_of(event: OutboxEvent) -> bytes:
     """Return the payload's JSON text."""
     return event.payload or b"null"

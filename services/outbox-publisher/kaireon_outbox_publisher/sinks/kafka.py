@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
-from kaireon_outbox_publisher.sinks.envelope import headers_of, payload_of
+from kaireon_outbox_publisher.sinks.envelope import headers_of, payload_of, trace_headers_of
 
 # Shorter than the time after which Postgres takes the lanes from a publisher that waits.
 _DELIVERY_MS = 8_000
@@ -79,7 +79,7 @@ class KafkaSink:
                     self._topic,
                     value=payload_of(event),
                     key=event.key.encode(),
-                    headers=list(headers_of(event).items()),
+                    headers=list({**headers_of(event), **trace_headers_of(event)}.items()),
                     on_delivery=partial(_note, outcomes, number),
                 )
             except BufferError as error:

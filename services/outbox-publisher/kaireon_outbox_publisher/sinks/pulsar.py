@@ -13,7 +13,7 @@ from typing import Any
 import pulsar as untyped_pulsar
 
 from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
-from kaireon_outbox_publisher.sinks.envelope import headers_of, payload_of
+from kaireon_outbox_publisher.sinks.envelope import headers_of, payload_of, trace_headers_of
 
 pulsar: Any = untyped_pulsar
 
@@ -73,7 +73,7 @@ class PulsarSink:
         self._opened_producer().send_async(
             payload_of(event),
             partial(receipts.note, number),
-            properties=headers_of(event),
+            properties={**headers_of(event), **trace_headers_of(event)},
             partition_key=event.key,
             event_timestamp=int(event.created_at.timestamp() * 1000),
         )

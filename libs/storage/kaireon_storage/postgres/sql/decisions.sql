@@ -131,16 +131,17 @@ WITH change AS (
         AS given (number, key, body_hash, response)
     JOIN winner USING (number)
 ), new_event AS (
-    INSERT INTO outbox_events (id, tenant_id, type, key, payload)
+    INSERT INTO outbox_events (id, tenant_id, type, key, traceparent, payload)
     SELECT
-        given.id, :tenant_id::uuid, given.type, winner.customer_id,
+        given.id, :tenant_id::uuid, given.type, winner.customer_id, given.traceparent,
         CASE
             WHEN given.sequence_offset IS NULL THEN given.payload::jsonb
             ELSE given.payload::jsonb || jsonb_build_object('sequence', winner.sequence + given.sequence_offset)
         END
     FROM unnest(
-        :e_number::bigint[], :e_id::uuid[], :e_type::text[], :e_payload::text[], :e_sequence_offset::bigint[]
-    ) WITH ORDINALITY AS given (number, id, type, payload, sequence_offset, place)
+        :e_number::bigint[], :e_id::uuid[], :e_type::text[], :e_payload::text[], :e_sequence_offset::bigint[],
+        :e_traceparent::text[]
+    ) WITH ORDINALITY AS given (number, id, type, payload, sequence_offset, traceparent, place)
     JOIN winner USING (number)
     ORDER BY given.place
 )
@@ -324,12 +325,12 @@ WITH response AS (
     FROM unnest(:f_number::bigint[], :f_id::uuid[], :f_payload::text[]) AS given (number, id, payload)
     JOIN winner USING (number)
 ), new_event AS (
-    INSERT INTO outbox_events (id, tenant_id, type, key, payload)
+    INSERT INTO outbox_events (id, tenant_id, type, key, traceparent, payload)
     SELECT
-        given.id, :tenant_id::uuid, given.type, winner.customer_id,
+        given.id, :tenant_id::uuid, given.type, winner.customer_id, given.traceparent,
         given.payload::jsonb || jsonb_build_object('sequence', winner.sequence)
-    FROM unnest(:e_number::bigint[], :e_id::uuid[], :e_type::text[], :e_payload::text[])
-        AS given (number, id, type, payload)
+    FROM unnest(:e_number::bigint[], :e_id::uuid[], :e_type::text[], :e_payload::text[], :e_traceparent::text[])
+        AS given (number, id, type, payload, traceparent)
     JOIN winner USING (number)
     ORDER BY given.number
 )

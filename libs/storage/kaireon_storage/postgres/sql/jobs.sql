@@ -1,7 +1,7 @@
--- name: insert_job(tenant_id, id, queue, type, payload, dedupe_key)!
+-- name: insert_job(tenant_id, id, queue, type, payload, dedupe_key, traceparent)!
 -- Queue a job. It counts as announced, because its message follows at once.
-INSERT INTO jobs (tenant_id, id, queue, type, payload, dedupe_key, announced_at)
-VALUES (:tenant_id, :id, :queue, :type, :payload, :dedupe_key, now());
+INSERT INTO jobs (tenant_id, id, queue, type, payload, dedupe_key, traceparent, announced_at)
+VALUES (:tenant_id, :id, :queue, :type, :payload, :dedupe_key, :traceparent, now());
 
 -- name: find_live_duplicate(tenant_id, queue, dedupe_key)^
 -- The queued or running job that holds a dedupe key.
@@ -80,7 +80,7 @@ UPDATE jobs SET
 FROM judged
 WHERE jobs.tenant_id = :tenant_id AND jobs.id = judged.id
 RETURNING jobs.queue, jobs.type, jobs.payload, jobs.status, jobs.attempts, jobs.max_attempts, jobs.processed,
-    jobs.total;
+    jobs.total, jobs.traceparent;
 
 -- name: renew_lease(lease_seconds, processed, total, tenant_id, id, lease_token)^
 -- Renew a lease and write progress. A lease that lapsed may be renewed for as long as nobody took the job.

@@ -43,7 +43,7 @@ WITH RECURSIVE queues AS (
     FROM queues
     CROSS JOIN LATERAL (
         SELECT pending.lane, pending.id, pending.tenant_id, pending.type, pending.key, pending.attempts, pending.created_at,
-            pending.position, pending.payload::text AS content, row_number() OVER (ORDER BY pending.position) AS turn
+            pending.traceparent, pending.position, pending.payload::text AS content, row_number() OVER (ORDER BY pending.position) AS turn
         FROM outbox_events AS pending
         WHERE pending.lane = queues.lane AND pending.tenant_id = queues.tenant_id AND pending.status = 'pending'
         ORDER BY pending.position
@@ -53,7 +53,7 @@ WITH RECURSIVE queues AS (
     ORDER BY event.turn, random()
     LIMIT :event_limit
 )
-SELECT id, tenant_id, type, key, attempts, created_at, size_bytes,
+SELECT id, tenant_id, type, key, attempts, created_at, traceparent, size_bytes,
     CASE WHEN size_bytes <= :event_bytes THEN content END AS payload,
     turn = (SELECT events FROM share) AS has_more
 FROM (
