@@ -55,7 +55,7 @@ def installed() -> Path:
     sync = [Path(sys.executable).with_name("uv"), "sync", "--frozen", "--no-dev", "--no-editable", "--quiet"]
     # As in the Dockerfile: a cache has members of the workspace as they were.
     for which in ("--no-install-workspace", "--no-cache"):
-        command = [*sync, "--package", "kaireon-api", "--extra", "stores", which]
+        command = [*sync, "--package", "kaireon-api", "--extra", "stores", "--extra", "mcp", which]
         subprocess.run(command, cwd=_CLONE, env=environment, check=True)
     return folder / "bin/python"
 
