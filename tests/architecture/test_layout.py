@@ -39,7 +39,7 @@ OTHER_FOLDERS = {
     "kaireon_worker": {"samples", "queues"},  # data packs; one file for each queue
     "kaireon_outbox_publisher": {"sinks"},  # one file for each event bus
     "kaireon_stream": {"sources"},  # one file for each broker
-    "kaireon_cli": {"run", "commands"},  # the supervisor; one file for each command
+    "kaireon_cli": {"run", "commands", "doctor"},  # the supervisor; one file for each command; one for each server
 }
 # Longer functions, and why.
 LONG_FUNCTIONS = {

@@ -39,11 +39,13 @@ _NAMED = (
     "API_KEY_PEPPER",
     "KAIREON_API_URL",
     "KAIREON_API_KEY",
+    "EVENT_PUBLISHER",
+    "INTERACTION_STORE",
 )
 _COMMANDS = (
     "", "run", "reset", "migrate", "seed", "tenant", "tenant create", "key", "key create", "flow", "flow validate",
     "flow diff", "flow explain", "flow simulate", "outbox", "outbox republish", "outbox schemas", "data", "data load",
-    "evaluate", "mcp", "search", "search rebuild", "store", "store ddl", "store copy",
+    "evaluate", "mcp", "search", "search rebuild", "store", "store ddl", "store copy", "doctor",
 )  # fmt: skip
 _FLOW = {
     "version": 2,

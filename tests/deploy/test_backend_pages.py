@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kaireon_outbox_publisher.settings import Publisher
-from kaireon_runtime.brokers import AwsSettings, KafkaSettings, MskSettings, PulsarSettings
+from kaireon_runtime.brokers import AwsSettings, KafkaSettings, MskSettings, Publisher, PulsarSettings
 from kaireon_runtime.settings import ProcessSettings, SearchBackend, SearchSettings
 from kaireon_runtime.store_settings import InteractionStoreSettings, StoreBackend
 

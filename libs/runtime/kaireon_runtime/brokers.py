@@ -12,6 +12,36 @@ from pydantic import Field, FilePath, SecretStr, field_validator
 from kaireon_runtime.settings import ProcessSettings
 
 
+class Publisher(StrEnum):
+    """The event buses."""
+
+    REDIS = "redis"
+    KAFKA = "kafka"
+    REDPANDA = "redpanda"
+    MSK = "msk"
+    KINESIS = "kinesis"
+    EVENTBRIDGE = "eventbridge"
+    PULSAR = "pulsar"
+
+
+class BusSettings(ProcessSettings):
+    """EVENT_PUBLISHER: which bus events go to, and the stream's name where that is Redis."""
+
+    event_publisher: Publisher = Publisher.REDIS
+    event_stream: str = "kaireon:events"
+
+    @field_validator("event_publisher", mode="before")
+    @classmethod
+    def supported(cls, value: object) -> object:
+        """Return the name of a bus as it is written here. Raises `ValueError` for any other."""
+        supported = [publisher.value for publisher in Publisher]
+        name = value.strip().lower().removeprefix("aws_") if isinstance(value, str) else value
+        if name not in supported:
+            message = f"is not supported; supported are {', '.join(supported)}"
+            raise ValueError(message)
+        return name
+
+
 class SecurityProtocol(StrEnum):
     """How a Kafka broker is spoken to."""
 

@@ -132,6 +132,23 @@ def migrate(url: str, phase: Phase | None = None) -> tuple[str, ...]:
         raise MigrationFailed(f"Postgres refused the migration: {error}".strip()) from error
 
 
+def pending(url: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the migrations that are missing, and those that are applied and that this release does not know.
+
+    It changes nothing, and blocks. Raises `Unavailable` when Postgres cannot be reached.
+    """
+    with as_file(files("kaireon_storage") / "migrations") as folder:
+        known = [migration.id for migration in cast("list[Any]", list(read_migrations(str(folder))))]
+    try:
+        with psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_SECONDS, prepare_threshold=None) as connection:
+            is_new = connection.execute("SELECT to_regclass('_yoyo_migration') IS NULL").fetchone() == (True,)
+            rows = [] if is_new else connection.execute("SELECT migration_id FROM _yoyo_migration").fetchall()
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"Postgres cannot be reached: {error}".strip()) from error
+    applied = {name for (name,) in rows}
+    return tuple(name for name in known if name not in applied), tuple(sorted(applied.difference(known)))
+
+
 def _apply(url: str, folder: str, phase: Phase | None) -> tuple[str, ...]:
     with _Backend(url) as backend:
         backend.init_database()

@@ -10,7 +10,21 @@ from typing import Annotated, Any
 import typer
 
 from kaireon_application.errors import KaireonError
-from kaireon_cli.commands import data, evaluate, flow, gitops, key, mcp, migrate, outbox, search, seed, store, tenant
+from kaireon_cli.commands import (
+    data,
+    doctor,
+    evaluate,
+    flow,
+    gitops,
+    key,
+    mcp,
+    migrate,
+    outbox,
+    search,
+    seed,
+    store,
+    tenant,
+)
 
 _MISSING_EXTRA = "kaireon: the local stack is not installed here: install kaireon-cli[run], or use `make run`"
 
@@ -29,6 +43,7 @@ def build_app() -> typer.Typer:
     app.command("migrate")(migrate.migrate_database)
     app.command("seed")(seed.seed_pack)
     app.command("evaluate")(evaluate.evaluate_policy)
+    app.command("doctor")(doctor.examine_installation)
     app.command("apply")(gitops.apply_directory)
     app.command("diff")(gitops.diff_directory)
     app.command("mcp")(mcp.serve_tools)

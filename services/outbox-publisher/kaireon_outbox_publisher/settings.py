@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from kaireon_runtime.brokers import AwsSettings, KafkaSettings, MskAuthentication, MskSettings, PulsarSettings
+from kaireon_runtime.brokers import (
+    AwsSettings,
+    BusSettings,
+    KafkaSettings,
+    MskAuthentication,
+    MskSettings,
+    Publisher,
+    PulsarSettings,
+)
 from kaireon_runtime.settings import DatabaseSettings, RedisSettings, TracingSettings
 from kaireon_runtime.store_settings import InteractionStoreSettings
-
-
-class Publisher(StrEnum):
-    """The event buses."""
-
-    REDIS = "redis"
-    KAFKA = "kafka"
-    REDPANDA = "redpanda"
-    MSK = "msk"
-    KINESIS = "kinesis"
-    EVENTBRIDGE = "eventbridge"
-    PULSAR = "pulsar"
 
 
 class Settings(
     DatabaseSettings,
     RedisSettings,
+    BusSettings,
     KafkaSettings,
     MskSettings,
     AwsSettings,
@@ -36,8 +32,6 @@ class Settings(
 ):
     """Everything the publisher reads from its environment; each field is the variable of the same name in capitals."""
 
-    event_publisher: Publisher = Publisher.REDIS
-    event_stream: str = "kaireon:events"
     event_stream_retention_hours: float = Field(default=24.0, gt=0, le=24 * 3650, allow_inf_nan=False)
     event_max_bytes: int = Field(default=1024 * 1024, ge=1, le=256 * 1024 * 1024)
     event_max_tries: int = Field(default=5, ge=1, le=1000)
@@ -46,16 +40,6 @@ class Settings(
     outbox_health_host: str = "127.0.0.1"
     outbox_health_port: int = Field(default=0, ge=0, le=65535)
     """Port of `GET /health`, `/ready` and `/metrics`; 0 turns them off."""
-
-    @field_validator("event_publisher", mode="before")
-    @classmethod
-    def _name_what_is_supported(cls, value: object) -> object:
-        supported = [publisher.value for publisher in Publisher]
-        name = value.strip().lower().removeprefix("aws_") if isinstance(value, str) else value
-        if name not in supported:
-            message = f"is not supported; supported are {', '.join(supported)}"
-            raise ValueError(message)
-        return name
 
     @model_validator(mode="after")
     def _require_what_the_bus_needs(self) -> Self:

@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from kaireon_application.platform.outbox import EventSink
-from kaireon_outbox_publisher.settings import Publisher, Settings
+from kaireon_outbox_publisher.settings import Settings
 from kaireon_outbox_publisher.sinks.redis_stream import RedisStreamSink, connect
-from kaireon_runtime.brokers import kafka_connection, msk_connection, text_of
+from kaireon_runtime.brokers import Publisher, kafka_connection, msk_connection, text_of
 from kaireon_runtime.settings import refuse
 
 # What each bus needs beyond the member's own dependencies: the extra of the same name installs it.

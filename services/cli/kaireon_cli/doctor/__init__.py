@@ -1,0 +1,1 @@
+"""`kaireon doctor`: one file for each server that is looked at."""
