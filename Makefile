@@ -32,7 +32,7 @@ test-backends: setup ## Run the tests that need programs from beyond the package
 	@exec $(BIN)/pytest -m backends $(TESTS)
 
 test-faults: setup ## Run the tests that break servers and processes at full size
-	@exec $(BIN)/pytest -m faults $(TESTS)
+	@exec $(BIN)/pytest -m faults -n $(TEST_PROCESSES) --dist loadfile $(TESTS)
 
 lint: setup ## Check style, types, layers, dependencies and migrations
 	$(BIN)/ruff check .
