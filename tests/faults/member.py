@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import psutil
 from kaireon_testkit.native.spawn import Command
 
 DEADLINE_SECONDS = 180
+_STOP_SECONDS = 20
 
 
 class Member:
@@ -63,6 +65,14 @@ class Member:
         while any(map(_is_alive, family)):
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End it as it is meant to end; a killed Postgres would leave its shared memory behind."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(self._command.stop_signal)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_SECONDS)
+        self.kill()
 
     def log(self) -> str:
         """Return what it has written on its outputs."""

@@ -76,7 +76,7 @@ async def running_platform(clone: Path, logs: Path) -> AsyncGenerator[Platform]:
             yield await _started(members, msgspec.structs.replace(session, folder=folder), logs)
         finally:
             for member in reversed(members.values()):
-                member.kill()
+                member.stop()
             shutil.rmtree(folder)
 
 
