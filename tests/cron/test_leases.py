@@ -30,7 +30,7 @@ PATH = "/api/v1/cron/cleanup"
 
 
 @asynccontextmanager
-async def _standing_still(database_url: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+async def standing_still(database_url: str) -> AsyncGenerator[asyncio.subprocess.Process]:
     """Give a run of the clean-up that has its lease and is stopped in the middle; it goes on afterwards."""
     async with await psycopg.AsyncConnection.connect(database_url) as blocker:
         await blocker.execute("LOCK TABLE tenants")
@@ -78,7 +78,7 @@ async def _client(database_url: str, redis_url: str, secret: str | None = SECRET
 
 
 async def test_a_second_run_is_skipped_whoever_starts_it(database_url: str, redis_url: str) -> None:
-    async with _standing_still(database_url) as first:
+    async with standing_still(database_url) as first:
         code, line = await run_job(database_url)
         assert (code, line) == (0, {"job": "cleanup", "ok": True, "skipped": True, "failures": []})
         async with _client(database_url, redis_url) as client:
@@ -91,7 +91,7 @@ async def test_a_second_run_is_skipped_whoever_starts_it(database_url: str, redi
 
 
 async def test_a_run_that_was_killed_leaves_a_lease_that_lapses(database_url: str) -> None:
-    async with _standing_still(database_url) as first:
+    async with standing_still(database_url) as first:
         first.kill()
     assert (await run_job(database_url))[1]["skipped"] is True
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:

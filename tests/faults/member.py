@@ -29,14 +29,7 @@ class Member:
 
     def start(self) -> None:
         """Start it, and wait for nothing."""
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                **self._command.popen_options(),
-            )
+        self._process = self._command.start(self._log)
 
     async def until_answering(self) -> None:
         """Wait until it serves."""

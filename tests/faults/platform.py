@@ -16,14 +16,13 @@ import httpx
 import msgspec
 
 from kaireon_storage.migrate import migrate
-from kaireon_storage.postgres.database import Database
 from kaireon_testkit.native.home import Home
 from kaireon_testkit.native.ports import free_port
 from kaireon_testkit.native.postgres import prepare_postgres
 from kaireon_testkit.native.spawn import Command
 from kaireon_testkit.native.stack import session_home
 from kaireon_testkit.native.valkey import prepare_valkey
-from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant, create_tenant
+from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant, create_tenant_at
 from tests.faults.member import Member
 
 SERVERS = ("postgres", "redis")
@@ -91,7 +90,7 @@ async def _started(members: dict[str, Member], home: Home, logs: Path) -> Platfo
         await members[name].until_answering()
     postgres.create_database()
     await asyncio.to_thread(migrate, postgres.url)
-    tenant = await _made_tenant(postgres.url)
+    tenant = await create_tenant_at(postgres.url)
     environment = {
         **os.environ,
         "DATABASE_URL": postgres.url,
@@ -114,15 +113,6 @@ async def _started(members: dict[str, Member], home: Home, logs: Path) -> Platfo
         redis_folder=redis.folder,
         tenant=tenant,
     )
-
-
-async def _made_tenant(url: str) -> Tenant:
-    database = Database(url, application_name="tests")
-    await database.open()
-    try:
-        return await create_tenant(database)
-    finally:
-        await database.close()
 
 
 def _answers(url: str) -> Callable[[], bool]:

@@ -25,7 +25,7 @@ from tests.api.conftest import api, app, shop
 from tests.api.shop import Shop
 from tests.api.test_campaigns import define, members
 from tests.cron.test_cleanup import run_job
-from tests.cron.test_leases import _standing_still as standing_still
+from tests.cron.test_leases import standing_still
 from tests.faults.patience import PATIENCE_SECONDS, eventually
 from tests.outbox_publisher.conftest import (
     OutboxTable,

@@ -27,9 +27,9 @@ URL = "/api/v1/admin/dlq"
 
 
 @asynccontextmanager
-async def supervised(start_worker: StartWorker) -> AsyncGenerator[list[subprocess.Popen[bytes]]]:
-    """Keep two workers up, as a supervisor would; give all that were started."""
-    started = [start_worker(), start_worker()]
+async def supervised(start_worker: StartWorker, *, count: int = 2) -> AsyncGenerator[list[subprocess.Popen[bytes]]]:
+    """Keep so many workers up, as a supervisor would; give all that were started."""
+    started = [start_worker() for _ in range(count)]
 
     async def supervise() -> None:
         up = list(started)
@@ -83,6 +83,22 @@ async def test_jobs_whose_worker_dies_each_time(
             again = await owner.until_over(job_id, PATIENCE_SECONDS)
             assert (again.status, again.attempts, again.error) == (JobStatus.COMPLETED, 1, None)
         assert (await api.admin.get(URL)).json()["totalEvents"] == 0
+
+
+async def test_a_job_survives_another_that_ends_its_worker_each_time(
+    owner: JobOwner, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """Both are taken up together, and both leases lapse together."""
+    cause = tmp_path / "cause"
+    cause.touch()
+    async with supervised(start_worker, count=1):
+        innocent = await owner.enqueue("count_up", steps=10, pause=0.1)
+        await owner.until(innocent, lambda record: record.status is JobStatus.RUNNING)
+        poison = await owner.enqueue("die", how="is killed", **{"while": str(cause)})
+        ended = await owner.until_over(innocent, PATIENCE_SECONDS)
+        assert (ended.status, ended.attempts) == (JobStatus.COMPLETED, 2)
+        dead = await owner.until_over(poison, PATIENCE_SECONDS)
+        assert (dead.status, dead.attempts) == (JobStatus.DEAD, 5)
 
 
 async def _act(api: Clients, body: Mapping[str, Any], answered: Mapping[str, Any]) -> None:

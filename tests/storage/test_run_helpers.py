@@ -99,15 +99,17 @@ async def test_those_who_decide_a_run_hold_different_chunks(
     assert await leading.claim(leader) is None
 
 
+@pytest.mark.parametrize("seconds", [pytest.param(0, id="lapsed"), pytest.param(3600, id="the clock was set back")])
 async def test_a_chunk_of_a_lost_helper_is_taken_and_the_helper_writes_nothing_more(
     database: Database,
     run: Attempt,
     leading: PostgresRunProgress,
     helping: PostgresRunProgress,
     helpers: PostgresRunHelpers,
+    seconds: float,
 ) -> None:
     leader = await begin(database, run)
-    lost = await joined(helpers, leader, seconds=0)
+    lost = await joined(helpers, leader, seconds)
     assert await place(helping, lost) == 0
     assert await place(leading, leader) == 0
     with pytest.raises(ChunkTaken):

@@ -24,8 +24,8 @@ from kaireon_storage.postgres.jobs import PoisonMessage, PostgresDueJobs, Postgr
 from kaireon_worker.burial import bury_message
 from kaireon_worker.handler_thread import execute_apart
 from kaireon_worker.helping import Helping
-from kaireon_worker.queue_gauges import QueueGauges
 from kaireon_worker.settings import Settings
+from kaireon_worker.table_gauges import TableGauges
 from kaireon_worker.watcher import LoggingWatcher
 
 _CLOSE_SECONDS = 5.0
@@ -56,7 +56,7 @@ class Office:
             pooler=settings.database_pooler,
         )
         self._due = PostgresDueJobs(self._database)
-        self._gauges = QueueGauges(self._due, metrics)
+        self._gauges = TableGauges(self._database, metrics)
         self._announcer = BrokerAnnouncer(parse_broker_url(settings.broker_url))
         self._runner = JobRunner(
             PostgresJobStore(self._database),

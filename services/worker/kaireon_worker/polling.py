@@ -27,8 +27,8 @@ from kaireon_worker.burial import bury_message
 from kaireon_worker.handler_thread import execute_apart
 from kaireon_worker.helping import Helping
 from kaireon_worker.poison import judge
-from kaireon_worker.queue_gauges import QueueGauges
 from kaireon_worker.settings import Settings
+from kaireon_worker.table_gauges import TableGauges
 from kaireon_worker.watcher import LoggingWatcher
 
 _QUEUES = tuple(queue.value for queue in Queue)
@@ -69,7 +69,7 @@ class PollingWorker:
     ) -> None:
         self._inbox = inbox
         self._due = PostgresDueJobs(database)
-        self._gauges = QueueGauges(self._due, metrics)
+        self._gauges = TableGauges(database, metrics)
         self._runner = runner
         self._helping = helping
         self._slot_count = slot_count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -41,8 +40,6 @@ class JobWorker:
         signals.setup_logging.connect(_leave_logging_alone)
         signals.worker_ready.connect(self._ready)
         signals.worker_shutting_down.connect(self._stop)
-        # A line for every message, about which the job's own lines say more.
-        logging.getLogger("celery").setLevel(logging.WARNING)
         self._office.open()
         try:
             worker = self._app.Worker(

@@ -31,6 +31,7 @@ from kaireon_application.platform.job import (
     LeaseLost,
     Queue,
 )
+from kaireon_application.platform.probation import Probation
 from kaireon_runtime.origin import Origin, work_for
 from kaireon_runtime.tracing import Tracing, spanning
 
@@ -93,6 +94,10 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 class JobStore(Protocol):
     """Leases on the rows of jobs. Every method raises `Unavailable` while the store is down."""
+
+    async def has_lost_worker(self, tenant_id: UUID, job_id: UUID) -> bool:
+        """Return whether the job's last attempt ended without a word, and nobody has taken it up since."""
+        ...
 
     async def claim(self, lease: Lease, lease_seconds: float) -> ClaimedJob | None:
         """Take the lease of a due job, or return None when it is not due, over, or somebody holds its lease."""
@@ -195,12 +200,12 @@ class JobRunner:
         self._terms = terms or LeaseTerms()
         self._tracing = tracing
         self._draining = asyncio.Event()
-        self._running_count = 0
+        self._probation = Probation(self._terms.lease_seconds)
 
     @property
     def is_idle(self) -> bool:
         """Whether it runs no job."""
-        return self._running_count == 0
+        return self._probation.is_empty
 
     def drain(self) -> None:
         """Hand every job back: its handler is cancelled and it is queued again, this attempt not counted."""
@@ -208,6 +213,11 @@ class JobRunner:
 
     async def run(self, tenant_id: UUID, job_id: UUID) -> None:
         """Look at a job and, when it is due and free, run it to an end. Raises `Unavailable` before any work only."""
+        is_suspect = await self._store.has_lost_worker(tenant_id, job_id)
+        async with self._probation.place(is_suspect=is_suspect):
+            await self._run(tenant_id, job_id)
+
+    async def _run(self, tenant_id: UUID, job_id: UUID) -> None:
         if self._draining.is_set():
             return
         lease = Lease(tenant_id=tenant_id, job_id=job_id, token=uuid4())
@@ -234,7 +244,6 @@ class JobRunner:
         )
         run = _LeasedRun(self._store, lease, job, claimed, self._terms)
         self._watcher.started(job)
-        self._running_count += 1
         heartbeat = asyncio.ensure_future(run.keep_alive())
         try:
             if not is_object:
@@ -245,7 +254,6 @@ class JobRunner:
             self._watcher.ended(job, outcome, error)
             return outcome
         finally:
-            self._running_count -= 1
             heartbeat.cancel()
 
     async def _supervise(

@@ -112,6 +112,11 @@ class PostgresJobStore:
         self._database = database
         self._sql = queries("jobs")
 
+    async def has_lost_worker(self, tenant_id: UUID, job_id: UUID) -> bool:
+        """Return whether the job's lease has lapsed."""
+        async with self._database.transaction(tenant_id) as connection:
+            return await self._sql.find_lapsed(connection, tenant_id=tenant_id, id=job_id) is not None
+
     async def claim(self, lease: Lease, lease_seconds: float) -> ClaimedJob | None:
         """Take the lease of a due job, or return None."""
         async with self._database.transaction(lease.tenant_id) as connection:

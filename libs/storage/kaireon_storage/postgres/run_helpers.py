@@ -39,6 +39,11 @@ class PostgresRunHelpers:
             row = await self._sql.find_shared_run(connection)
         return None if row is None else (row["tenant_id"], row["id"])
 
+    async def has_lost_worker(self, tenant_id: UUID, job_id: UUID) -> bool:
+        """Return False: it is the run that loses a worker, and a helper is a new one each time."""
+        del tenant_id, job_id
+        return False
+
     async def claim(self, lease: Lease, lease_seconds: float) -> ClaimedJob | None:
         """Join a run, or return None when it is over."""
         async with self._database.transaction(lease.tenant_id) as connection:

@@ -44,6 +44,11 @@ UPDATE jobs SET
     leased_until = CASE WHEN status = 'running' AND NOT kaireon_has_come(leased_until) THEN leased_until END
 WHERE tenant_id = :tenant_id AND id = :id AND status IN ('queued', 'running');
 
+-- name: find_lapsed(tenant_id, id)^
+-- A job whose lease has lapsed, and that nobody has taken up since.
+SELECT id FROM jobs
+WHERE tenant_id = :tenant_id AND id = :id AND status = 'running' AND kaireon_has_come(leased_until);
+
 -- name: claim_job(tenant_id, id, lease_token, lease_seconds)^
 -- Take the lease of a due job, unless somebody holds it or its row. A job that was cancelled meanwhile, or that has
 -- lost as many workers as it may try, ends here instead.
@@ -169,5 +174,5 @@ ON CONFLICT (id) DO NOTHING;
 -- How many jobs of each queue are due and free, and since when the oldest is. System role: it serves every tenant.
 SELECT queue, count(*) AS waiting, greatest(0, extract(epoch FROM clock_timestamp() - min(run_after)))::float AS age_seconds
 FROM jobs
-WHERE status = 'queued' AND run_after <= clock_timestamp()
+WHERE status = 'queued' AND kaireon_has_come(run_after)
 GROUP BY queue;

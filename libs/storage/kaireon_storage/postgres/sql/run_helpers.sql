@@ -6,7 +6,7 @@ FROM jobs AS job
 JOIN decision_runs AS run ON run.tenant_id = job.tenant_id AND run.id = job.id
 CROSS JOIN LATERAL (
     SELECT count(*) AS count FROM decision_run_helpers AS helper
-    WHERE helper.tenant_id = run.tenant_id AND helper.run_id = run.id AND helper.leased_until > clock_timestamp()
+    WHERE helper.tenant_id = run.tenant_id AND helper.run_id = run.id AND NOT kaireon_has_come(helper.leased_until)
 ) AS helpers
 WHERE job.queue = 'batch-jobs' AND job.status = 'running' AND NOT job.is_cancel_requested AND run.is_shared
     AND 2 * (1 + helpers.count) < (

@@ -82,12 +82,12 @@ WITH free AS (
         AND NOT EXISTS (
             SELECT FROM jobs AS job
             WHERE job.tenant_id = chunk.tenant_id AND job.id = chunk.run_id AND job.lease_token = chunk.lease_token
-                AND job.status = 'running' AND job.leased_until > clock_timestamp()
+                AND job.status = 'running' AND NOT kaireon_has_come(job.leased_until)
         )
         AND NOT EXISTS (
             SELECT FROM decision_run_helpers AS helper
             WHERE helper.tenant_id = chunk.tenant_id AND helper.run_id = chunk.run_id
-                AND helper.lease_token = chunk.lease_token AND helper.leased_until > clock_timestamp()
+                AND helper.lease_token = chunk.lease_token AND NOT kaireon_has_come(helper.leased_until)
         )
     ORDER BY number
     LIMIT 1
