@@ -25,7 +25,7 @@ from kaireon_application.platform.outbox import (
 from kaireon_application.platform.outbox_relay import RelayLimits, RelayOutbox
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.outbox import PostgresOutbox
-from tests.outbox_publisher.conftest import OutboxTable
+from tests.outbox_publisher.outbox_table import OutboxTable
 
 if TYPE_CHECKING:
     from kaireon_application.platform.outbox import Claim
@@ -98,6 +98,9 @@ class FatefulOutbox:
 
     async def backlog(self) -> OutboxBacklog:
         return await self._outbox.backlog()
+
+    async def end_stuck_claims(self) -> int:
+        return await self._outbox.end_stuck_claims()
 
     async def republish_since(self, since: datetime) -> int:
         return await self._outbox.republish_since(since)

@@ -14,11 +14,12 @@ from kaireon_application.platform.event_documents import event_documents, write_
 from kaireon_application.platform.event_schemas import EVENT_SCHEMAS, INTERACTION_RECORDED
 from kaireon_application.platform.outbox import OutboxEvent
 from kaireon_application.platform.outbox_faults import fault_of
-from tests.outbox_publisher.conftest import interaction
+from tests.outbox_publisher.outbox_table import interaction
 from tests.outbox_publisher.test_sink_contract import event
 
 if TYPE_CHECKING:
-    from tests.outbox_publisher.conftest import Eventually, OutboxTable, StartPublisher, StreamReader
+    from tests.outbox_publisher.conftest import Eventually, StartPublisher, StreamReader
+    from tests.outbox_publisher.outbox_table import OutboxTable
 
 FOLDER = Path(__file__).parents[2] / "docs/reference/events"
 TENANT = UUID(int=1)

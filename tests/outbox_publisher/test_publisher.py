@@ -6,6 +6,7 @@ import asyncio
 import random
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -18,6 +19,7 @@ from kaireon_testkit.native.ports import free_port
 from tests.outbox_publisher.buses import first_ids_by_key
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
 
     from tests.outbox_publisher.buses import OpenBus
@@ -35,6 +37,14 @@ async def _all_sent(outbox: OutboxTable) -> bool:
     return set(await outbox.statuses()) <= {"sent"}
 
 
+def _kill_one(publishers: list[subprocess.Popen[bytes]], chance: random.Random, start: StartPublisher) -> None:
+    """Kill one of them, and start another in its place."""
+    victim = chance.randrange(len(publishers))
+    publishers[victim].send_signal(signal.SIGKILL)
+    publishers[victim].wait()
+    publishers[victim] = start()
+
+
 async def test_every_event_arrives_in_order_per_customer_while_publishers_are_killed(
     outbox_table: OutboxTable,
     stream: StreamReader,
@@ -43,17 +53,15 @@ async def test_every_event_arrives_in_order_per_customer_while_publishers_are_ki
     eventually: Eventually,
 ) -> None:
     chance = random.Random(7)
-    publishers = [start_publisher(OUTBOX_BATCH_SIZE="40") for _ in range(3)]
+    start = partial(start_publisher, OUTBOX_BATCH_SIZE="40")
+    publishers = [start() for _ in range(3)]
     for _ in range(12):
         keys = [f"customer-{chance.randrange(25)}" for _ in range(150)]
         await outbox_table.insert_many(keys, tenant_id=tenant_id)
-        victim = chance.randrange(len(publishers))
         # Wait for a little progress, so that the kill meets a publisher at work.
         seen = len(stream.ids())
         await eventually(lambda seen=seen: len(stream.ids()) > seen)
-        publishers[victim].send_signal(signal.SIGKILL)
-        publishers[victim].wait()
-        publishers[victim] = start_publisher(OUTBOX_BATCH_SIZE="40")
+        _kill_one(publishers, chance, start)
     await eventually(lambda: _all_sent(outbox_table))
     assert stream.first_ids_by_key() == await outbox_table.ids_by_key()
 
@@ -69,7 +77,8 @@ async def test_every_bus_keeps_the_order_while_publishers_are_killed(
 ) -> None:
     bus = open_bus(name)
     chance = random.Random(7)
-    publishers = [start_publisher(OUTBOX_BATCH_SIZE="40", **bus.environment) for _ in range(3)]
+    start = partial(start_publisher, OUTBOX_BATCH_SIZE="40", **bus.environment)
+    publishers = [start() for _ in range(3)]
     for _ in range(3):
         keys = [f"customer-{chance.randrange(25)}" for _ in range(300)]
         sent = (await outbox_table.statuses()).count("sent")
@@ -79,10 +88,7 @@ async def test_every_bus_keeps_the_order_while_publishers_are_killed(
             return (await outbox_table.statuses()).count("sent") > sent
 
         await eventually(has_progressed)
-        victim = chance.randrange(len(publishers))
-        publishers[victim].send_signal(signal.SIGKILL)
-        publishers[victim].wait()
-        publishers[victim] = start_publisher(OUTBOX_BATCH_SIZE="40", **bus.environment)
+        _kill_one(publishers, chance, start)
     await eventually(lambda: _all_sent(outbox_table))
     assert first_ids_by_key(bus.entries()) == await outbox_table.ids_by_key()
 

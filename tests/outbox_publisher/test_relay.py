@@ -18,7 +18,8 @@ from kaireon_storage.postgres.outbox import PostgresOutbox
 
 if TYPE_CHECKING:
     from kaireon_storage.postgres.database import Database
-    from tests.outbox_publisher.conftest import MemorySink, OutboxTable
+    from tests.outbox_publisher.conftest import MemorySink
+    from tests.outbox_publisher.outbox_table import OutboxTable
 
 
 class Clock:

@@ -23,7 +23,7 @@ from tests.outbox_publisher.buses import first_ids_by_key
 if TYPE_CHECKING:
     from kaireon_storage.postgres.database import Database
     from tests.outbox_publisher.buses import Bus, OpenBus
-    from tests.outbox_publisher.conftest import OutboxTable
+    from tests.outbox_publisher.outbox_table import OutboxTable
 
 BUSES = ["redis", "kafka", pytest.param("kafka-real", marks=pytest.mark.backends), "kinesis", "eventbridge", "pulsar"]
 

@@ -113,9 +113,11 @@ class Publisher:
 
 
 async def keep_house(outbox: Outbox, sink: EventSink, metrics: Metrics, log: Logger) -> None:
-    """Measure the backlog and trim the bus, for ever."""
+    """Measure the backlog, free lanes that a stopped publisher holds, and trim the bus, for ever."""
     while True:
         try:
+            if ended := await outbox.end_stuck_claims():
+                log.warning("claims ended whose publisher no longer moves", claims=ended)
             backlog = await outbox.backlog()
             metrics.set(catalogue.OUTBOX_PENDING, backlog.events)
             metrics.set(catalogue.OUTBOX_LAG, _age_seconds(backlog.oldest_at))

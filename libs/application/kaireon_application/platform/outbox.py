@@ -129,6 +129,10 @@ class Outbox(Protocol):
         """Measure what waits."""
         ...
 
+    async def end_stuck_claims(self) -> int:
+        """Take their lanes from publishers that no longer move; return from how many claims."""
+        ...
+
     async def republish_since(self, since: datetime) -> int:
         """Make every event that was sent at or after `since` pending again; return how many."""
         ...

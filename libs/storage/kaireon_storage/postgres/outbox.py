@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Longer than the slowest answer of a sink between two statements, so that only a stopped publisher loses its lanes.
 _IDLE_TIMEOUT = "20s"
+# Longer than that and each statement of a claim at its own time-out.
+_LONGEST_CLAIM = "90s"
 _BACKLOG_BOUND = 100_000
 
 
@@ -44,10 +46,10 @@ class PostgresOutbox:
             yield await self._read(connection, limits)
 
     async def _read(self, connection: Connection, limits: ClaimLimits) -> PostgresClaim:
-        lanes: list[int] = [row["lane"] async for row in self._sql.claim_lanes(connection, lane_limit=limits.lanes)]
+        claimed = self._sql.claim_lanes(connection, lane_limit=limits.lanes, idle_timeout=_IDLE_TIMEOUT)
+        lanes: list[int] = [row["lane"] async for row in claimed]
         if not lanes:
             return PostgresClaim(self._sql, connection, (), has_more=False)
-        await self._sql.limit_idle_time(connection, idle_timeout=_IDLE_TIMEOUT)
         # A statement of its own: it must see what the former holder of these lanes has committed.
         rows = self._sql.read_pending(
             connection,
@@ -66,6 +68,12 @@ class PostgresOutbox:
         """Count pending events, up to a bound, and find the oldest."""
         async with self._database.system_transaction() as connection:
             return OutboxBacklog(**await self._sql.measure_backlog(connection, bound=_BACKLOG_BOUND))
+
+    async def end_stuck_claims(self) -> int:
+        """End the sessions whose claims last longer than any live publisher's; needs the publishers' own login."""
+        async with self._database.system_transaction() as connection:
+            await self._sql.resume_login_role(connection)
+            return len([row async for row in self._sql.end_stuck_claims(connection, oldest=_LONGEST_CLAIM)])
 
     async def republish_since(self, since: datetime) -> int:
         """Make sent events pending again, all in one transaction: a part of them first would break the order."""

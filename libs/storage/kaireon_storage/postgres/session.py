@@ -12,7 +12,13 @@ from kaireon_runtime.settings import Pooler
 if TYPE_CHECKING:
     from psycopg.abc import QueryNoTemplate
 
-_LIMITS = {"statement_timeout": "15000", "lock_timeout": "3500", "timezone": "UTC"}
+_LIMITS = {
+    "statement_timeout": "15000",
+    "lock_timeout": "3500",
+    # For a process that stops in the middle; claims, which others wait for, ask for less.
+    "idle_in_transaction_session_timeout": "300000",
+    "timezone": "UTC",
+}
 _FOR_THE_TRANSACTION = "".join(f", set_config('{name}', '{value}', true)" for name, value in _LIMITS.items())
 _FOR_THE_SESSION = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _LIMITS.items())
 

@@ -31,9 +31,8 @@ class PostgresStoreMarks:
     async def claim(self, limit: int) -> AsyncGenerator[PostgresMarkClaim]:
         """Lock marks, the longest due first."""
         async with self._database.system_transaction() as connection:
-            marks = [_mark(row) async for row in self._sql.claim_marks(connection, limit=limit)]
-            if marks:
-                await self._sql.limit_idle_time(connection, idle_timeout=_IDLE_TIMEOUT)
+            claimed = self._sql.claim_marks(connection, limit=limit, idle_timeout=_IDLE_TIMEOUT)
+            marks = [_mark(row) async for row in claimed]
             yield PostgresMarkClaim(self._sql, connection, marks)
 
     async def forget(self, marks: Sequence[Mark]) -> None:

@@ -1,13 +1,16 @@
 -- Marks of interactions that other stores lack; the repairer works across tenants, as kaireon_system.
 
 -- name: claim_marks
--- Lock some marks that are due and that nobody else holds, with what they stand for; null where that is gone.
+-- Lock some marks that are due and that nobody else holds, with what they stand for; null where that is gone. A repairer
+-- that stops while it holds marks loses them after :idle_timeout, from the moment it has them: set by this statement.
 SELECT
     mark.tenant_id, mark.customer_id, mark.id AS mark_id,
     i.id, i.occurred_at, i.kind, i.outcome_key, i.classification, i.direction, i.offer_id, i.creative_id,
     i.channel_id, i.placement_id, i.recommendation_id, i.rank, i.score, i.conversion_value, i.details
 FROM (
-    SELECT waiting.tenant_id, waiting.customer_id, waiting.id, waiting.occurred_at
+    SELECT
+        waiting.tenant_id, waiting.customer_id, waiting.id, waiting.occurred_at,
+        set_config('idle_in_transaction_session_timeout', :idle_timeout, true)
     FROM interaction_marks AS waiting
     WHERE waiting.due_at <= now()
     ORDER BY waiting.due_at
@@ -16,10 +19,6 @@ FROM (
 ) AS mark
 LEFT JOIN interactions AS i
     ON i.tenant_id = mark.tenant_id AND i.occurred_at = mark.occurred_at AND i.id = mark.id;
-
--- name: limit_idle_time^
--- A repairer that is stopped or cut off while it holds marks loses them after this time.
-SELECT set_config('idle_in_transaction_session_timeout', :idle_timeout, true);
 
 -- name: delete_marks!
 -- Every store has these interactions.

@@ -1,18 +1,25 @@
 -- The publisher and its operators work across tenants, as kaireon_system: ids are unique over all of them.
 
 -- name: claim_lanes
--- Lock some free lanes that have pending events, in random order, so that no lane starves behind a stuck one.
-SELECT free.lane
+-- Lock some free lanes that have pending events, in random order, so that no lane starves behind a stuck one. A publisher
+-- that stops while it holds lanes loses them after :idle_timeout, from the moment it has them: set by this statement.
+-- Without compiling: the planner takes the queues of a claim for many more than they are.
+SELECT free.lane, set_config('idle_in_transaction_session_timeout', :idle_timeout, true), set_config('jit', 'off', true)
 FROM outbox_lanes AS free
 WHERE EXISTS (SELECT FROM outbox_events AS event WHERE event.lane = free.lane AND event.status = 'pending')
 ORDER BY random()
 LIMIT :lane_limit
 FOR UPDATE OF free SKIP LOCKED;
 
--- name: limit_idle_time^
--- A publisher that is stopped or cut off while it holds lanes loses them after this time.
--- Without compiling: the planner takes the queues of a claim for many more than they are.
-SELECT set_config('idle_in_transaction_session_timeout', :idle_timeout, true), set_config('jit', 'off', true);
+-- name: resume_login_role^
+-- Nobody else may see and end the sessions of the login.
+SELECT set_config('role', 'none', true);
+
+-- name: end_stuck_claims
+-- A session whose publisher stopped half way through a message is not idle: no time-out of Postgres ends it.
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = current_setting('application_name')
+    AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - :oldest::interval;
 
 -- name: read_pending
 -- The oldest pending events of the lanes, as many of each tenant, until they are :event_limit or their payloads reach
