@@ -10,8 +10,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-import zstandard
 
+from kaireon_application.compression import zstd
 from kaireon_application.customers.schema_table import SchemaTable
 from kaireon_application.decisioning.facts import Sources
 from kaireon_application.decisioning.items import ItemWriter
@@ -328,7 +328,7 @@ def _compile(snapshot: TenantSnapshot, published: PublishedFlow) -> LiveFlow:
     segments = stored_segments(snapshot.configuration.segments, tables, needs.history.segments, needs.enrichments)
     rows = dict.fromkeys((*needs.enrichments, *(segment.enrichment for segment in segments)))
     legend = _legend(compiled, snapshot.configuration.schema_tables)
-    content = zstandard.compress(msgspec.json.encode(legend), _LEGEND_COMPRESSION)
+    content = zstd.compress(msgspec.json.encode(legend), _LEGEND_COMPRESSION)
     is_split = snapshot.settings.enable_experiments
     split = split_of(published.flow, published.key, snapshot.configuration.experiments) if is_split else None
     assignment_of = split.key if split else None
@@ -388,4 +388,4 @@ def _entry(offer: Document, creative: Document | None) -> CandidateEntry:
 
 def decode_legend(content: bytes) -> Legend:
     """Return a stored legend."""
-    return msgspec.json.decode(zstandard.decompress(content), type=Legend)
+    return msgspec.json.decode(zstd.decompress(content), type=Legend)

@@ -7,8 +7,7 @@ import time
 from collections.abc import Collection
 from typing import Protocol
 
-import zstandard
-
+from kaireon_application.compression import zstd
 from kaireon_application.decisioning.snapshot import Configuration, LiveFlow, TenantSnapshot, build_snapshot
 from kaireon_application.errors import Unavailable
 from kaireon_runtime.catalogue import SNAPSHOT_AGE, UNEXPECTED_ERRORS
@@ -57,7 +56,7 @@ class Snapshots:
         A stale one is better than none: it serves on while Postgres cannot be reached.
         """
         snapshot = self._current.get(tenant_id)
-        if snapshot is not None and tenant_id not in self._stale:
+        if snapshot is not None and tenant_id not in self._stale and not self._is_loading(tenant_id):
             return snapshot
         try:
             return await self._load(tenant_id)
@@ -88,7 +87,7 @@ class Snapshots:
         """Store what traces of this flow will refer to, once per process."""
         tenant_id = snapshot.configuration.tenant_id
         if not snapshot.is_stored:
-            content = await asyncio.to_thread(zstandard.compress, snapshot.content, 1)
+            content = await asyncio.to_thread(zstd.compress, snapshot.content, 1)
             await self._source.store(tenant_id, snapshot.hash, "snapshot", content)
             snapshot.is_stored = True
         if not live.is_stored:
@@ -126,9 +125,8 @@ class Snapshots:
 
     async def _load(self, tenant_id: str) -> TenantSnapshot:
         """Load once for all who wait. A load that began before the tenant became stale again is not enough."""
-        running = self._loading.get(tenant_id)
-        if running is not None and not running.done():
-            snapshot = await asyncio.shield(running)
+        if self._is_loading(tenant_id):
+            snapshot = await asyncio.shield(self._loading[tenant_id])
             if tenant_id not in self._stale:
                 return snapshot
         task = self._loading.get(tenant_id)
@@ -140,6 +138,10 @@ class Snapshots:
         except Unavailable:
             self._stale.add(tenant_id)
             raise
+
+    def _is_loading(self, tenant_id: str) -> bool:
+        task = self._loading.get(tenant_id)
+        return task is not None and not task.done()
 
     async def _replace(self, tenant_id: str) -> TenantSnapshot:
         configuration = await self._source.load(tenant_id)
