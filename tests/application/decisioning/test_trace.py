@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,6 +27,14 @@ CONTENT = TraceContent(
     facts={},
     duration_ms=1.5,
     durations_ms={"rank": 0.25},
+)
+# As earlier releases wrote it, with another library.
+WORDS = b"offer-1 offer-2 offer-3 customerId"
+STORED = b64decode(
+    "KLUv/WA6ANUIABQQ3gAWrmVuZ2luZV92ZXJzaW9uoTGtc25hcHNob3RfaGFzaMQCAP+ncmVhc29uc8QGAKZzY29yZXPArHByb3BlbnNpdGllc8CkZml0"
+    "c8CkYmFyZcClcGlja3OQq2lzX2RlZ3JhZGVkw6dyZXF1ZXN0gqq3MaVsaW1pdAOlZmFjdHOAq2R1cmF0aW9uX21zyz/4rHNfbXOBpHJhbmvLP9CndmFy"
+    "aWFudMCuZXhwZXJpbWVudF9rZXnAqHdhcm5pbmdzkKlzZWxlY3Rpb27AqW1hbmRhdG9yecCqcGxhY2VtZW50c8CoY291cGxpbmeQqWZhbGxiYWNrc8Cn"
+    "c2hhZG93c4AIAD/H4xAW4keaTFmQxWPjgIHZEy3YAw=="
 )
 FLOATS = st.lists(st.floats(allow_nan=False), max_size=30)
 
@@ -52,3 +63,19 @@ def test_scores_that_are_left_out_are_propensity_times_fit() -> None:
     assert scores_of(content, np.array([True, False, True])).tolist() == pytest.approx(
         [0.1, np.nan, 0.3 * 0.7], rel=0, nan_ok=True
     )
+
+
+def test_a_trace_of_an_earlier_release_is_read() -> None:
+    content = replace(CONTENT, request={"customerId": "offer-1 offer-2 offer-3", "limit": 3})
+
+    assert TraceCodec(WORDS).decode(STORED) == content
+
+
+def test_one_codec_serves_many_threads() -> None:
+    codec = TraceCodec(WORDS)
+    contents = [replace(CONTENT, request={"text": f"offer-{number} " * number}) for number in range(400)]
+
+    with ThreadPoolExecutor(8) as threads:
+        read = list(threads.map(codec.decode, threads.map(codec.encode, contents)))
+
+    assert read == contents

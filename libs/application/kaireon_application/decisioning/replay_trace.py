@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
-import zstandard
 
+from kaireon_application.compression import zstd
 from kaireon_application.decisioning.choose_flow import choose_flow
 from kaireon_application.decisioning.compare_decisions import Difference, differences_between
 from kaireon_application.decisioning.decided_customer import DecidedCustomer, seed_of
@@ -144,7 +144,7 @@ class ReplayTrace:
             stored = await self.archive.snapshot(tenant_id, hash_)
             if stored is None:
                 raise InputsExpired
-            content = read_content(zstandard.decompress(stored))
+            content = read_content(zstd.decompress(stored))
             models = await self.archive.models(tenant_id, content.models)
             found = snapshot_of(configuration_of(str(tenant_id), content, models), hash_)
         self._kept[hash_] = found

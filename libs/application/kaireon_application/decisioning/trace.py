@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
 import numpy as np
-import zstandard
 
+from kaireon_application.compression import zstd
 from kaireon_application.decisioning.shadow_columns import ShadowColumns
 from kaireon_core.column import Floats, Mask
 from kaireon_core.decisioning.reasons import Reasons
@@ -17,6 +17,8 @@ from kaireon_core.learning.fallback import Fallbacks
 
 # A fast level: with the words of the legend a trace of 100 candidates shrinks to a third, and stays in its row.
 _LEVEL = -1
+# Zstandard takes no heed of a shorter dictionary, and its binding refuses one.
+_LEAST_WORDS = 8
 
 
 class TraceContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,21 +68,23 @@ _decode = msgspec.msgpack.Decoder(TraceContent).decode
 
 
 class TraceCodec:
-    """Reads and writes the traces of one legend; for one thread at a time.
+    """Reads and writes the traces of one legend.
 
     Stored is MessagePack in one Zstandard frame whose dictionary are the words that these traces share.
     """
 
     def __init__(self, words: bytes) -> None:
         """Take what traces repeat, as it is encoded in them."""
-        self._dictionary = zstandard.ZstdCompressionDict(words, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-        self._decompress = zstandard.ZstdDecompressor(dict_data=self._dictionary).decompress
+        self._dictionary = zstd.ZstdDict(words, is_raw=True) if len(words) >= _LEAST_WORDS else None
 
     @cached_property
     def _compress(self) -> Callable[[bytes], bytes]:
-        """Digest the dictionary for writing only where something is written: most codecs only read one page."""
-        self._dictionary.precompute_compress(level=_LEVEL)
-        return zstandard.ZstdCompressor(dict_data=self._dictionary).compress
+        """Digest the dictionary for writing only where something is written: most codecs only read one page.
+
+        One compressor writes frame after frame, behind a lock of its own: making one costs more than a frame does.
+        """
+        compressor = zstd.ZstdCompressor(_LEVEL, zstd_dict=self._dictionary)
+        return partial(compressor.compress, mode=compressor.FLUSH_FRAME)
 
     def encode(self, content: TraceContent) -> bytes:
         """Return the stored form."""
@@ -88,7 +92,7 @@ class TraceCodec:
 
     def decode(self, stored: bytes) -> TraceContent:
         """Return what was stored."""
-        return _decode(self._decompress(stored))
+        return _decode(zstd.decompress(stored, self._dictionary))
 
 
 def reasons_of(content: TraceContent) -> Reasons:
