@@ -7,7 +7,8 @@ from typing import Any
 
 import promql_parser
 
-from kaireon_runtime.catalogue import CATALOGUE, Kind
+from kaireon_runtime.catalogue import CATALOGUE
+from kaireon_runtime.metric import Kind
 
 _PARTS = ("bucket", "sum", "count")
 SERIES: dict[str, set[str]] = {

@@ -23,6 +23,7 @@ log = logger("kaireon.test")
 log.error("error line", apiKey="krn_0123456789abcdef")
 log.warning("warn line")
 logging.getLogger("library").info("info line: %s", "postgresql://kaireon:hunter2@host/db")
+logging.getLogger("httpx").info("a line for every request")
 logging.getLogger("kaireon.http").log(HTTP, "http line", extra={"status": 200})
 log.debug("debug line")
 try:

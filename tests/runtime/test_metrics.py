@@ -8,13 +8,13 @@ import pytest
 
 from kaireon_runtime.catalogue import (
     CACHE_HITS,
+    CAP_VIOLATIONS,
     CATALOGUE,
     DLQ_DEPTH,
     HTTP_REQUEST_DURATION,
     OUTBOX_SINK_UP,
-    Kind,
-    Metric,
 )
+from kaireon_runtime.metric import Kind, Metric
 from kaireon_runtime.metrics import Metrics
 
 
@@ -55,3 +55,14 @@ def test_a_gauge_that_nobody_measures_has_a_name_and_no_value() -> None:
     assert "# TYPE kaireon_outbox_sink_up gauge" in unset
     assert not re.search(r"^kaireon_outbox_sink_up ", unset, re.MULTILINE)
     assert "\nkaireon_outbox_sink_up 0.0\n" in metrics.render().decode()
+
+
+def test_a_stored_counter_has_no_value_until_it_is_read() -> None:
+    metrics = Metrics()
+    unread = metrics.render().decode()
+    for total in (7, 9):
+        metrics.set_total(CAP_VIOLATIONS, total, "frequency_cap")
+
+    assert "# TYPE kaireon_cap_violations_total counter" in unread
+    assert "kaireon_cap_violations_total{" not in unread
+    assert '\nkaireon_cap_violations_total{ruleType="frequency_cap"} 9.0\n' in metrics.render().decode()

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import sys
 
-from kaireon_runtime.catalogue import CATALOGUE, Alert, Metric
-from kaireon_runtime.objectives import BURN_RATES, OBJECTIVES, WINDOWS, BurnRate, Objective, errors, recorded
+from kaireon_runtime.catalogue import CATALOGUE
+from kaireon_runtime.metric import Alert, Metric
+from kaireon_runtime.objectives import OBJECTIVES, WINDOWS, BurnRate, Objective, errors, recorded
 
 _HEAD = """\
 # The alerts of kaireon_runtime/catalogue.py and objectives.py; a test says when this file must be written anew:
@@ -28,13 +29,15 @@ def alert_rules() -> str:
     """Return the rule file."""
     rules = [_rule(alert_name(metric), metric.alert) for metric in CATALOGUE if metric.alert is not None]
     shares = [_share(objective, window) for objective in OBJECTIVES for window in WINDOWS]
-    burns = [_burn(objective, rate) for objective in OBJECTIVES for rate in BURN_RATES]
+    burns = [_burn(objective, rate) for objective in OBJECTIVES for rate in objective.rates]
     groups = (("kaireon", rules), ("kaireon-slo-shares", shares), ("kaireon-slo-alerts", burns))
     return _HEAD + "".join(_GROUP.format(name=name) + "".join(members) for name, members in groups)
 
 
 def burn_expression(objective: Objective, rate: BurnRate) -> str:
     """Return the PromQL of an alert on a burn rate."""
+    if not objective.budget:
+        return f"{recorded(objective, rate.long)} > 0"
     most = f"{rate.factor:g} * {objective.budget:g}"
     return f"{recorded(objective, rate.long)} > {most} and {recorded(objective, rate.short)} > {most}"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from kaireon_runtime import catalogue
-from kaireon_runtime.catalogue import CATALOGUE, Kind, Metric
+from kaireon_runtime.catalogue import CATALOGUE
+from kaireon_runtime.metric import Kind, Metric
 from kaireon_runtime.objectives import OBJECTIVES, Objective, recorded
 
 # Grafana's names for the catalogue's units.
@@ -60,7 +61,8 @@ def _legend(metric: Metric) -> str:
 
 
 def _rates(metric: Metric) -> tuple[Query, ...]:
-    return (Query(expression=f"sum{_by(metric)} (rate({metric.name}{_RANGE}))", legend=_legend(metric)),)
+    together = "max" if metric.is_stored else "sum"
+    return (Query(expression=f"{together}{_by(metric)} (rate({metric.name}{_RANGE}))", legend=_legend(metric)),)
 
 
 def _levels(metric: Metric) -> tuple[Query, ...]:
@@ -84,7 +86,7 @@ def _burn(objective: Objective) -> Panel:
     return Panel(
         title=objective.key.replace("-", " ").capitalize(),
         meaning=f"{objective.promise}. {objective.measured}",
-        unit="percentunit",
+        unit="percentunit" if objective.budget else "short",
         queries=tuple(
             Query(expression=recorded(objective, window), legend=f"errors over {window}")
             for window in ("5m", "1h", "3d")

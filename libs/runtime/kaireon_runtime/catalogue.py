@@ -2,38 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-import msgspec
-
-
-class Kind(StrEnum):
-    """How a metric behaves."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """When somebody should look: a PromQL expression that held for `for_seconds`."""
-
-    expression: str
-    for_seconds: int
-    summary: str
-
-
-class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric; `buckets` are upper bounds in `unit`, for histograms only."""
-
-    name: str
-    kind: Kind
-    unit: str
-    meaning: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    alert: Alert | None = None
-
+from kaireon_runtime.metric import Alert, Kind, Metric
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.5, 5.0, 10.0)
 _MILLISECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 5000.0)
@@ -140,6 +109,24 @@ BREAKER_CHANGES = _counter(
 )
 GUARDRAIL_EVALUATIONS = _counter("kaireon_guardrail_evaluation_total", "Guardrails evaluated.", "result")
 MANDATORY_CAP_HITS = _counter("kaireon_mandatory_cap_hit_total", "Mandatory offers held back by their daily cap.")
+CAP_VIOLATIONS = Metric(
+    name="kaireon_cap_violations_total",
+    kind=Kind.COUNTER,
+    unit="1",
+    meaning="Offers given to customers beyond a cap of a contact policy, found by a check of the answers.",
+    labels=("ruleType",),
+    is_stored=True,
+)
+CAP_CHECK_LAG = _gauge(
+    "kaireon_cap_check_lag_seconds",
+    "seconds",
+    "For how long the answers that wait longest have waited to be checked against caps; five minutes is none.",
+    alert=Alert(
+        expression="max(kaireon_cap_check_lag_seconds) > 3600 or absent(kaireon_cap_check_lag_seconds)",
+        for_seconds=900,
+        summary="Nobody checks whether answers keep to caps.",
+    ),
+)
 UNKNOWN_RULES = _counter(
     "kaireon_qualification_unknown_rule_total", "Rules of an unknown type, taken as not passed.", "ruleType"
 )

@@ -29,6 +29,9 @@ LEVELS: Mapping[LogLevel, int] = {
 
 _NAMES = {number: level.value for level, number in LEVELS.items()} | {logging.CRITICAL: LogLevel.ERROR.value}
 
+# They tell of every message and every request at `info`, about which our own lines say more.
+_TALKATIVE = ("celery", "httpx")
+
 _SECRET_NAME = re.compile(r"authorization|api_?key$|pepper|secret|password|token", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"krn_[A-Za-z0-9_-]{8,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 # What Postgres says beside its message holds rows, and so customers; so does the value that it cannot read.
@@ -65,6 +68,8 @@ def configure_logs(service: str, level: LogLevel, log_format: LogFormat) -> None
         )
     )
     logging.basicConfig(handlers=[handler], level=LEVELS[level], force=True)
+    for library in _TALKATIVE:
+        logging.getLogger(library).setLevel(max(logging.WARNING, LEVELS[level]))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as MetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from kaireon_runtime.catalogue import CATALOGUE, Kind, Metric
+from kaireon_runtime.catalogue import CATALOGUE
+from kaireon_runtime.metric import Kind, Metric
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 
@@ -40,6 +41,26 @@ class _Level:
         )
 
 
+class _Stored:
+    """A counter that a table holds: without a value until it is read. From 0 on it would seem to have risen at once."""
+
+    def __init__(self, metric: Metric, registry: CollectorRegistry) -> None:
+        self._metric = metric
+        self._totals: dict[tuple[str, ...], float] = {}
+        registry.register(self)
+
+    def set(self, total: float, labels: tuple[str, ...]) -> None:
+        """Have this total from now on."""
+        self._totals[labels] = total
+
+    def collect(self) -> Iterable[MetricFamily]:
+        """Return the name, and the totals that were read."""
+        family = CounterMetricFamily(self._metric.name, self._metric.meaning, labels=self._metric.labels)
+        for labels, total in list(self._totals.items()):
+            family.add_metric(labels, total)
+        return [family]
+
+
 _Instrument = Counter | Gauge | Histogram | _Level
 
 
@@ -50,7 +71,10 @@ class Metrics:
         """Take a directory when several processes answer for one service; PROMETHEUS_MULTIPROC_DIR."""
         self._registry = CollectorRegistry()
         self._shared_directory = shared_directory
-        self._instruments = {metric.name: _create(metric, self._registry) for metric in catalogue}
+        self._stored = {metric.name: _Stored(metric, self._registry) for metric in catalogue if metric.is_stored}
+        self._instruments = {
+            metric.name: _create(metric, self._registry) for metric in catalogue if not metric.is_stored
+        }
         self._children: dict[tuple[str, tuple[str, ...]], _Instrument] = {}
 
     def add(self, metric: Metric, *labels: str, amount: float = 1) -> None:
@@ -70,6 +94,10 @@ class Metrics:
         child = self._child(metric, labels)
         assert isinstance(child, Gauge | _Level), metric.name  # noqa: S101  a wrong kind is a defect of the caller
         child.set(value)
+
+    def set_total(self, metric: Metric, total: float, *labels: str) -> None:
+        """Take over the total of a stored counter, as it was read."""
+        self._stored[metric.name].set(total, labels)
 
     def render(self) -> bytes:
         """Return the Prometheus text form, over all processes that share the directory."""

@@ -26,11 +26,19 @@ BURN_RATES: tuple[BurnRate, ...] = (
     BurnRate(long="6h", short="30m", factor=6.0, severity="page"),
     BurnRate(long="3d", short="6h", factor=1.0, severity="ticket"),
 )
+# Of what must never happen nothing may be spent: any error is an alert, for as long as it lies in the window.
+ZERO_RATES: tuple[BurnRate, ...] = (
+    BurnRate(long="1h", short="1h", factor=0.0, severity="page"),
+    BurnRate(long="3d", short="3d", factor=0.0, severity="ticket"),
+)
 WINDOWS: tuple[str, ...] = tuple(dict.fromkeys(window for rate in BURN_RATES for window in (rate.short, rate.long)))
 
 
 class Objective(msgspec.Struct, frozen=True, kw_only=True):
-    """`target` is the share of what is good; `errors` is PromQL for the share that is not, over `{window}`."""
+    """`target` is the share of what is good; `errors` is PromQL for the share that is not, over `{window}`.
+
+    With a target of 1 nothing may be bad, and `errors` counts it.
+    """
 
     key: str
     target: float
@@ -45,9 +53,15 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
         return round(1 - self.target, 9)
 
     @property
+    def rates(self) -> tuple[BurnRate, ...]:
+        """The burn rates that are alerts."""
+        return BURN_RATES if self.budget else ZERO_RATES
+
+    @property
     def alert(self) -> str:
         """The name of its alert, which is also its heading in docs/operations/alerts.md."""
-        return "Kaireon" + "".join(word.capitalize() for word in self.key.split("-")) + "Burn"
+        words = "".join(word.capitalize() for word in self.key.split("-"))
+        return f"Kaireon{words}Burn" if self.budget else f"Kaireon{words}"
 
 
 def _share(bad: str, total: str) -> str:
@@ -57,6 +71,12 @@ def _share(bad: str, total: str) -> str:
 
 def _time_above(gauge: str, limit: int) -> str:
     return f"avg_over_time((max({gauge}) > bool {limit})[{{window}}:1m])"
+
+
+def _rise(stored: str, label: str) -> str:
+    # A total that every worker tells and that never falls: it has risen also where it rose while no worker ran.
+    most = f"max by ({label}) (max_over_time({stored}[{{window}}]))"
+    return f"sum({most} - min by ({label}) (min_over_time({stored}[{{window}}])))"
 
 
 _DECIDING = 'route=~"/api/v1/(recommend|decide)"'
@@ -107,6 +127,14 @@ OBJECTIVES: tuple[Objective, ...] = (
         measured="By minutes, from the oldest due job of any queue; minutes without a worker are not counted.",
         errors=_time_above("kaireon_job_queue_age_seconds", 300),
         summary="Jobs wait for workers.",
+    ),
+    Objective(
+        key="cap-violations",
+        target=1.0,
+        promise="No customer is given an offer beyond a cap of a contact policy",
+        measured="By a check of the answers, five to seven minutes later: of all, or the latest if they are too many.",
+        errors=_rise("kaireon_cap_violations_total", "ruleType"),
+        summary="Customers were given offers more often than a cap allows.",
     ),
 )
 

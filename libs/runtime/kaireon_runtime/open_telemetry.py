@@ -14,8 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from kaireon_runtime.origin import Trace
-from kaireon_runtime.tracing import Attributes
+from kaireon_runtime.origin import Attributes, Trace
 
 _CLOSE_SECONDS = 3.0
 _KINDS = {

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 import msgspec
+
+# What is told of a span.
+Attributes: TypeAlias = Mapping[str, str | int | float | bool]
 
 
 class Trace(Protocol):
@@ -18,17 +21,11 @@ class Trace(Protocol):
         """Its name in W3C Trace Context."""
         ...
 
-    def record(self, name: str, began: float, ended: float, attributes: Mapping[str, str | int | float | bool]) -> None:
+    def record(self, name: str, began: float, ended: float, attributes: Attributes) -> None:
         """Tell of a part that is over; instants are of `time.perf_counter`."""
         ...
 
-    def tell(
-        self,
-        attributes: Mapping[str, str | int | float | bool],
-        *,
-        name: str | None = None,
-        is_failed: bool = False,
-    ) -> None:
+    def tell(self, attributes: Attributes, *, name: str | None = None, is_failed: bool = False) -> None:
         """Say more about it, once more is known."""
         ...
 
@@ -40,7 +37,7 @@ class Origin(msgspec.Struct, frozen=True):
     tenant_id: UUID | None = None
     job_id: UUID | None = None
     # Spans of those among them that are traced.
-    traces: tuple[Any, ...] = ()
+    traces: tuple[Trace, ...] = ()
 
     @property
     def traceparent(self) -> str | None:

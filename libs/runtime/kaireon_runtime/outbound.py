@@ -10,6 +10,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
+from kaireon_runtime.listed import listed
+
 Address: TypeAlias = IPv4Address | IPv6Address
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -48,7 +50,7 @@ class AllowList:
     @staticmethod
     def parse(text: str) -> AllowList:
         """Return the list written as `host` or `host:port`, comma-separated, IPv6 in brackets. Raises `ValueError`."""
-        return AllowList(frozenset(_entry(one.strip()) for one in text.split(",") if one.strip()))
+        return AllowList(frozenset(map(_entry, listed(text))))
 
     def has(self, target: Target) -> bool:
         """Return whether a target is listed."""

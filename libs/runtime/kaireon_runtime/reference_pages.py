@@ -7,7 +7,8 @@ from pathlib import Path
 
 from kaireon_runtime.alert_rules import alert_name
 from kaireon_runtime.boards import boards
-from kaireon_runtime.catalogue import CATALOGUE, Metric
+from kaireon_runtime.catalogue import CATALOGUE
+from kaireon_runtime.metric import Metric
 from kaireon_runtime.objectives import BURN_RATES, OBJECTIVES, PERIOD_DAYS, BurnRate, Objective
 
 _MADE = "<!-- Made by `python -m kaireon_runtime.reference_pages docs/reference`; change {source}. -->"
@@ -45,8 +46,11 @@ coarse: one failure of ten calls in an hour is an alert.
 |---|---|---|---|---|
 """
 _FOOT = """
-The shares of errors are recorded as `kaireon:slo_errors:ratio_<window>{slo="<objective>"}`; the rules are in
-`deploy/prometheus/rules.yaml`, their list in `kaireon_runtime/objectives.py`. Prometheus has to keep three days.
+A target of 100 % leaves no budget, so that any burn rate is too much: its errors are a count, not a share, and a single
+one is an alert, `page` for an hour and `ticket` for three days.
+
+The shares of errors, and such counts, are recorded as `kaireon:slo_errors:ratio_<window>{slo="<objective>"}`; the rules
+are in `deploy/prometheus/rules.yaml`, their list in `kaireon_runtime/objectives.py`. Prometheus has to keep three days.
 """
 _HOURS = {"1h": 1, "6h": 6, "3d": 72}
 

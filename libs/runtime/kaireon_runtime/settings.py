@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kaireon_runtime.addresses import BrokerUrl, PostgresUrl, RedisUrl, require_postgres
+from kaireon_runtime.listed import listed
 from kaireon_runtime.outbound import AllowList
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class ReplicaSettings(DatabaseSettings):
     @field_validator("database_replica_urls")
     @classmethod
     def _require_replicas(cls, value: str) -> str:
-        for place, url in enumerate(_listed(value), 1):
+        for place, url in enumerate(listed(value), 1):
             try:
                 require_postgres(url)
             except ValueError as error:
@@ -128,11 +129,7 @@ class ReplicaSettings(DatabaseSettings):
     @property
     def replica_urls(self) -> tuple[str, ...]:
         """The replicas' URLs."""
-        return _listed(self.database_replica_urls)
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+        return listed(self.database_replica_urls)
 
 
 class SearchBackend(StrEnum):
@@ -193,6 +190,16 @@ class ScheduledJobSettings(MlWorkerSettings):
 
     outbox_reaper_after_minutes: float = Field(default=10.0, gt=0, le=60 * 24 * 365, allow_inf_nan=False)
     """How long an event may stand in status `processing`."""
+
+    @property
+    def has_publisher(self) -> bool:
+        """Whether somebody relays events."""
+        return not is_no_publisher(self.event_publisher)
+
+
+def is_no_publisher(event_publisher: str) -> bool:
+    """Return whether EVENT_PUBLISHER says that nobody relays events."""
+    return event_publisher.strip().lower() == "none"
 
 
 class LanguageModelSettings(ProcessSettings):

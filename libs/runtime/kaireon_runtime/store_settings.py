@@ -9,6 +9,7 @@ from typing import Annotated, Self
 import msgspec
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from kaireon_runtime.listed import listed
 from kaireon_runtime.settings import Port, ProcessSettings
 
 # The longest that CQL and DynamoDB can hold on to a row.
@@ -116,7 +117,7 @@ class InteractionStoreSettings(ProcessSettings):
     @field_validator("cassandra_contact_points", "scylla_contact_points")
     @classmethod
     def _require_contact_points(cls, value: str) -> str:
-        if not _hosts(value):
+        if not listed(value):
             message = "must name at least one host; several are separated by commas"
             raise ValueError(message)
         return value
@@ -167,7 +168,7 @@ class InteractionStoreSettings(ProcessSettings):
         ca_file: Path | None = getattr(self, f"{backend}_ca_file")
         return CqlStore(
             backend=backend,
-            contact_points=_hosts(getattr(self, f"{backend}_contact_points")),
+            contact_points=listed(getattr(self, f"{backend}_contact_points")),
             port=getattr(self, f"{backend}_port"),
             keyspace=getattr(self, f"{backend}_keyspace"),
             local_datacenter=getattr(self, f"{backend}_local_datacenter"),
@@ -191,7 +192,3 @@ class InteractionStoreSettings(ProcessSettings):
             is_encrypted=True,
             signing_region=region if self.keyspaces_username is None else None,
         )
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    return tuple(host.strip() for host in text.split(",") if host.strip())

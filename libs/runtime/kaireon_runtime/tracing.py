@@ -5,14 +5,11 @@ What is off costs nothing: without an endpoint there is no `Tracing`, and OpenTe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from kaireon_runtime.origin import Trace
+from kaireon_runtime.origin import Attributes, Trace
 from kaireon_runtime.settings import TracingSettings
-
-Attributes = Mapping[str, str | int | float | bool]
 
 
 class Tracing(Protocol):

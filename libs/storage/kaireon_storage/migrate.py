@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 _LOCK_KEY = 0x6B616972
 _LOCK_TIMEOUT = "120s"
 _CONNECT_TIMEOUT_SECONDS = 5
-
-
 _CONTRACT = ".contract"
 
 
@@ -108,6 +106,14 @@ class _Backend(PostgresqlPsycopgBackend):
 
 
 @contextmanager
+def _told_when_away() -> Generator[None]:
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"Postgres cannot be reached: {error}".strip()) from error
+
+
+@contextmanager
 def _only_migrator(url: str) -> Generator[None]:
     # Transaction-scoped, so that it also holds through PgBouncer in transaction mode.
     with psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_SECONDS) as connection, connection.transaction():
@@ -124,10 +130,8 @@ def migrate(url: str, phase: Phase | None = None) -> tuple[str, ...]:
     an event loop is running. Raises `Unavailable` when Postgres cannot be reached, `MigrationFailed` otherwise.
     """
     try:
-        with _only_migrator(url), as_file(files("kaireon_storage") / "migrations") as folder:
+        with _told_when_away(), _only_migrator(url), as_file(files("kaireon_storage") / "migrations") as folder:
             return _apply(url, str(folder), phase)
-    except psycopg.OperationalError as error:
-        raise Unavailable(f"Postgres cannot be reached: {error}".strip()) from error
     except psycopg.Error as error:
         raise MigrationFailed(f"Postgres refused the migration: {error}".strip()) from error
 
@@ -139,12 +143,12 @@ def pending(url: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     with as_file(files("kaireon_storage") / "migrations") as folder:
         known = [migration.id for migration in cast("list[Any]", list(read_migrations(str(folder))))]
-    try:
-        with psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_SECONDS, prepare_threshold=None) as connection:
-            is_new = connection.execute("SELECT to_regclass('_yoyo_migration') IS NULL").fetchone() == (True,)
-            rows = [] if is_new else connection.execute("SELECT migration_id FROM _yoyo_migration").fetchall()
-    except psycopg.OperationalError as error:
-        raise Unavailable(f"Postgres cannot be reached: {error}".strip()) from error
+    with (
+        _told_when_away(),
+        psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_SECONDS, prepare_threshold=None) as connection,
+    ):
+        is_new = connection.execute("SELECT to_regclass('_yoyo_migration') IS NULL").fetchone() == (True,)
+        rows = [] if is_new else connection.execute("SELECT migration_id FROM _yoyo_migration").fetchall()
     applied = {name for (name,) in rows}
     return tuple(name for name in known if name not in applied), tuple(sorted(applied.difference(known)))
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from kaireon_application.customers.engagement_health import recompute_engagement
+from kaireon_application.decisioning.check_caps import check_caps
 from kaireon_application.decisioning.count_for_dashboards import count_for_dashboards
 from kaireon_application.engagement.journey_tick import tick_journeys
 from kaireon_application.engagement.trigger_run import start_due_runs
@@ -22,8 +23,10 @@ from kaireon_application.platform.cleanup import clean_up
 from kaireon_application.platform.jobs import Jobs, JobSummons
 from kaireon_application.platform.outbox_reaper import reap_outbox
 from kaireon_application.platform.scheduled_job import JobOutcome, run_alone
+from kaireon_runtime.logs import logger
 from kaireon_runtime.settings import ScheduledJobSettings
 from kaireon_storage.postgres.approvals import PostgresApprovals
+from kaireon_storage.postgres.cap_checks import PostgresCapChecks
 from kaireon_storage.postgres.dashboard_counts import PostgresDashboardCounts
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.drift_checks import PostgresDriftChecks
@@ -43,13 +46,10 @@ from kaireon_storage.postgres.tenants import PostgresTenants
 
 Job: TypeAlias = Callable[[Database, ScheduledJobSettings], Awaitable[JobOutcome]]
 
-_NO_PUBLISHER = "none"
-
 
 async def cleanup(database: Database, settings: ScheduledJobSettings) -> JobOutcome:
     """Remove what has had its time; ensure the partitions of the months to come."""
-    has_publisher = settings.event_publisher.strip().lower() != _NO_PUBLISHER
-    report = await clean_up(PostgresRetention(database, has_publisher=has_publisher), datetime.now(UTC))
+    report = await clean_up(PostgresRetention(database, has_publisher=settings.has_publisher), datetime.now(UTC))
     return JobOutcome(counts=report.counts, failures=report.failures)
 
 
@@ -61,13 +61,19 @@ async def approvals_expire(database: Database, _settings: ScheduledJobSettings) 
 async def flow_scheduler_tick(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:
     """Queue jobs for the enrolments and campaigns whose turn has come, which a worker finds by itself.
 
-    Then count what has come in since, for dashboards.
+    Then count what has come in since, for dashboards, and check whether what was answered kept to the caps.
     """
     journeys = await tick_journeys(PostgresJourneyTick(database))
     tenants = await PostgresTenants(database).config_versions()
-    runs = await start_due_runs(PostgresEntities(database), PostgresRuns(database), tenants, datetime.now(UTC))
-    slices, failures = await count_for_dashboards(PostgresDashboardCounts(database), list(tenants), time.monotonic)
-    return JobOutcome(counts={**journeys, **runs.counts, "countedSlices": slices}, failures=(*runs.failures, *failures))
+    now = datetime.now(UTC)
+    runs = await start_due_runs(PostgresEntities(database), PostgresRuns(database), tenants, now)
+    slices, uncounted = await count_for_dashboards(PostgresDashboardCounts(database), list(tenants), time.monotonic)
+    log = logger("kaireon.caps")
+    violations, unchecked = await check_caps(PostgresCapChecks(database), list(tenants), now, time.monotonic, log)
+    return JobOutcome(
+        counts={**journeys, **runs.counts, "countedSlices": slices, "capViolations": violations},
+        failures=(*runs.failures, *uncounted, *unchecked),
+    )
 
 
 async def engagement_health_recompute(database: Database, _settings: ScheduledJobSettings) -> JobOutcome:

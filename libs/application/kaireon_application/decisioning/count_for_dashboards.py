@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
-from kaireon_application.errors import KaireonError
+from kaireon_application.platform.in_turn import in_turn
 
 # An instant before which nothing is written any more, and by what storage knows who was writing when that was said.
 Horizon: TypeAlias = tuple[datetime, str]
@@ -49,17 +49,4 @@ async def count_for_dashboards(
         await asyncio.sleep(_WAIT_SECONDS)
     else:
         return 0, ()
-    slice_count, failures, left = 0, list[str](), list(tenant_ids)
-    # A slice of each in turn: nobody waits until the first one's years are counted.
-    while left and clock() < end:
-        unfinished = list[UUID]()
-        for tenant_id in left:
-            try:
-                if await counts.count(tenant_id, horizon):
-                    unfinished.append(tenant_id)
-            except KaireonError as error:
-                failures.append(f"tenant {tenant_id}: {error.message}")
-            else:
-                slice_count += 1
-        left = unfinished
-    return slice_count, tuple(failures)
+    return await in_turn(tenant_ids, lambda tenant_id: counts.count(tenant_id, horizon), lambda: clock() >= end)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from kaireon_storage.postgres.database import Database
+from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.queries import queries
 
 # Beyond it the exact number changes nothing.
@@ -43,6 +43,11 @@ class OutboxState(msgspec.Struct, frozen=True, kw_only=True):
     dead: int
 
 
+async def server_of(connection: Connection) -> ServerState:
+    """Return how the server at the other end of a connection is."""
+    return ServerState(**await queries("diagnosis").read_server(connection))
+
+
 class PostgresDiagnosis:
     """Reads what is asked, and changes nothing."""
 
@@ -54,7 +59,7 @@ class PostgresDiagnosis:
     async def server(self) -> ServerState:
         """Return how the server is."""
         async with self._database.system_transaction() as connection:
-            return ServerState(**await self._sql.read_clock(connection))
+            return await server_of(connection)
 
     async def queues(self) -> list[QueueState]:
         """Return every queue that has unfinished or dead jobs."""

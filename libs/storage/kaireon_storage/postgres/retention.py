@@ -80,7 +80,7 @@ class PostgresRetention:
     async def tenants(self) -> list[TenantRetention]:
         """Read every tenant's `retentionDays`; one that is missing or no number is the default."""
         async with self._system() as connection:
-            rows = [row async for row in self._sql.read_tenant_retentions(connection)]
+            rows = [row async for row in self._sql.read_tenant_retentions(connection, tenant_id=None)]
         return [TenantRetention(tenant_id=row["tenant_id"], days=days_by_class(row)) for row in rows]
 
     async def ensure_partitions(self, first_at: datetime, last_at: datetime) -> int:

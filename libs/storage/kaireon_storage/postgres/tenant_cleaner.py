@@ -32,7 +32,8 @@ class PostgresTenantCleaner:
 
     async def kept_days(self) -> dict[DataClass, int | None]:
         """Return for how many days each class is kept."""
-        row = await self._sql.read_tenant_retention(self._connection, tenant_id=self._tenant_id)
+        found = self._sql.read_tenant_retentions(self._connection, tenant_id=self._tenant_id)
+        (row,) = [row async for row in found]
         return days_by_class(row)
 
     async def delete_assignments(self, before: datetime) -> int:

@@ -1,7 +1,7 @@
 -- What an operator looks at first, over all tenants, as kaireon_system.
 
--- name: read_clock^
--- Postgres' clock, and the process id that the server knows.
+-- name: read_server^
+-- Postgres' clock, the process id that the server knows, its version, and whether it takes no writes.
 SELECT clock_timestamp() AS at, pg_backend_pid() AS pid, current_setting('server_version') AS version,
     pg_is_in_recovery() AS is_replica;
 

@@ -3,7 +3,7 @@
 SELECT set_config('statement_timeout', '10min', true);
 
 -- name: read_tenant_retentions
--- Every tenant with the days it keeps its history, null where it has not said, and what it has set by class.
+-- Every tenant, or one, with the days it keeps its history, null where it has not said, and what it has set by class.
 SELECT tenant_id,
     CASE WHEN jsonb_typeof(settings -> 'retentionDays') = 'number'
         THEN (settings ->> 'retentionDays')::numeric END AS days,
@@ -12,19 +12,8 @@ SELECT tenant_id,
         WHERE config.tenant_id = tenants.tenant_id
     ) AS configs
 FROM tenants
+WHERE tenant_id = coalesce(:tenant_id::uuid, tenant_id)
 ORDER BY tenant_id;
-
--- name: read_tenant_retention^
--- The same of one tenant.
-SELECT tenant_id,
-    CASE WHEN jsonb_typeof(settings -> 'retentionDays') = 'number'
-        THEN (settings ->> 'retentionDays')::numeric END AS days,
-    ARRAY(
-        SELECT to_jsonb(config) - 'updated_at' - 'tenant_id' FROM retention_configs AS config
-        WHERE config.tenant_id = tenants.tenant_id
-    ) AS configs
-FROM tenants
-WHERE tenant_id = :tenant_id;
 
 -- name: read_configs
 -- What a tenant has set by class.
