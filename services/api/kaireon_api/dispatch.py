@@ -32,6 +32,7 @@ from kaireon_application.errors import KaireonError, NotFound, Unavailable
 from kaireon_runtime.catalogue import HTTP_REQUEST_DURATION, UNEXPECTED_ERRORS
 from kaireon_runtime.logs import HTTP, logger
 from kaireon_runtime.origin import Origin, origin, work_for
+from kaireon_runtime.tracing import spanning
 
 _BUSINESS = "/api/v1/"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -62,11 +63,7 @@ class Dispatcher:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         given_id = headers.get("x-request-id", "")
         request_id = given_id if _REQUEST_ID.fullmatch(given_id) else os.urandom(16).hex()
-        if self._services.tracing is None:
-            work_for(Origin((request_id,)))
-            await self._respond(scope, receive, send, headers, request_id)
-            return
-        with self._services.tracing.span("request", "server", headers.get("traceparent")) as trace:
+        with spanning(self._services.tracing, "request", "server", headers.get("traceparent")) as trace:
             work_for(Origin((request_id,), traces=() if trace is None else (trace,)))
             method, route, status = await self._respond(scope, receive, send, headers, request_id)
             if trace is not None:

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from kaireon_api.errors import RateLimited
 from kaireon_api.operation import Limit
 from kaireon_runtime.catalogue import RATE_LIMIT_FALLBACK, RATE_LIMITED
+from kaireon_runtime.listed import listed
 from kaireon_runtime.metrics import Metrics
 
 _API = "/api/v1/"
@@ -38,7 +39,7 @@ return redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] + ARGV[1] - now
 def parse_limits(text: str) -> dict[str, Limit]:
     """Return the limits by route, from a text that `Settings` has found well formed."""
     limits: dict[str, Limit] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in listed(text):
         route, _, amount = part.partition("=")
         count, _, seconds = amount.removesuffix("s").partition("/")
         limits[route] = Limit(count=int(count), seconds=int(seconds))

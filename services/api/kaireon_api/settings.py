@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
+from kaireon_runtime.listed import listed
 from kaireon_runtime.mcp_settings import McpSettings
 from kaireon_runtime.settings import (
     ApiKeySettings,
@@ -26,7 +27,7 @@ _RATE_LIMITS = re.compile(r"\s*([\w/*.{}-]+=\d+/\d+s\s*(,\s*|$))*")
 
 def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """Return the networks of a comma-separated list. Raises `ValueError` for what is none."""
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    return tuple(map(ip_network, listed(text)))
 
 
 class Settings(

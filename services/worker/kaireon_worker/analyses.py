@@ -9,7 +9,7 @@ from kaireon_application.learning.analysis import LOCAL_ROWS, Engine
 from kaireon_application.learning.run_analysis import JOB_TYPE, RunAnalysis
 from kaireon_application.platform.job import JobHandler, JobRun
 from kaireon_runtime.metrics import Metrics
-from kaireon_storage.learning.analyst import build_analyst
+from kaireon_storage.learning.analyst import build_analyst, has_learners
 from kaireon_storage.ml_analyst import MlAnalyst
 from kaireon_worker.language_model import LanguageModel
 from kaireon_worker.services import open_services
@@ -25,6 +25,7 @@ def analysis_handlers(settings: Settings, metrics: Metrics) -> Mapping[str, JobH
             run_analysis = RunAnalysis(
                 counter=local,
                 local=local,
+                has_learners=has_learners(),
                 ml_worker=_ml_worker(settings),
                 summarizer=_language_model(settings),
                 metrics=metrics,

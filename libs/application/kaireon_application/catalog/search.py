@@ -12,6 +12,7 @@ import msgspec
 
 from kaireon_application.errors import InvalidInput
 from kaireon_application.governance.configured_kinds import CONFIGURED_KINDS
+from kaireon_runtime.listed import listed
 
 _MOST_WORDS = 12
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
@@ -73,7 +74,7 @@ def search_query(text: str, types: str | None, limit: int, offset: int) -> Searc
     words = words_of(text)
     if not words or len(words) > _MOST_WORDS:
         raise InvalidInput.at("query.q", f"must have 1 to {_MOST_WORDS} words of letters or digits")
-    named = [name.strip() for name in (types or "").split(",") if name.strip()]
+    named = listed(types or "")
     unknown = [name for name in named if name not in _KIND_OF]
     if unknown:
         raise InvalidInput.at("query.types", f"knows no {', '.join(unknown)}; known: {', '.join(SEARCHED_TYPES)}")

@@ -77,7 +77,8 @@ class AskAnalysis:
     async def _answered(self, plan: AnalysisPlan) -> dict[str, Any] | Pending:
         """Return the answer, or its job when that takes longer.
 
-        Raises an `Unprocessable` with the code of a refusal, `NotFound` or `Conflict` for what changed meanwhile.
+        Raises an `Unprocessable` with the code of a refusal, `NotFound` or `Conflict` for what changed meanwhile,
+        `Unavailable` where it needs an ML worker and there is none.
         """
         payload = msgspec.to_builtins(AnalyzePayload(plan=plan))
         job_id = await self.jobs.enqueue(plan.tenant_id, NewJob(queue=Queue.BATCH, type=JOB_TYPE, payload=payload))
@@ -110,5 +111,5 @@ def _result(record: JobRecord) -> dict[str, Any]:
     code, message = str(record.error["code"]), str(record.error["message"])
     if record.status is JobStatus.DEAD:
         raise Unavailable(message)
-    verdict = {"NOT_FOUND": NotFound, "CONFLICT": Conflict}.get(code)
+    verdict = {"NOT_FOUND": NotFound, "CONFLICT": Conflict, "UNAVAILABLE": Unavailable}.get(code)
     raise refused_as(code, message) if verdict is None else verdict(message)

@@ -8,8 +8,8 @@ from typing import Protocol
 from uuid import UUID
 
 import msgspec
-import zstandard
 
+from kaireon_application.compression import zstd
 from kaireon_application.errors import NotFound
 from kaireon_application.learning.logged_row import LogPart, log_of
 from kaireon_core.learning.off_policy.log import DecisionLog
@@ -74,7 +74,7 @@ class DecisionLogs(Protocol):
 
 def stored_part(part: LogPart) -> bytes:
     """Return a part as it is stored: MessagePack of its columns in one Zstandard frame."""
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(_encode(part))
+    return zstd.compress(_encode(part), _LEVEL)
 
 
 def read_part(stored: bytes) -> LogPart:
@@ -89,7 +89,11 @@ def may_name(stored: bytes, words: Iterable[str]) -> bool:
 
 
 def _opened(stored: bytes) -> bytes:
-    return zstandard.ZstdDecompressor().decompress(stored, max_output_size=_MOST_PART_BYTES)
+    decompressor = zstd.ZstdDecompressor()
+    opened = decompressor.decompress(stored, max_length=_MOST_PART_BYTES)
+    if not decompressor.eof:
+        raise zstd.ZstdError(f"a stored part is cut off, or larger than {_MOST_PART_BYTES} bytes")
+    return opened
 
 
 def summary_of(id_: UUID, parts: Sequence[LogPart], created_at: datetime) -> LogSummary:

@@ -1,4 +1,4 @@
-"""The job that analyses: the engine is chosen, the local one stands in for the other, and words may be added."""
+"""The job that analyses: the engine is chosen, the local one stands in where it can, and words may be added."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from kaireon_application.errors import Unavailable
+from kaireon_application.errors import MlWorkerNotConfigured, Unavailable
 from kaireon_application.learning.analysis import (
     LOCAL_ROWS,
     Analysis,
@@ -19,7 +19,7 @@ from kaireon_application.learning.analysis import (
     RowCounter,
     SegmentsPlan,
 )
-from kaireon_application.platform.job import JobRun, decode_payload
+from kaireon_application.platform.job import JobRefused, JobRun, decode_payload
 from kaireon_runtime.catalogue import ANALYSES
 from kaireon_runtime.metrics import Metrics
 
@@ -50,10 +50,14 @@ class Summarizer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAnalysis:
-    """The use case. `ml_worker` and `summarizer` are None where the operator has configured none."""
+    """The use case. `ml_worker` and `summarizer` are None where the operator has configured none.
+
+    Where no learners are installed, `has_learners` is false: policies alone are analysed here then.
+    """
 
     counter: RowCounter
     local: Analyst
+    has_learners: bool
     ml_worker: Analyst | None
     summarizer: Summarizer | None
     metrics: Metrics
@@ -61,7 +65,8 @@ class RunAnalysis:
     async def __call__(self, run: JobRun) -> dict[str, Any]:
         """Return the answer as JSON values.
 
-        Raises an `Unprocessable` with the code of a refusal, `NotFound`, `Conflict`, `Unavailable`, `JobCancelled`.
+        Raises an `Unprocessable` with the code of a refusal, `NotFound`, `Conflict`, `Unavailable`, `JobCancelled`;
+        `JobRefused` where only an ML worker could answer, and there is none.
         """
         plan = msgspec.structs.replace(decode_payload(run, AnalyzePayload).plan, tenant_id=run.job.tenant_id)
         total = await self.counter.count(plan)
@@ -89,12 +94,18 @@ class RunAnalysis:
             return msgspec.structs.replace(analysis, summary_error=str(reason))
 
     async def _by_engine(self, plan: AnalysisPlan, total: int) -> Analysis:
-        if total <= LOCAL_ROWS:
+        is_able = self.has_learners or isinstance(plan, PoliciesPlan)
+        if is_able and total <= LOCAL_ROWS:
             return await self.local.analyze(plan)
         reason = NOT_CONFIGURED
         if self.ml_worker is not None:
             try:
                 return await self.ml_worker.analyze(plan)
             except Unavailable:
+                if not is_able:
+                    raise
                 reason = FAILED
+        if not is_able:
+            message = f"{MlWorkerNotConfigured.__doc__}, and this analysis needs the ML worker"
+            raise JobRefused(MlWorkerNotConfigured.code, message)
         return msgspec.structs.replace(await self.local.analyze(plan), fallback_reason=reason)
