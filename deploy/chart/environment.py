@@ -8,7 +8,10 @@ from typing import Any, cast, get_args
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
-_TIERS = ("api", "worker", "ml-worker", "outbox-publisher", "stream", "mcp", "cron")
+from kaireon_cli.doctor.settings import DoctorSettings
+from kaireon_runtime.settings import SearchSettings
+
+_TIERS = ("api", "worker", "ml-worker", "outbox-publisher", "stream", "mcp", "cron", "cli")
 # What processes tell those that they start.
 _PRIVATE = {"KAIREON_PARENT_PID", "WORKER_POKE_SOCKET", "PROMETHEUS_MULTIPROC_DIR"}
 # What the chart alone can know: whether a pooler stands between.
@@ -21,8 +24,14 @@ _HEAD = """\
 """
 
 
+class CommandPod(DoctorSettings, SearchSettings):
+    """What the commands read that are run in the pod of the command: the doctor's, and the index of searches."""
+
+
 def settings_of(tier: str) -> type[BaseSettings]:
     """Return the settings class of a tier."""
+    if tier == "cli":
+        return CommandPod
     module = importlib.import_module(f"kaireon_{tier.replace('-', '_')}.settings")
     return cast("type[BaseSettings]", module.JobSettings if tier == "cron" else module.Settings)
 

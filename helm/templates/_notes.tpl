@@ -6,6 +6,9 @@ Kaireon {{ .Chart.AppVersion }} as {{ .Release.Name }} in {{ .Release.Namespace 
   kubectl --namespace {{ .Release.Namespace }} get pods --selector app.kubernetes.io/instance={{ .Release.Name }}
   kubectl --namespace {{ .Release.Namespace }} port-forward service/{{ $api }} 3000:{{ .Values.api.service.port }}
   curl http://127.0.0.1:3000/api/ready
+{{- if .Values.cli.enabled }}
+  kubectl --namespace {{ .Release.Namespace }} exec deployment/{{ include "kaireon.name" (dict "root" . "name" "cli") }} -- kaireon doctor
+{{- end }}
 {{- if eq .Values.secret.mode "existing" }}
 
 Pods wait for the Secret {{ .Values.secret.existingSecret }} with {{ join ", " .Values.secret.keys }}.

@@ -60,6 +60,17 @@ redis.broker is a Redis Cluster, for which Celery has no transport: name a stand
 {{- if and $values.redis.cluster (eq $values.redis.mode "embedded") }}
 redis.cluster is true and redis.mode is embedded, which is one server: set redis.mode to external, or redis.cluster to false.
 {{- end }}
+{{- range $tier, $scaler := dict "api" "autoscaling" "worker" "keda" "mlWorker" "keda" "outboxPublisher" "keda" "stream" "" "mcp" "" }}
+{{- $settings := get $values $tier }}
+{{- $scaling := get $settings $scaler | default (dict "enabled" false) }}
+{{- if and $scaling.enabled (gt (int $scaling.minReplicas) (int $scaling.maxReplicas)) }}
+{{ $tier }}.{{ $scaler }}.minReplicas is {{ $scaling.minReplicas }} and maxReplicas {{ $scaling.maxReplicas }}: raise maxReplicas, or lower minReplicas.
+{{- end }}
+{{- $least := ternary $scaling.minReplicas $settings.replicas $scaling.enabled | int }}
+{{- if and $settings.pdb.enabled $least (ge (int $settings.pdb.minAvailable) $least) }}
+{{ $tier }}.pdb.minAvailable is {{ $settings.pdb.minAvailable }} and no more than {{ $least }} pods are sure: no node could be drained; set it lower, or pdb.enabled to false.
+{{- end }}
+{{- end }}
 {{- if and $values.api.ingress.enabled (not $values.api.ingress.host) }}
 api.ingress.enabled is true and api.ingress.host is empty: set the host, or turn the ingress off.
 {{- end }}

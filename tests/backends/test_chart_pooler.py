@@ -16,9 +16,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from kaireon_testkit.native.debian import NoProgram, find_program
-from kaireon_testkit.native.home import find_home
-from kaireon_testkit.native.pgbouncer import _PACKAGES
+from kaireon_testkit.native.debian import NoProgram
+from kaireon_testkit.native.pgbouncer import find_pgbouncer
 from kaireon_testkit.native.ports import free_port
 from tests.helm.rendering import find, render
 
@@ -37,7 +36,7 @@ KNOWS_PREPARED = (1, 21)
 @pytest.fixture
 def program(clone: Path) -> Path:
     try:
-        return find_program(find_home(clone, clone / "var"), "usr/sbin/pgbouncer", _PACKAGES)
+        return find_pgbouncer(clone)
     except NoProgram as error:
         pytest.skip(str(error))
 

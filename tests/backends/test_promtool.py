@@ -11,13 +11,14 @@ import pytest
 import yaml
 
 from kaireon_runtime.grafana import files
-from kaireon_runtime.objectives import BURN_RATES, OBJECTIVES, Objective
+from kaireon_runtime.objectives import OBJECTIVES, Objective
 from kaireon_testkit.native.debian import NoProgram, find_program
 from kaireon_testkit.native.home import find_home
 
 pytestmark = pytest.mark.backends
 REQUESTS = 'kaireon_http_request_duration_seconds_count{route="/api/v1/recommend",status="%s"}'
 WITHIN = 'kaireon_http_request_duration_seconds_bucket{route="/api/v1/recommend",status="200",le="0.4"}'
+VIOLATIONS = 'kaireon_cap_violations_total{instance="%s",ruleType="frequency_cap"}'
 # objective -> series by minute: while it is kept, and while it is broken
 SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "decision-availability": (
@@ -39,6 +40,12 @@ SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "queue-age": (
         {'kaireon_job_queue_age_seconds{queue="batch-jobs"}': "299x400"},
         {'kaireon_job_queue_age_seconds{queue="batch-jobs"}': "301x400"},
+    ),
+    # Violations of last week, told by two workers, one of which started a while ago; and one more, found between the
+    # end of a worker and the beginning of the next.
+    "cap-violations": (
+        {VIOLATIONS % "one": "3x400", VIOLATIONS % "other": "_x350 3x50"},
+        {VIOLATIONS % "one": "3x370 stale", VIOLATIONS % "other": "_x380 4x20"},
     ),
 }
 
@@ -88,7 +95,7 @@ def _case(series: dict[str, str], objective: Objective, *, is_firing: bool) -> d
                 "runbook": f"docs/operations/alerts.md#{objective.alert.lower()}",
             },
         }
-        for rate in BURN_RATES
+        for rate in objective.rates
     ]
     return {
         "interval": "1m",

@@ -68,3 +68,19 @@ ALIASES = (
 # What stands at the lines that the pages name.
 LINES = {163: "postgresExternalReplicas: 2", 173: "eventbus:", 177: "interactionStore:"}
 EVENT_PUBLISHERS = ("redis", "kafka", "msk", "eventbridge", "kinesis")
+# What a release of it consists of.
+KINDS = {
+    "ConfigMap",
+    "CronJob",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "Job",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "PrometheusRule",
+    "ScaledObject",
+    "Service",
+    "ServiceAccount",
+    "ServiceMonitor",
+    "TriggerAuthentication",
+}

@@ -144,6 +144,14 @@ def test_a_cluster_comes_with_another_server_for_the_queues() -> None:
     assert given["CELERY_BROKER_URL"] == "redis://queues.example.internal:6380/0"
 
 
+def test_sentinels_are_a_value() -> None:
+    url = "redis+sentinel://s-0.example.internal:26379/primary/0"
+    objects = render("base", "redis.mode=external", f"redis.external.url={url}")
+    given = environment(objects, find(objects, "Deployment", "worker")["spec"]["template"])
+    assert given["REDIS_URL"] == url
+    assert "CELERY_BROKER_URL" not in given, "the queues may be there too"
+
+
 def test_the_ml_worker_is_named_when_it_is_there() -> None:
     for is_there in (True, False):
         objects = render("base", f"mlWorker.enabled={str(is_there).lower()}")

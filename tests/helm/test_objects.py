@@ -127,6 +127,7 @@ def test_zero_is_a_value(setting: str, expected: int) -> None:
 def test_false_and_empty_are_values() -> None:
     assert find(render("base"), "PodDisruptionBudget", "api")
     assert of_kind(render("base", "api.pdb.enabled=false"), "PodDisruptionBudget") == []
+    assert find(render("base", "worker.pdb.enabled=true"), "PodDisruptionBudget", "worker")["spec"]["minAvailable"] == 1
     objects = render("base", "defaults.nodeSelector.pool=small", "worker.nodeSelector.pool=large")
     pools = {
         each["metadata"]["name"]: each["spec"]["template"]["spec"]["nodeSelector"]["pool"]
@@ -233,6 +234,21 @@ def test_mcp_is_at_the_api_or_apart() -> None:
     apart = find(render("large-mcp"), "Deployment", "mcp")["spec"]["template"]["spec"]
     assert "initContainers" not in apart, "it asks the API, not Postgres"
     assert {each["name"] for each in apart["containers"][0]["env"]} >= {"KAIREON_API_URL", "MCP_PORT"}
+
+
+def test_the_pod_of_the_command_waits_beside_the_tiers_with_what_commands_read() -> None:
+    objects = render("large-optional")
+    pod = find(objects, "Deployment", "cli")["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    assert (container["command"], container["image"]) == (["sleep", "infinity"], "kaireon-cli:0.1.0")
+    assert {each["name"] for each in container["env"]} >= {
+        *("DATABASE_URL", "PGPASSWORD", "REDIS_URL", "CELERY_BROKER_URL", "API_KEY_PEPPER", "KAIREON_API_URL"),
+        *("EVENT_PUBLISHER", "KAFKA_BROKERS", "INTERACTION_STORE", "DYNAMODB_TABLE", "OPENSEARCH_URL"),
+    }
+    # Past the pooler: it migrates too. And what the tiers may reach, it may.
+    assert "initContainers" not in pod["spec"]
+    assert pod["metadata"]["labels"]["app.kubernetes.io/instance"] == RELEASE
+    assert f"{RELEASE}-cli" not in {each["metadata"]["name"] for each in of_kind(render("large"), "Deployment")}
 
 
 def environment_of_api(objects: list[Object]) -> list[Object]:

@@ -9,7 +9,20 @@ import pytest
 import yaml
 
 from tests.helm import overlay_tables as tables
-from tests.helm.rendering import CHART, RELEASE, Object, Refused, find, of_kind, render
+from tests.helm.rendering import (
+    CHART,
+    RELEASE,
+    ROOT,
+    Object,
+    Refused,
+    containers_of,
+    find,
+    flags,
+    helm,
+    of_kind,
+    pod_of,
+    render,
+)
 
 BASE = cast("Object", yaml.safe_load((CHART / "values.yaml").read_text()))
 LARGE = cast("Object", yaml.safe_load((CHART / "values-large.yaml").read_text()))
@@ -164,6 +177,37 @@ def test_a_bus_that_is_off_is_redis() -> None:
 @pytest.mark.parametrize("name", tables.EVENT_PUBLISHERS)
 def test_the_base_chooses_the_bus_by_its_variable(name: str) -> None:
     assert config(render("base", f"config.EVENT_PUBLISHER={name}"))["EVENT_PUBLISHER"] == name
+
+
+def test_what_the_overlay_does_not_list_is_as_in_the_base() -> None:
+    """With values.yaml named before it or not; and a value that only the base has holds."""
+    alone = helm("template", RELEASE, str(CHART), "--namespace=decisions", *flags(("values-large.yaml",), ()))
+    assert list(yaml.safe_load_all(alone)) == render("overlay")
+    assert "migrations" not in LARGE
+    deadline = BASE["migrations"]["deadlineSeconds"]
+    assert [job["spec"]["activeDeadlineSeconds"] for job in of_kind(render("large"), "Job")] == [deadline, deadline]
+
+
+def test_its_numbers_are_called_targets_and_measured_ones_are_kept() -> None:
+    texts = [CHART / "values-large.yaml", ROOT / "docs/howto/deploy-kubernetes.md"]
+    assert all("design targets, not benchmarked" in text.read_text() for text in texts)
+    assert len(list((ROOT / "perf/baselines").glob("*.json"))) >= 3
+    assert (
+        "with `BASE_URL` and `API_KEY` (of an editor) against an installation" in (ROOT / "perf/README.md").read_text()
+    )
+
+
+def test_nobody_asks_for_a_gpu() -> None:
+    for topology in ("large", "large-optional", "large-mcp"):
+        for each in render(topology):
+            for container in containers_of(pod) if (pod := pod_of(each)) is not None else []:
+                asked = {name for side in container["resources"].values() for name in side}
+                assert asked == {"cpu", "memory"}
+
+
+def test_the_chart_makes_no_infrastructure() -> None:
+    """No topic, table, keyspace, server or volume: kinds of pods, of who reaches them, and of operators that watch."""
+    assert {each["kind"] for each in render("large-optional")} == tables.KINDS
 
 
 def test_replicas_are_advice() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.helm.rendering import CHART, Refused, notes, render
 
-MESSAGES = {"_problems": 20, "_notes": 9}
+MESSAGES = {"_problems": 22, "_notes": 9}
 SAID = tomllib.loads((Path(__file__).parent / "said.toml").read_text(encoding="utf-8"))
 
 
@@ -30,7 +30,6 @@ def test_what_cannot_be_is_refused_with_its_remedy(topology: str, sets: tuple[st
 
 @pytest.mark.parametrize(("topology", "sets", "line"), cases("mismatches"))
 def test_what_is_not_filled_in_is_told_and_refused_when_strict(topology: str, sets: tuple[str, ...], line: str) -> None:
-    assert render(topology, "strict=false", *sets)
     assert f"  - {line}" in notes(topology, "strict=false", *sets).splitlines()
     with pytest.raises(Refused) as refused:
         render(topology, "strict=true", *sets)
