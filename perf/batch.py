@@ -22,29 +22,19 @@ from typing import Any
 import httpx
 import msgspec
 
-from kaireon_storage.postgres.database import Database
-from kaireon_testkit.native.clones import cloned_database, migrated_template
+from kaireon_testkit.native.clones import migrated_template
 from kaireon_testkit.native.ports import free_port
 from kaireon_testkit.native.stack import native_stack
-from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant, create_tenant
+from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant, create_tenant_at
 from perf.load import Outcome, Plan
+from perf.serving import process, serving
 
 _CLONE = Path(__file__).parent.parent
 _OFFERS = 100
 _CONNECTIONS = 16
 _LEAST = 1.5
-_READY_SECONDS = 60
 _RUN_SECONDS = 600
 _ROWS_AT_ONCE = 1_000
-
-
-@contextmanager
-def _process(module: str, environment: dict[str, str]) -> Generator[None]:
-    with subprocess.Popen([sys.executable, "-m", module], env=environment, stdout=subprocess.DEVNULL) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
 
 
 @contextmanager
@@ -84,18 +74,10 @@ def _environment(database_url: str, redis_url: str, port: int) -> dict[str, str]
 def _tiers(environment: dict[str, str]) -> Generator[str]:
     """Start an API and a worker; yield the API's address once it is ready."""
     url = f"http://127.0.0.1:{environment['API_PORT']}"
-    with _process("kaireon_api", environment), _process("kaireon_worker", environment):
-        deadline = time.monotonic() + _READY_SECONDS
-        while True:
-            try:
-                if httpx.get(f"{url}/api/ready", timeout=2).is_success:
-                    break
-            except httpx.HTTPError:
-                pass
-            if time.monotonic() > deadline:
-                message = "the API did not start"
-                raise TimeoutError(message)
-            time.sleep(0.05)
+    with (
+        process(sys.executable, "kaireon_worker", environment),
+        serving(sys.executable, "kaireon_api", environment, f"{url}/api/ready"),
+    ):
         yield url
 
 
@@ -174,15 +156,6 @@ def _run(api: httpx.Client) -> float:
     return float(summary["customersProcessed"]) / took
 
 
-async def _tenant(database_url: str) -> Tenant:
-    database = Database(database_url, application_name="perf")
-    await database.open()
-    try:
-        return await create_tenant(database, "perf")
-    finally:
-        await database.close()
-
-
 def _alternate(url: str, tenant: Tenant, given: argparse.Namespace, environment: dict[str, str]) -> dict[str, float]:
     headers = {"X-API-Key": tenant.api_keys["admin"]}
     best = dict[str, float]()
@@ -210,12 +183,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a turn of /recommend")
     parser.add_argument("--helpers", type=int, default=0, help="workers that help in the third turn")
     given = parser.parse_args()
-    with (
-        native_stack(_CLONE, is_durable=True) as stack,
-        migrated_template(stack.postgres_url) as template,
-        cloned_database(template) as database_url,
-    ):
-        tenant = asyncio.run(_tenant(database_url))
+    with native_stack(_CLONE, is_durable=True) as stack, migrated_template(stack.postgres_url) as database_url:
+        tenant = asyncio.run(create_tenant_at(database_url, "perf"))
         environment = _environment(database_url, stack.redis_url, free_port())
         with _tiers(environment) as url:
             found = _alternate(url, tenant, given, environment)

@@ -25,11 +25,10 @@ from kaireon_api.app import Api, build_app
 from kaireon_api.server import Server, server_config
 from kaireon_api.settings import Settings
 from kaireon_api.worker_beside import worker_beside
-from kaireon_storage.postgres.database import Database
 from kaireon_testkit.native.clones import migrated_template
 from kaireon_testkit.native.ports import free_port
 from kaireon_testkit.native.stack import native_stack
-from kaireon_testkit.platform.tenant import TEST_PEPPER, create_tenant
+from kaireon_testkit.platform.tenant import TEST_PEPPER, create_tenant_at
 
 _ROOT = Path(__file__).parents[1]
 _TIMER_SECONDS = 0.005
@@ -142,7 +141,7 @@ async def _sample(url: str, key: str, lag: _Lag, seconds: float) -> Sample:
 
 def _serve(seconds: float) -> dict[str, Any]:
     with native_stack(_ROOT, is_durable=True) as stack, migrated_template(stack.postgres_url) as database_url:
-        tenant = asyncio.run(_tenant(database_url))
+        key = asyncio.run(create_tenant_at(database_url)).api_keys["admin"]
         given = {
             "DATABASE_URL": database_url,
             "REDIS_URL": stack.redis_url,
@@ -156,16 +155,7 @@ def _serve(seconds: float) -> dict[str, Any]:
             settings = Settings.model_validate({"worker_poke_socket": poke_socket})
             lag = _Lag(build_app(settings))
             server = Server(server_config(lag, host="127.0.0.1", port=settings.api_port))
-            return asyncio.run(_beside(server, settings, tenant, lag, seconds))
-
-
-async def _tenant(database_url: str) -> str:
-    database = Database(database_url, application_name="perf")
-    await database.open()
-    try:
-        return (await create_tenant(database)).api_keys["admin"]
-    finally:
-        await database.close()
+            return asyncio.run(_beside(server, settings, key, lag, seconds))
 
 
 async def _beside(server: Server, settings: Settings, key: str, lag: _Lag, seconds: float) -> dict[str, Any]:

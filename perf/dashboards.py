@@ -27,7 +27,7 @@ from kaireon_storage.postgres.dashboard_counts import PostgresDashboardCounts
 from kaireon_storage.postgres.dashboards import PostgresDashboards
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.replicas import ReadDatabase
-from kaireon_testkit.native.clones import cloned_database, migrated_template
+from kaireon_testkit.native.clones import migrated_template
 from kaireon_testkit.native.stack import native_stack
 from kaireon_testkit.platform.tenant import create_tenant
 
@@ -129,11 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m perf.dashboards", description=__doc__)
     parser.add_argument("--decisions", type=int, default=3_000_000, help="how many are made up")
     given = parser.parse_args()
-    with (
-        native_stack(_CLONE) as stack,
-        migrated_template(stack.postgres_url) as template,
-        cloned_database(template) as database_url,
-    ):
+    with native_stack(_CLONE) as stack, migrated_template(stack.postgres_url) as database_url:
         found = asyncio.run(measure(database_url, given.decisions))
     for name, times in found.items():
         before, after = ("given up" if one is None else f"{one:.0f} ms" for one in times.values())

@@ -19,10 +19,9 @@ import msgspec
 from kaireon_api.app import Api, build_app, opened
 from kaireon_api.settings import Settings
 from kaireon_storage.decision_engine import now_ms
-from kaireon_storage.postgres.database import Database
-from kaireon_testkit.native.clones import cloned_database, migrated_template
+from kaireon_testkit.native.clones import migrated_template
 from kaireon_testkit.native.stack import native_stack
-from kaireon_testkit.platform.tenant import TEST_PEPPER, create_tenant
+from kaireon_testkit.platform.tenant import TEST_PEPPER, create_tenant_at
 from perf.respond import Client
 from perf.slow_proxy import slow_proxy
 
@@ -61,10 +60,7 @@ async def measure(database_url: str, redis_url: str, customers: int) -> dict[str
 
 
 async def _prepare(app: Api, database_url: str, customers: int) -> str:
-    database = Database(database_url, application_name="perf")
-    await database.open()
-    tenant = await create_tenant(database, "perf")
-    await database.close()
+    tenant = await create_tenant_at(database_url, "perf")
     client = Client(app=app, key=tenant.api_keys["admin"])
     fields = [{"name": "customer_id", "dataType": "varchar", "isPrimaryKey": True}]
     fields += [{"name": f"f{number}", "dataType": "double"} for number in range(10)]
@@ -107,11 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m perf.enrichment", description=__doc__)
     parser.add_argument("--customers", type=int, default=400, help="how many are loaded twice (at most 1,000)")
     given = parser.parse_args()
-    with (
-        native_stack(_CLONE) as stack,
-        migrated_template(stack.postgres_url) as template,
-        cloned_database(template) as database_url,
-    ):
+    with native_stack(_CLONE) as stack, migrated_template(stack.postgres_url) as database_url:
         found = asyncio.run(measure(database_url, stack.redis_url, given.customers))
     verdict = "kept" if found["ratio"] <= _MOST else "MISSED"
     print(f"a hit costs {found['ratio']:.3f} of a miss (at most {_MOST}: {verdict})")

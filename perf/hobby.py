@@ -14,8 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,11 @@ import msgspec
 import psutil
 import redis
 
-from kaireon_storage.postgres.database import Database
 from kaireon_testkit.native.clones import migrated_template
 from kaireon_testkit.native.ports import free_port
 from kaireon_testkit.native.stack import native_stack
-from kaireon_testkit.platform.tenant import TEST_PEPPER, create_tenant
+from kaireon_testkit.platform.tenant import TEST_PEPPER, create_tenant_at
+from perf.serving import serving, until
 from perf.table_sizes import month_of, sizes_of
 
 _CLONE = Path(__file__).parents[1]
@@ -36,7 +35,6 @@ _PRESET = _CLONE / "deploy/tiers/hobby"
 _PACK, _MODEL, _FLOW = "completejourney", "completejourney-redemption", "completejourney-nba"
 _CUSTOMERS = [f"HH-{number:04}" for number in range(1, 2_001)]
 _BUDGETS = {"rssMb": 350.0, "redisCommandsAMinute": 5.0, "monthMb": 400.0}
-_DEADLINE_SECONDS = 300
 _OVER = frozenset({"completed", "failed", "cancelled", "dead"})
 
 
@@ -57,30 +55,9 @@ def installed() -> Path:
     for which in ("--no-install-workspace", "--no-cache"):
         command = [*sync, "--package", "kaireon-api", "--extra", "stores", "--extra", "mcp", which]
         subprocess.run(command, cwd=_CLONE, env=environment, check=True)
+    (site_packages,) = folder.glob("lib/python3.*/site-packages")
+    subprocess.run([sys.executable, _CLONE / "deploy/docker/leave_out.py", site_packages], check=True)
     return folder / "bin/python"
-
-
-@contextmanager
-def _serving(python: Path | str, module: str, environment: dict[str, str], url: str) -> Generator[psutil.Process]:
-    with subprocess.Popen([python, "-m", module], env=environment, stdout=subprocess.DEVNULL) as process:
-        try:
-            _until(lambda: httpx.get(url, timeout=2).is_success, f"{module} did not start")
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
-
-
-def _until(is_so: Any, complaint: str) -> None:
-    deadline = time.monotonic() + _DEADLINE_SECONDS
-    while True:
-        try:
-            if is_so():
-                return
-        except httpx.HTTPError:
-            pass
-        if time.monotonic() > deadline:
-            raise TimeoutError(complaint)
-        time.sleep(0.1)
 
 
 def _ask(api: httpx.Client, method: str, path: str, body: Any = None) -> Any:
@@ -98,7 +75,7 @@ def _job(api: httpx.Client, path: str, body: Any = None) -> None:
         found.update(api.get(status_url).json())
         return found["status"] in _OVER
 
-    _until(is_over, f"{path} takes too long")
+    until(is_over, f"{path} takes too long")
     if found["status"] != "completed":
         raise RuntimeError(path, found)
 
@@ -108,8 +85,8 @@ def _prepare(environment: dict[str, str], api: httpx.Client) -> None:
     port = str(free_port())
     ml = {"ML_WORKER_PORT": port, "ML_WORKER_URL": f"http://127.0.0.1:{port}"}
     with (
-        _serving(sys.executable, "kaireon_ml_worker", environment | ml, f"{ml['ML_WORKER_URL']}/health"),
-        _serving(sys.executable, "kaireon_api", environment | ml, f"{api.base_url}/api/ready"),
+        serving(sys.executable, "kaireon_ml_worker", environment | ml, f"{ml['ML_WORKER_URL']}/health"),
+        serving(sys.executable, "kaireon_api", environment | ml, f"{api.base_url}/api/ready"),
     ):
         _job(api, f"seed-dataset/{_PACK}")
         _job(api, f"algorithm-models/{_MODEL}/train")
@@ -154,7 +131,7 @@ def _measure(given: argparse.Namespace, environment: dict[str, str], api: httpx.
     database_url = environment["DATABASE_URL"]
     _prepare(environment, api)
     python = installed() if not given.here else sys.executable
-    with _serving(python, "kaireon_api", environment, f"{api.base_url}/api/ready") as process:
+    with serving(python, "kaireon_api", environment, f"{api.base_url}/api/ready") as process:
         _ask(api, "PUT", "tenant-settings", msgspec.json.decode((_PRESET / "tenant-settings.json").read_bytes()))
         found = {f"idle{name[0].upper()}{name[1:]}": value for name, value in _memory(process).items()}
         _decide(api, 50, given.channel)
@@ -169,15 +146,6 @@ def _measure(given: argparse.Namespace, environment: dict[str, str], api: httpx.
         found |= _memory(process) | {"offersPerDecision": offers / given.decisions}
         time.sleep(5)
         return found | {"redisCommandsAMinute": _idle_commands(environment["REDIS_URL"], given.idle_seconds)}
-
-
-async def _tenant(database_url: str) -> str:
-    database = Database(database_url, application_name="perf")
-    await database.open()
-    try:
-        return (await create_tenant(database, "hobby")).api_keys["admin"]
-    finally:
-        await database.close()
 
 
 def _arguments() -> argparse.Namespace:
@@ -204,7 +172,7 @@ def main() -> None:
             "API_KEY_PEPPER": TEST_PEPPER,
             "API_PORT": port,
         }
-        headers = {"X-API-Key": asyncio.run(_tenant(database_url))}
+        headers = {"X-API-Key": asyncio.run(create_tenant_at(database_url, "hobby")).api_keys["admin"]}
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as api:
             found = _measure(given, environment, api)
     for name, most in _BUDGETS.items():

@@ -22,7 +22,7 @@ import msgspec
 from kaireon_api.app import Api, build_app, opened
 from kaireon_api.settings import Settings
 from kaireon_storage.postgres.database import Database
-from kaireon_testkit.native.clones import cloned_database, migrated_template
+from kaireon_testkit.native.clones import migrated_template
 from kaireon_testkit.native.stack import native_stack
 from kaireon_testkit.platform.tenant import TEST_PEPPER, create_tenant
 
@@ -169,11 +169,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12, help="turns of each tenant")
     parser.add_argument("--count", type=int, default=160, help="responses of a turn, alone and again together")
     given = parser.parse_args()
-    with (
-        native_stack(_CLONE, is_durable=True) as stack,
-        migrated_template(stack.postgres_url) as template,
-        cloned_database(template) as database_url,
-    ):
+    with native_stack(_CLONE, is_durable=True) as stack, migrated_template(stack.postgres_url) as database_url:
         ratios = asyncio.run(measure(database_url, stack.redis_url, given.rounds, given.count))
     verdict = "kept" if ratios["online"] <= _MOST else "MISSED"
     print(f"online: {ratios['online']:.3f} (at most {_MOST}: {verdict})")

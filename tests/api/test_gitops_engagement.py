@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kaireon_api.settings import Settings
-from kaireon_testkit.platform.tenant import TEST_PEPPER
 from tests.api.test_gitops import actions, apply, check, drift_rows
 
 if TYPE_CHECKING:
@@ -59,16 +58,9 @@ DOCUMENTS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def settings(database_url: str, redis_url: str) -> Settings:
-    return Settings.model_validate(
-        {
-            "database_url": database_url,
-            "redis_url": redis_url,
-            "api_key_pepper": TEST_PEPPER,
-            "worker_inprocess": False,
-            "external_endpoint_allowlist": "127.0.0.1",
-        }
-    )
+def settings(settings: Settings) -> Settings:
+    """The same, with this machine among the hosts that may be called."""
+    return settings.model_copy(update={"external_endpoint_allowlist": "127.0.0.1"})
 
 
 async def test_engagement_is_applied_once_compared_and_put_back(shop: Shop) -> None:

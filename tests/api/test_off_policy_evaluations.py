@@ -323,7 +323,7 @@ async def test_a_flow_is_evaluated_by_deciding_stored_decisions_again(shop: Shop
     # Gold first and silver second, always: half of the slots earn a click.
     assert found["n"] == 640
     assert found["overlap"]["meanWeight"] == pytest.approx(1.0, abs=0.35)
-    assert found["estimators"]["dr"]["ciLower"] <= 0.5 <= found["estimators"]["dr"]["ciUpper"]
+    assert_about_half(found["estimators"]["dr"])
     same = await shop.api.editor.post("/api/v1/decision-flows/logging/evaluate", json={"traces": around_now()})
     assert same.status_code == 200, same.text
     # A click for every customer who saw silver, which is two of three at two slots of three offers.
@@ -331,6 +331,12 @@ async def test_a_flow_is_evaluated_by_deciding_stored_decisions_again(shop: Shop
     assert same.json()["estimators"]["snips"]["value"] == pytest.approx(clicks / 640, abs=0.08)
     kept = await shop.get("off-policy-evaluations", flow="best")
     assert [one["target"] for one in kept["data"]] == [{"type": "flow", "flowKey": "best", "version": None}]
+
+
+def assert_about_half(found: dict[str, Any]) -> None:
+    """What was explored is chance: one interval in twenty does not hold the truth."""
+    assert found["value"] == pytest.approx(0.5, abs=0.1)
+    assert found["ciLower"] <= found["value"] <= found["ciUpper"]
 
 
 async def interactions(shop: Shop) -> list[dict[str, Any]]:
@@ -353,8 +359,7 @@ async def test_a_model_is_evaluated_on_stored_decisions(shop: Shop) -> None:
     answer = await shop.api.editor.post("/api/v1/algorithm-models/silver-first/evaluate", json=body)
     assert answer.status_code == 200, answer.text
     # Silver stands first and is clicked; whatever comes second is not.
-    found = answer.json()["estimators"]["dr"]
-    assert found["ciLower"] <= 0.5 <= found["ciUpper"]
+    assert_about_half(answer.json()["estimators"]["dr"])
     soft = {**body, "policy": {"type": "epsilon", "epsilon": 0.2}}
     answer = await shop.api.editor.post("/api/v1/algorithm-models/silver-first/evaluate", json=soft)
     assert answer.status_code == 200, answer.text

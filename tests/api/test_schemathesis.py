@@ -32,10 +32,9 @@ from schemathesis.specs.openapi import checks as openapi_checks
 
 from kaireon_api.documentation import document_operations
 from kaireon_api.routes import OPERATIONS
-from kaireon_storage.postgres.database import Database
 from kaireon_testkit.native.clones import cloned_database
 from kaireon_testkit.native.stack import Stack
-from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant, create_tenant
+from kaireon_testkit.platform.tenant import TEST_PEPPER, create_tenant_at
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +71,7 @@ def running(template_url: str, stack: Stack) -> Iterator[tuple[str, str]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with cloned_database(template_url) as database_url:
-        tenant = asyncio.run(made_tenant(database_url))
+        tenant = asyncio.run(create_tenant_at(database_url))
         environment = {
             **os.environ,
             "DATABASE_URL": database_url,
@@ -88,15 +87,6 @@ def running(template_url: str, stack: Stack) -> Iterator[tuple[str, str]]:
                 yield url, tenant.api_keys["admin"]
             finally:
                 process.kill()
-
-
-async def made_tenant(database_url: str) -> Tenant:
-    database = Database(database_url, application_name="tests")
-    await database.open()
-    try:
-        return await create_tenant(database)
-    finally:
-        await database.close()
 
 
 def wait_until_ready(url: str) -> None:

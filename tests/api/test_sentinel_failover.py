@@ -10,7 +10,6 @@ import redis
 
 from kaireon_api.settings import Settings
 from kaireon_testkit.native.redis_servers import RedisServer, redis_with_sentinels
-from kaireon_testkit.platform.tenant import TEST_PEPPER
 from tests.api.test_redis_arrangements import STREAM, Arrangement, counted, publisher
 from tests.api.test_runs import start, until_over
 
@@ -49,16 +48,9 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
 
 
 @pytest.fixture
-def settings(database_url: str, watched: Watched) -> Settings:
-    return Settings.model_validate(
-        {
-            "database_url": database_url,
-            "redis_url": watched.url,
-            "api_key_pepper": TEST_PEPPER,
-            "worker_inprocess": False,
-            "rate_limits": "customers=1000/60s",
-        }
-    )
+def settings(settings: Settings, watched: Watched) -> Settings:
+    """The same, with the Redis that Sentinels name."""
+    return settings.model_copy(update={"redis_url": watched.url, "rate_limits": "customers=1000/60s"})
 
 
 async def test_every_tier_goes_on_with_the_server_that_sentinels_name_next(

@@ -18,8 +18,8 @@ from psycopg import sql
 from redis import Redis
 
 from kaireon_cli.doctor.check import CannotRun, Check, Finding, Mask, State, examine, ok
+from kaireon_cli.doctor.clock import skew
 from kaireon_cli.doctor.diagnose import diagnose
-from kaireon_cli.doctor.postgres import skew
 from kaireon_cli.doctor.settings import DoctorSettings
 from kaireon_testkit.platform.tenant import Tenant
 from tests.api.test_process import environment as api_environment

@@ -18,7 +18,7 @@ from kaireon_mcp.forms import Form, InvalidArguments
 from kaireon_mcp.operations import FILE, Operation, derive_operations, stored_operations, written
 from kaireon_mcp.rate_limit import RateLimiter
 from kaireon_mcp.reference import reference
-from kaireon_mcp.tools import KINDS, TOOL_BY_NAME, TOOLS, Tool, needed_operations
+from kaireon_mcp.tools import KINDS, TOOLS, Tool, needed_operations
 from kaireon_runtime.mcp_settings import KeyLimit
 from tests.api.shop import Shop
 from tests.mcp.conftest import StartMcp, connected, error_of, told, until_answered
@@ -81,7 +81,7 @@ def test_a_tool_has_sound_forms_and_every_argument_once(tool: Tool) -> None:
 
 @given(st.text(min_size=1, max_size=255), st.sampled_from(KINDS))
 def test_a_name_stays_one_segment_of_the_path(name: str, kind: str) -> None:
-    form = Form(TOOL_BY_NAME["get_entity"], stored_operations())
+    form = Form(next(tool for tool in TOOLS if tool.name == "get_entity"), stored_operations())
     try:
         path = form.request({"kind": kind, "id": name}).path
     except InvalidArguments:

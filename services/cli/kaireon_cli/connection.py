@@ -19,7 +19,6 @@ from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.jobs import PostgresJobBook
 
-_DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 _ROLE = "editor"
 _PEPPER_FILE = "api-key-pepper"
 
@@ -67,8 +66,8 @@ def find_connection() -> Connection:
         return Connection(
             database_url=settings.database_url,
             migration_url=settings.database_direct_url or settings.database_url,
-            redis_url=settings.redis_url or _DEFAULT_REDIS_URL,
-            broker_url=settings.celery_broker_url or settings.redis_url or _DEFAULT_REDIS_URL,
+            redis_url=settings.cache_url,
+            broker_url=settings.broker_url,
             pepper=pepper,
         )
     running = read_run_file(clone.run_file)

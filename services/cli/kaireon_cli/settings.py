@@ -5,7 +5,12 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from kaireon_runtime.addresses import BrokerUrl, PostgresUrl, RedisUrl
-from kaireon_runtime.settings import Port, ProcessSettings
+from kaireon_runtime.brokers import BusSettings
+from kaireon_runtime.settings import Port, ProcessSettings, RedisSettings
+
+# What the tiers have where nobody says otherwise.
+DEFAULT_EVENT_STREAM: str = BusSettings.model_fields["event_stream"].default
+_DEFAULT_REDIS_URL: str = RedisSettings.model_fields["redis_url"].default
 
 
 class CommandSettings(ProcessSettings):
@@ -22,6 +27,16 @@ class CommandSettings(ProcessSettings):
     kaireon_api_key: SecretStr | None = None
     api_key_pepper: SecretStr | None = Field(default=None, min_length=32)
 
+    @property
+    def cache_url(self) -> str:
+        """Where Redis is."""
+        return self.redis_url or _DEFAULT_REDIS_URL
+
+    @property
+    def broker_url(self) -> str:
+        """Where Celery's broker is."""
+        return self.celery_broker_url or self.cache_url
+
 
 class RunSettings(CommandSettings):
     """What `make run` can be told; everything else in its environment is for the tiers."""
@@ -32,4 +47,4 @@ class RunSettings(CommandSettings):
     ml_worker_url: str | None = None
     cron_secret: SecretStr | None = None
     webhook_signing_secret: SecretStr | None = None
-    event_stream: str = "kaireon:events"
+    event_stream: str = DEFAULT_EVENT_STREAM

@@ -22,6 +22,7 @@ from kaireon_mcp.gate import CALLER, Gate
 from kaireon_mcp.rate_limit import RateLimiter
 from kaireon_mcp.server import Context, build_server
 from kaireon_mcp.settings import Settings
+from kaireon_runtime.listed import listed
 from kaireon_runtime.mcp_settings import McpSettings
 from kaireon_runtime.metrics import CONTENT_TYPE, Metrics
 
@@ -107,12 +108,8 @@ def inside(app: ASGIApp, settings: McpSettings, metrics: Metrics) -> ToolPath:
 
 
 def _allowed(settings: McpSettings) -> TransportSecuritySettings:
-    hosts = [*_LOCAL, *(f"{host}:*" for host in _LOCAL), *_listed(settings.mcp_allowed_hosts)]
-    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=_listed(settings.mcp_allowed_origins))
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    hosts = [*_LOCAL, *(f"{host}:*" for host in _LOCAL), *listed(settings.mcp_allowed_hosts)]
+    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=list(listed(settings.mcp_allowed_origins)))
 
 
 def _caller_of(context: Context) -> Caller:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -55,7 +56,6 @@ class Form:
     def __init__(self, tool: Tool, operations: Mapping[str, Operation]) -> None:
         self.tool = tool
         self._by_kind = {kind: operations[name] for kind, name in operations_of(tool).items()}
-        self._target = operations.get(tool.target or "")
         self.input_schema = self._input_schema()
         self.output_schema = _output_schema(tool, next(iter(self._by_kind.values())))
         self._validator = Draft202012Validator(self.input_schema)
@@ -68,13 +68,13 @@ class Form:
     def request(self, arguments: Mapping[str, Any]) -> ApiRequest:
         """Return what arguments ask of the API. Raises `InvalidArguments`."""
         self._require_valid(arguments)
-        operation = self._by_kind[str(arguments.get("kind", ""))]
+        operation = self._operation(arguments)
         body: Any = None
         if operation.body is not None:
-            body = arguments.get(self.tool.content) if self.tool.content else self._fields(operation.body, arguments)
+            body = arguments.get(self.tool.content) if self.tool.content else _fields(operation.body, arguments)
         return ApiRequest(
             method=operation.method,
-            path=self._path(operation, arguments),
+            path=self._filled(operation.path, operation.in_path, arguments),
             role=operation.role,
             query=self._query(operation, arguments),
             body=body,
@@ -84,9 +84,11 @@ class Form:
         """Return how to read what valid arguments would change; None where nothing is there before."""
         if self.tool.target is None:
             return None
-        operation = self._by_kind[str(arguments.get("kind", ""))]
         path = self.tool.target.removeprefix("GET ").replace("{kind}", str(arguments.get("kind", "")))
-        return ApiRequest(method="GET", path=self._filled(path, operation.in_path, arguments))
+        return ApiRequest(method="GET", path=self._filled(path, self._operation(arguments).in_path, arguments))
+
+    def _operation(self, arguments: Mapping[str, Any]) -> Operation:
+        return self._by_kind[str(arguments.get("kind", ""))]
 
     def _input_schema(self) -> Schema:
         operation = next(iter(self._by_kind.values()))
@@ -110,17 +112,10 @@ class Form:
         return {**schema, "additionalProperties": False} | ({"$defs": definitions} if definitions else {})
 
     def _require_valid(self, arguments: Mapping[str, Any]) -> None:
-        problems: list[str] = []
-        error: ValidationError
-        for error in self._validator.iter_errors(arguments):
-            problems.append(f"{error.json_path}: {_told(error)}")
-            if len(problems) == _MOST_PROBLEMS:
-                break
+        first = islice(self._validator.iter_errors(arguments), _MOST_PROBLEMS)
+        problems = [f"{error.json_path}: {_told(error)}" for error in first]
         if problems:
             raise InvalidArguments("; ".join(problems))
-
-    def _path(self, operation: Operation, arguments: Mapping[str, Any]) -> str:
-        return self._filled(operation.path, operation.in_path, arguments)
 
     def _filled(self, path: str, names: Sequence[str], arguments: Mapping[str, Any]) -> str:
         for name in names:
@@ -128,16 +123,19 @@ class Form:
         return path
 
     def _query(self, operation: Operation, arguments: Mapping[str, Any]) -> dict[str, str]:
-        given = {**arguments, **arguments.get("filters", {})} if self.tool.has_kind else arguments
+        given = arguments
         if self.tool.has_kind:
-            _require_filters(operation, {**arguments.get("filters", {})})
+            filters = arguments.get("filters", {})
+            _require_filters(operation, filters)
+            given = {**arguments, **filters}
         return {name: _in_query(given[name]) for name in operation.query if given.get(name) is not None}
 
     def _argument(self, name: str) -> str:
         return self.tool.names.get(name, name)
 
-    def _fields(self, body: Schema, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: arguments[name] for name in body.get("properties", {}) if name in arguments}
+
+def _fields(body: Schema, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: arguments[name] for name in body.get("properties", {}) if name in arguments}
 
 
 def _require_filters(operation: Operation, filters: Mapping[str, Any]) -> None:

@@ -25,8 +25,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """One tool.
 
     `operation` is the API's, such as `GET /api/v1/offers/{id}`; `{kind}` in it stands for the argument `kind`. `names`
-    are the arguments for names in the path that say too little, `content` the one argument that is the whole body,
-    `target` what a write would change, which is shown before it does.
+    are the arguments for names in the path that say too little, `content` the one argument that is the whole body.
     """
 
     name: str
@@ -36,12 +35,19 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect = Effect.READ
     names: Mapping[str, str] = {}
     content: str | None = None
-    target: str | None = None
 
     @property
     def is_write(self) -> bool:
         """Whether it needs MCP_ALLOW_WRITES and `confirm`."""
         return self.effect in {Effect.ADD, Effect.CHANGE}
+
+    @property
+    def target(self) -> str | None:
+        """The operation that reads what calling this would change, which is shown before; None where nothing is."""
+        if self.effect is not Effect.CHANGE:
+            return None
+        path, name, _ = self.operation.partition(" ")[2].partition("{id}")
+        return f"GET {path}{name}"
 
     @property
     def has_kind(self) -> bool:
@@ -74,8 +80,6 @@ KINDS = (
     "runs",
 )
 
-_API = "/api/v1"
-
 TOOLS: tuple[Tool, ...] = (
     # decisions
     Tool(
@@ -84,7 +88,7 @@ TOOLS: tuple[Tool, ...] = (
         description="Decide now which offers to show to one customer, in what order. The decision is stored, as "
         "one that an application asks for, and counts where a channel takes a decision for an "
         "impression; simulate stores nothing.",
-        operation=f"POST {_API}/recommend",
+        operation="POST /api/v1/recommend",
         effect=Effect.RECORD,
     ),
     Tool(
@@ -92,20 +96,20 @@ TOOLS: tuple[Tool, ...] = (
         title="Decide without storing",
         description="Decide for up to 1,000 customers, listed or of a segment, with a published flow or with a "
         "flow given here, and store nothing. Needs an editor's key.",
-        operation=f"POST {_API}/simulate",
+        operation="POST /api/v1/simulate",
     ),
     Tool(
         name="list_decisions",
         title="List decisions",
         description="List stored decisions, newest first, of everybody or of one customer.",
-        operation=f"GET {_API}/decision-traces",
+        operation="GET /api/v1/decision-traces",
     ),
     Tool(
         name="explain_decision",
         title="Explain a decision",
         description="Explain one stored decision: every candidate with its score, or with the stage and the "
         "reason that dropped it. The id is a recommendationId or a trace's id.",
-        operation=f"GET {_API}/decision-traces/{{id}}",
+        operation="GET /api/v1/decision-traces/{id}",
         names={"id": "decisionId"},
     ),
     Tool(
@@ -113,14 +117,14 @@ TOOLS: tuple[Tool, ...] = (
         title="Replay a decision",
         description="Decide again from the stored inputs of a decision, as it was made or with another flow, "
         "version or model, and tell the differences. Nothing is stored.",
-        operation=f"POST {_API}/decision-traces/{{id}}/replay",
+        operation="POST /api/v1/decision-traces/{id}/replay",
         names={"id": "decisionId"},
     ),
     Tool(
         name="narrate_decision",
         title="Tell a decision in words",
         description="Tell a stored decision in words, for a regulator, an agent or the customer.",
-        operation=f"POST {_API}/decisions/{{id}}/narrative",
+        operation="POST /api/v1/decisions/{id}/narrative",
         names={"id": "decisionId"},
     ),
     Tool(
@@ -128,14 +132,14 @@ TOOLS: tuple[Tool, ...] = (
         title="Why an offer is not shown",
         description="Explain why one offer is, or is not, shown to one customer now: verdict, stage, and what "
         "would change it. Nothing is stored.",
-        operation=f"GET {_API}/customers/{{id}}/why-not/{{offerId}}",
+        operation="GET /api/v1/customers/{id}/why-not/{offerId}",
         names={"id": "customerId"},
     ),
     Tool(
         name="customer_eligibility",
         title="What a customer may be shown",
         description="Tell for every offer whether it may be shown to one customer now. Nothing is stored.",
-        operation=f"GET {_API}/customers/{{id}}/eligibility",
+        operation="GET /api/v1/customers/{id}/eligibility",
         names={"id": "customerId"},
     ),
     # customers
@@ -143,20 +147,20 @@ TOOLS: tuple[Tool, ...] = (
         name="customer_history",
         title="What a customer was shown and did",
         description="List impressions and outcomes, newest first, of everybody or of one customer.",
-        operation=f"GET {_API}/interaction-history",
+        operation="GET /api/v1/interaction-history",
     ),
     Tool(
         name="customer_suppressions",
         title="What a customer is not shown",
         description="List the suppressions of one customer: what is not shown until when, and why.",
-        operation=f"GET {_API}/customers/{{id}}/suppressions",
+        operation="GET /api/v1/customers/{id}/suppressions",
         names={"id": "customerId"},
     ),
     Tool(
         name="customer_engagement",
         title="How engaged a customer is",
         description="Tell how engaged one customer is, as worked out last night.",
-        operation=f"GET {_API}/customers/{{id}}/engagement-health",
+        operation="GET /api/v1/customers/{id}/engagement-health",
         names={"id": "customerId"},
     ),
     # what is configured
@@ -164,7 +168,7 @@ TOOLS: tuple[Tool, ...] = (
         name="search",
         title="Search",
         description="Find configured things of every kind by words.",
-        operation=f"GET {_API}/search",
+        operation="GET /api/v1/search",
     ),
     Tool(
         name="list_entities",
@@ -172,19 +176,19 @@ TOOLS: tuple[Tool, ...] = (
         description="List offers, creatives, flows, rules, policies, models or another kind, by page. `filters` "
         "narrows a kind by the filters that its list has (offers: categoryId; creatives: offerId, "
         "channelId; algorithm-models: modelType, registryStatus, family).",
-        operation=f"GET {_API}/{{kind}}",
+        operation="GET /api/v1/{kind}",
     ),
     Tool(
         name="get_entity",
         title="Get a configured thing",
         description="Get one offer, creative, flow, rule, policy, model or another kind, by id or key.",
-        operation=f"GET {_API}/{{kind}}/{{id}}",
+        operation="GET /api/v1/{kind}/{id}",
     ),
     Tool(
         name="list_flow_versions",
         title="List a flow's versions",
         description="List the published versions of a decision flow, or show one of them.",
-        operation=f"GET {_API}/decision-flows/{{id}}/versions",
+        operation="GET /api/v1/decision-flows/{id}/versions",
         names={"id": "flowId"},
     ),
     # models and experiments
@@ -192,20 +196,20 @@ TOOLS: tuple[Tool, ...] = (
         name="model_card",
         title="Show a model's card",
         description="Show what a model is for, what it was trained on, how good it was and how it is used.",
-        operation=f"GET {_API}/algorithm-models/{{id}}/card",
+        operation="GET /api/v1/algorithm-models/{id}/card",
         names={"id": "modelId"},
     ),
     Tool(
         name="resolve_lifecycle",
         title="Champion, challengers and shadows",
         description="Tell which models of a family are champion, challengers and shadows, and the share of each.",
-        operation=f"GET {_API}/algorithm-models/resolve-lifecycle",
+        operation="GET /api/v1/algorithm-models/resolve-lifecycle",
     ),
     Tool(
         name="experiment_results",
         title="Show an experiment's results",
         description="Show what an experiment has shown so far, with tests that may be looked at any time.",
-        operation=f"GET {_API}/experiments/{{id}}/results",
+        operation="GET /api/v1/experiments/{id}/results",
         names={"id": "experimentId"},
     ),
     Tool(
@@ -213,7 +217,7 @@ TOOLS: tuple[Tool, ...] = (
         title="Evaluate a model off-policy",
         description="Estimate from a log or from stored decisions what a model would have earned. The evaluation "
         "is kept. Needs an editor's key.",
-        operation=f"POST {_API}/algorithm-models/{{id}}/evaluate",
+        operation="POST /api/v1/algorithm-models/{id}/evaluate",
         effect=Effect.RECORD,
         names={"id": "modelId"},
     ),
@@ -222,7 +226,7 @@ TOOLS: tuple[Tool, ...] = (
         title="Evaluate a flow off-policy",
         description="Estimate what a flow would have earned, by deciding stored decisions again. The evaluation "
         "is kept. Needs an editor's key.",
-        operation=f"POST {_API}/decision-flows/{{id}}/evaluate",
+        operation="POST /api/v1/decision-flows/{id}/evaluate",
         effect=Effect.RECORD,
         names={"id": "flowId"},
     ),
@@ -230,63 +234,62 @@ TOOLS: tuple[Tool, ...] = (
         name="list_evaluations",
         title="List off-policy evaluations",
         description="List kept off-policy evaluations, newest first.",
-        operation=f"GET {_API}/off-policy-evaluations",
+        operation="GET /api/v1/off-policy-evaluations",
     ),
     # how it goes
     Tool(
         name="dashboard",
         title="Show a dashboard",
         description="Show what was decided over some days, and what came of it.",
-        operation=f"GET {_API}/dashboard-data",
+        operation="GET /api/v1/dashboard-data",
     ),
     Tool(
         name="decision_health",
         title="How decisions went",
         description="Show how many decisions of some days were empty or degraded, and how long they took.",
-        operation=f"GET {_API}/dashboards/decision-health/summary",
+        operation="GET /api/v1/dashboards/decision-health/summary",
     ),
     Tool(
         name="count_interactions",
         title="Count interactions",
         description="Count impressions and outcomes of some days by offer, creative, channel or customer.",
-        operation=f"GET {_API}/interaction-summary",
+        operation="GET /api/v1/interaction-summary",
     ),
     Tool(
         name="get_job",
         title="How a job goes",
         description="Tell how far a job is that another tool has started.",
-        operation=f"GET {_API}/jobs/{{id}}",
+        operation="GET /api/v1/jobs/{id}",
         names={"id": "jobId"},
     ),
     Tool(
         name="list_audit_log",
         title="Who changed what",
         description="List who changed what, newest first. Needs an admin's key.",
-        operation=f"GET {_API}/audit-logs",
+        operation="GET /api/v1/audit-logs",
     ),
     # writes
     Tool(
         name="create_offer",
         title="Create an offer",
         description="Create an offer; a draft unless a status is given.",
-        operation=f"POST {_API}/offers",
+        operation="POST /api/v1/offers",
         effect=Effect.ADD,
     ),
     Tool(
         name="update_offer",
         title="Change an offer",
         description="Change fields of an offer, such as its status or its priority; the others stay.",
-        operation=f"PUT {_API}/offers/{{id}}",
+        operation="PUT /api/v1/offers/{id}",
         effect=Effect.CHANGE,
         names={"id": "offerId"},
-        target=f"GET {_API}/offers/{{id}}",
     ),
     Tool(
         name="create_entity",
         title="Create a configured thing",
         description="Create a thing of any kind. get_entity shows the form of one; what is wrong is named field "
         "by field. Rules and policies need an admin's key.",
-        operation=f"POST {_API}/{{kind}}",
+        operation="POST /api/v1/{kind}",
         effect=Effect.ADD,
         content="document",
     ),
@@ -294,66 +297,58 @@ TOOLS: tuple[Tool, ...] = (
         name="update_entity",
         title="Change a configured thing",
         description="Change fields of a thing of any kind; the others stay. Rules and policies need an admin's key.",
-        operation=f"PUT {_API}/{{kind}}/{{id}}",
+        operation="PUT /api/v1/{kind}/{id}",
         effect=Effect.CHANGE,
         content="changes",
-        target=f"GET {_API}/{{kind}}/{{id}}",
     ),
     Tool(
         name="delete_entity",
         title="Delete a configured thing",
         description="Delete a thing of any kind. Rules and policies need an admin's key.",
-        operation=f"DELETE {_API}/{{kind}}/{{id}}",
+        operation="DELETE /api/v1/{kind}/{id}",
         effect=Effect.CHANGE,
-        target=f"GET {_API}/{{kind}}/{{id}}",
     ),
     Tool(
         name="publish_flow",
         title="Publish a flow",
         description="Publish a decision flow's draft: live in every process within a second.",
-        operation=f"POST {_API}/decision-flows/{{id}}/publish",
+        operation="POST /api/v1/decision-flows/{id}/publish",
         effect=Effect.CHANGE,
         names={"id": "flowId"},
-        target=f"GET {_API}/decision-flows/{{id}}",
     ),
     Tool(
         name="apply_lifecycle",
         title="Put a family's models into a flow",
         description="Fill the score node of a flow's draft with the champion, challengers and shadows of a family.",
-        operation=f"POST {_API}/decision-flows/{{id}}/apply-lifecycle",
+        operation="POST /api/v1/decision-flows/{id}/apply-lifecycle",
         effect=Effect.CHANGE,
         names={"id": "flowId"},
-        target=f"GET {_API}/decision-flows/{{id}}",
     ),
     Tool(
         name="promote_model",
         title="Promote a model",
         description="Move a model to another registry status: shadow, challenger, champion, retired. The rollback "
         "guard and approvals hold as everywhere.",
-        operation=f"POST {_API}/algorithm-models/{{id}}/promote",
+        operation="POST /api/v1/algorithm-models/{id}/promote",
         effect=Effect.CHANGE,
         names={"id": "modelId"},
-        target=f"GET {_API}/algorithm-models/{{id}}",
     ),
     Tool(
         name="train_model",
         title="Train a model",
         description="Train a model; the answer names the job, which get_job follows.",
-        operation=f"POST {_API}/algorithm-models/{{id}}/train",
+        operation="POST /api/v1/algorithm-models/{id}/train",
         effect=Effect.CHANGE,
         names={"id": "modelId"},
-        target=f"GET {_API}/algorithm-models/{{id}}",
     ),
     Tool(
         name="record_outcome",
         title="Record what a customer did",
         description="Record what a customer did with what was shown; learning and caps follow it.",
-        operation=f"POST {_API}/respond",
+        operation="POST /api/v1/respond",
         effect=Effect.ADD,
     ),
 )
-
-TOOL_BY_NAME: Mapping[str, Tool] = {tool.name: tool for tool in TOOLS}
 
 
 def operations_of(tool: Tool) -> dict[str, str]:

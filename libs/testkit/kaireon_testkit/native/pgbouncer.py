@@ -36,13 +36,18 @@ class Pooler:
         return urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{self._port}"))
 
 
+def find_pgbouncer(clone: Path) -> Path:
+    """Return the program, fetched where it is not installed. Raises `NoProgram`."""
+    return find_program(find_home(clone, clone / "var"), "usr/sbin/pgbouncer", _PACKAGES)
+
+
 @contextmanager
 def running_pgbouncer(clone: Path, url: str, *, pool_size: int) -> Generator[Pooler]:
     """Run PgBouncer until the block ends: at most so many sessions of each database, lent for a transaction.
 
     Raises `NoProgram`, `ServerDidNotStart`.
     """
-    program = find_program(find_home(clone, clone / "var"), "usr/sbin/pgbouncer", _PACKAGES)
+    program = find_pgbouncer(clone)
     with session_home(clone, is_durable=False) as home:
         folder = home.folder / "pgbouncer"
         folder.mkdir(exist_ok=True)

@@ -27,14 +27,7 @@ class Restartable:
 
     def start(self) -> None:
         """Start it and wait until its port is open. Raises `ServerDidNotStart` with the end of its log."""
-        with self._log.open("ab") as output:
-            process = self._process = subprocess.Popen(
-                self._command.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                **self._command.popen_options(),
-            )
+        process = self._process = self._command.start(self._log)
         deadline = time.monotonic() + _START_SECONDS
         while not is_listening(self._port):
             if process.poll() is not None or time.monotonic() > deadline:

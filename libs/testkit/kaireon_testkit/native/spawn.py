@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
@@ -31,6 +33,13 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     directory: str | None = None
     account: Account | None = None
     stop_signal: int = signal.SIGTERM
+
+    def start(self, log: Path) -> subprocess.Popen[Any]:
+        """Start it without input; what it writes goes to the end of a file."""
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                self.argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **self.popen_options()
+            )
 
     def popen_options(self) -> dict[str, Any]:
         """Return the keyword arguments for `subprocess.Popen` and `asyncio.create_subprocess_exec`.

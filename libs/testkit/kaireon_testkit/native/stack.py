@@ -112,10 +112,7 @@ def running(command: Command, is_answering: Callable[[], bool], *, log: Path) ->
 
     Raises `ServerDidNotStart` with the end of its log.
     """
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command.argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **command.popen_options()
-        )
+    process = command.start(log)
     try:
         deadline = time.monotonic() + _START_SECONDS
         while not is_answering():

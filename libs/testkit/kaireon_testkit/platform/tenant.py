@@ -26,6 +26,16 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     api_keys: Mapping[str, str]
 
 
+async def create_tenant_at(database_url: str, key: str = "acme") -> Tenant:
+    """Create a tenant in the database at this address."""
+    database = Database(database_url, application_name="tests")
+    await database.open()
+    try:
+        return await create_tenant(database, key)
+    finally:
+        await database.close()
+
+
 async def create_tenant(database: Database, key: str = "acme") -> Tenant:
     """Create a tenant, as `kaireon tenant create` does, and a key for each further role."""
     now = datetime.now(UTC)

@@ -7,33 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
+from psycopg.rows import DictRow, dict_row
 
 from kaireon_cli.doctor.check import Check, Finding, State, fail, ok, warn
+from kaireon_cli.doctor.clock import compare
 from kaireon_cli.doctor.settings import DoctorSettings
 from kaireon_runtime.settings import Pooler
 from kaireon_storage.migrate import pending
 from kaireon_storage.postgres.database import Database
-from kaireon_storage.postgres.diagnosis import OutboxState, PostgresDiagnosis, QueueState
+from kaireon_storage.postgres.diagnosis import OutboxState, PostgresDiagnosis, QueueState, server_of
 
 _CONNECT_SECONDS = 3
-# Leases and delays are told apart by seconds; statements and rate limits by less.
-WARN_SKEW_SECONDS = 1.0
-FAIL_SKEW_SECONDS = 30.0
 # A worker looks at every job that is due at least that often, whether or not it was told.
 _LATE_SECONDS = 120.0
 _MANY_JOBS = 1_000
 _LAGGING_SECONDS = 30.0
 _STUCK_SECONDS = 300.0
-
-
-def skew(name: str, seconds: float, uncertain_seconds: float) -> Finding:
-    """Say how far a server's clock is from this machine's; half a round trip is uncertain."""
-    apart = max(0.0, abs(seconds) - uncertain_seconds)
-    text = f"{abs(seconds):.2f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
-    if apart <= WARN_SKEW_SECONDS:
-        return ok(name, text)
-    judged = fail if apart > FAIL_SKEW_SECONDS else warn
-    return judged(name, text, "set both machines by one time server; `chronyc tracking` tells which is off")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +48,19 @@ class PostgresChecks:
     async def connection(self) -> Sequence[Finding]:
         """Connect as the tiers do, and find out what stands between."""
         # One connection of our own: a pool would say no more than that none could be had.
-        async with await psycopg.AsyncConnection.connect(
-            self.settings.postgres_url, connect_timeout=_CONNECT_SECONDS, autocommit=True, prepare_threshold=None
+        async with await psycopg.AsyncConnection[DictRow].connect(
+            self.settings.postgres_url,
+            connect_timeout=_CONNECT_SECONDS,
+            autocommit=True,
+            prepare_threshold=None,
+            row_factory=dict_row,
         ) as connection:
-            cursor = await connection.execute(
-                "SELECT pg_backend_pid(), current_setting('server_version'), pg_is_in_recovery()"
-            )
-            row = await cursor.fetchone()
+            server = await server_of(connection)
             told = connection.info.backend_pid
             place = f"{connection.info.host}:{connection.info.port}/{connection.info.dbname}"
-        pid, version, is_replica = row or (0, "", False)
-        if is_replica:
+        if server.is_replica:
             return [fail("postgres", f"{place} is a replica: it takes no writes", "name the primary in DATABASE_URL")]
-        return [ok("postgres", f"{version} at {place}"), self._pooler(is_lent=pid != told)]
+        return [ok("postgres", f"{server.version} at {place}"), self._pooler(is_lent=server.pid != told)]
 
     def _pooler(self, *, is_lent: bool) -> Finding:
         pooler = self.settings.database_pooler
@@ -104,11 +93,11 @@ class PostgresChecks:
     async def clock(self) -> Sequence[Finding]:
         """Compare Postgres' clock with this machine's."""
         diagnosis = PostgresDiagnosis(self.database)
-        await diagnosis.server()  # connects: that would count as uncertain
-        before = self.now()
-        server = await diagnosis.server()
-        after = self.now()
-        return [skew("clock.postgres", server.at.timestamp() - (before + after) / 2, (after - before) / 2)]
+
+        async def read() -> float:
+            return (await diagnosis.server()).at.timestamp()
+
+        return [await compare("clock.postgres", read, self.now)]
 
     async def queues(self) -> Sequence[Finding]:
         """Look at jobs that wait, that have lost their worker, and that were given up."""

@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from kaireon_cli.doctor.check import Check, Finding, fail, ok
-from kaireon_cli.doctor.postgres import skew
+from kaireon_cli.doctor.clock import compare
 from kaireon_cli.doctor.settings import DoctorSettings
 from kaireon_runtime.brokers import Publisher
 from kaireon_storage.broker.address import parse_broker_url
@@ -53,11 +53,12 @@ class RedisChecks:
     async def clock(self) -> Sequence[Finding]:
         """Compare Redis' clock with this machine's."""
         async with aclosing(_client(self.settings.cache_url)) as client:
-            await client.ping()  # connects: that would count as uncertain
-            before = self.now()
-            seconds, microseconds = await client.time()
-            after = self.now()
-        return [skew("clock.redis", seconds + microseconds / 1e6 - (before + after) / 2, (after - before) / 2)]
+
+            async def read() -> float:
+                seconds, microseconds = await client.time()
+                return seconds + microseconds / 1e6
+
+            return [await compare("clock.redis", read, self.now)]
 
     async def event_stream(self) -> Sequence[Finding]:
         """See that the stream is one, or is not there yet: the first event makes it."""

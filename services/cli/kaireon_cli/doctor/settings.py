@@ -10,12 +10,10 @@ from pydantic import SecretStr, field_validator
 from kaireon_cli.clone import find_clone
 from kaireon_cli.connection import NotConnected
 from kaireon_cli.run_file import read_run_file
-from kaireon_cli.settings import CommandSettings
+from kaireon_cli.settings import DEFAULT_EVENT_STREAM, CommandSettings
 from kaireon_runtime.brokers import AwsSettings, BusSettings, KafkaSettings, MskSettings, Publisher, PulsarSettings
-from kaireon_runtime.settings import Pooler, load
+from kaireon_runtime.settings import Pooler, is_no_publisher, load
 from kaireon_runtime.store_settings import InteractionStoreSettings
-
-_DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
 class DoctorSettings(
@@ -25,30 +23,19 @@ class DoctorSettings(
 
     event_publisher: Publisher | None = Publisher.REDIS
     """None where it is `none`: no publisher runs."""
-    event_stream: str = BusSettings.model_fields["event_stream"].default
+    event_stream: str = DEFAULT_EVENT_STREAM
     database_pooler: Pooler = Pooler.AUTO
 
     @field_validator("event_publisher", mode="before")
     @classmethod
     def _name_known_buses(cls, value: object) -> object:
-        is_none = isinstance(value, str) and value.strip().lower() == "none"
-        return None if is_none else BusSettings.supported(value)
+        return None if isinstance(value, str) and is_no_publisher(value) else BusSettings.supported(value)
 
     @property
     def postgres_url(self) -> str:
         """Where Postgres is; `find_settings` has seen to it."""
         assert self.database_url is not None  # noqa: S101 - see above
         return self.database_url
-
-    @property
-    def cache_url(self) -> str:
-        """Where Redis is."""
-        return self.redis_url or _DEFAULT_REDIS_URL
-
-    @property
-    def broker_url(self) -> str:
-        """Where Celery's broker is."""
-        return self.celery_broker_url or self.cache_url
 
     def secrets(self) -> Iterator[str]:
         """Yield every password, key and token that was given."""
