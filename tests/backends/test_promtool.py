@@ -65,7 +65,7 @@ def _run(promtool: Path, *arguments: object) -> str:
 
 
 def test_rules_are_rules(promtool: Path, clone: Path) -> None:
-    assert "SUCCESS" in _run(promtool, "check", "rules", "--lint-fatal", clone / "deploy/prometheus/rules.yaml")
+    assert "SUCCESS" in _run(promtool, "check", "rules", "--lint-fatal", clone / "helm/files/rules.yaml")
 
 
 def test_expressions_of_dashboards_are_of_the_right_types(promtool: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_an_objective_has_its_alerts_when_it_is_broken_and_only_then(
 ) -> None:
     case = _case(SERIES[objective.key][is_broken], objective, is_firing=is_broken)
     file = tmp_path / "case.yaml"
-    rules = str(clone / "deploy/prometheus/rules.yaml")
+    rules = str(clone / "helm/files/rules.yaml")
     file.write_text(yaml.safe_dump({"rule_files": [rules], "evaluation_interval": "1m", "tests": [case]}))
     assert "SUCCESS" in _run(promtool, "test", "rules", file)
 
@@ -122,7 +122,7 @@ def test_no_publisher_is_an_alert_and_one_that_has_nothing_to_do_is_none(
     promtool: Path, clone: Path, tmp_path: Path
 ) -> None:
     alert = "KaireonOutboxLagSeconds"
-    rules = yaml.safe_load((clone / "deploy/prometheus/rules.yaml").read_text())["groups"][0]["rules"]
+    rules = yaml.safe_load((clone / "helm/files/rules.yaml").read_text())["groups"][0]["rules"]
     annotations = next(rule["annotations"] for rule in rules if rule["alert"] == alert)
     raised = [{"exp_labels": {"alertname": alert}, "exp_annotations": annotations}]
 
@@ -135,6 +135,6 @@ def test_no_publisher_is_an_alert_and_one_that_has_nothing_to_do_is_none(
 
     file = tmp_path / "case.yaml"
     tests = [case("kaireon_outbox_lag_seconds", []), case("up", raised)]
-    rule_files = [str(clone / "deploy/prometheus/rules.yaml")]
+    rule_files = [str(clone / "helm/files/rules.yaml")]
     file.write_text(yaml.safe_dump({"rule_files": rule_files, "evaluation_interval": "1m", "tests": tests}))
     assert "SUCCESS" in _run(promtool, "test", "rules", file)

@@ -14,7 +14,7 @@ from kaireon_runtime.objectives import OBJECTIVES
 from tests.deploy.promql import series_of, unknown_in
 
 ROOT = Path(__file__).parents[2]
-FILE = ROOT / "deploy/prometheus/rules.yaml"
+FILE = ROOT / "helm/files/rules.yaml"
 GROUPS = cast("list[dict[str, Any]]", yaml.safe_load(FILE.read_text())["groups"])
 RULES = [rule for group in GROUPS for rule in group["rules"]]
 ALERTS = [rule for rule in RULES if "alert" in rule]
@@ -27,9 +27,7 @@ def _identity(rule: dict[str, Any]) -> str:
 
 
 def test_rule_file_is_that_of_the_catalogue() -> None:
-    assert FILE.read_text() == alert_rules(), (
-        "run `python -m kaireon_runtime.alert_rules > deploy/prometheus/rules.yaml`"
-    )
+    assert FILE.read_text() == alert_rules(), "run `python -m kaireon_runtime.alert_rules > helm/files/rules.yaml`"
 
 
 def test_groups_and_rules_are_told_apart() -> None:

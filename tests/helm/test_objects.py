@@ -280,7 +280,7 @@ def test_prometheus_asks_where_metrics_are_served() -> None:
 
 def test_alerts_are_those_of_the_catalogue() -> None:
     (rule,) = of_kind(render("large"), "PrometheusRule")
-    assert rule["spec"] == yaml.safe_load((ROOT / "deploy/prometheus/rules.yaml").read_text())
+    assert rule["spec"] == yaml.safe_load((ROOT / "helm/files/rules.yaml").read_text())
 
 
 def test_each_dashboard_is_a_config_map_for_grafana() -> None:

@@ -14,7 +14,7 @@ from kaireon_runtime.objectives import OBJECTIVES, WINDOWS, BurnRate, Objective,
 
 _HEAD = """\
 # The alerts of kaireon_runtime/catalogue.py and objectives.py; a test says when this file must be written anew:
-#   python -m kaireon_runtime.alert_rules > deploy/prometheus/rules.yaml
+#   python -m kaireon_runtime.alert_rules > helm/files/rules.yaml
 groups:
 """
 _GROUP = "  - name: {name}\n    rules:\n"

@@ -50,7 +50,7 @@ A target of 100 % leaves no budget, so that any burn rate is too much: its error
 one is an alert, `page` for an hour and `ticket` for three days.
 
 The shares of errors, and such counts, are recorded as `kaireon:slo_errors:ratio_<window>{slo="<objective>"}`; the rules
-are in `deploy/prometheus/rules.yaml`, their list in `kaireon_runtime/objectives.py`. Prometheus has to keep three days.
+are in `helm/files/rules.yaml`, their list in `kaireon_runtime/objectives.py`. Prometheus has to keep three days.
 """
 _HOURS = {"1h": 1, "6h": 6, "3d": 72}
 
