@@ -49,8 +49,7 @@ format: setup ## Rewrite the sources in the one style
 
 sbom: setup ## Write what each image is installed from, as CycloneDX, to var/sbom
 	@mkdir -p var/sbom; set -e; for service in $(notdir $(wildcard services/*)); do \
-		case $$service in outbox-publisher|stream) extras=--all-extras ;; api) extras="--extra stores --extra mcp" ;; worker|cli) extras="--extra stores" ;; *) extras= ;; esac; \
-		$(BIN)/uv export --quiet --frozen --no-dev --format cyclonedx1.5 --package "kaireon-$$service" $$extras -o "var/sbom/$$service.json" > /dev/null; \
+		$(BIN)/uv export --quiet --frozen --no-dev --format cyclonedx1.5 --package "kaireon-$$service" --extra image -o "var/sbom/$$service.json" > /dev/null; \
 	done
 
 bench: setup ## Measure a floor and /recommend against the running stack (make run)

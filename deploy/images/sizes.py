@@ -18,14 +18,6 @@ SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pypro
 # Of python:3.11.11-slim-bookworm for amd64: what Docker Hub says is pulled, and what that unpacks to.
 BASE_PULLED_MB = 45
 BASE_UNPACKED_MB = 125
-# What a tier's image installs beside its package: as in the Dockerfile and the Makefile.
-EXTRAS: dict[str, Sequence[str]] = {
-    "outbox-publisher": ("kafka", "redpanda", "msk", "kinesis", "eventbridge", "pulsar", "stores"),
-    "stream": ("kafka", "redpanda", "msk", "kinesis", "pulsar"),
-    "api": ("stores", "mcp"),
-    "worker": ("stores",),
-    "cli": ("stores",),
-}
 _LEAVE_OUT = ROOT / "deploy/docker/leave_out.py"
 
 
@@ -43,7 +35,7 @@ class Contents:
 
 def contents_of(service: str, extras: Sequence[str] = ()) -> Contents:
     """Return what an image holds; its wheels are those of this environment. Raises `NotAsLocked`."""
-    flags = [flag for extra in (*EXTRAS.get(service, ()), *extras) for flag in ("--extra", extra)]
+    flags = [flag for extra in ("image", *extras) for flag in ("--extra", extra)]
     export = ["export", "--quiet", "--frozen", "--no-dev", "--no-hashes", "--no-annotate", "--no-header"]
     command = [Path(sys.executable).with_name("uv"), *export, "--package", f"kaireon-{service}", *flags]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import pytest
 
-from deploy.images.sizes import EXTRAS, SERVICES
+from deploy.images.sizes import SERVICES
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -36,13 +36,13 @@ BUS_CLIENTS = {"confluent-kafka", "aws-msk-iam-sasl-signer-python", "boto3", "pu
 def closure(name: str, seen: set[str] | None = None) -> set[str]:
     """Every package that `uv sync --no-dev --package <name>` installs: extras only where a dependency asks for them.
 
-    The tiers themselves are installed with those of `EXTRAS`.
+    The tier itself is installed with its extra `image`.
     """
-    seen = set() if seen is None else seen
-    seen.add(name)
     wanted = list(PACKAGES[name].get("dependencies", []))
-    for extra in EXTRAS.get(name.removeprefix("kaireon-"), ()):
-        wanted.extend(PACKAGES[name]["optional-dependencies"][extra])
+    if seen is None:
+        seen = set()
+        wanted.extend(PACKAGES[name].get("optional-dependencies", {}).get("image", []))
+    seen.add(name)
     for dependency in wanted:
         for extra in dependency.get("extra", []):
             optional = PACKAGES[dependency["name"]].get("optional-dependencies", {})
@@ -77,16 +77,13 @@ def test_image_is_installed_from_the_lock_file_without_root() -> None:
     }
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_dockerfile_asks_for_the_extras_that_are_measured(service: str) -> None:
-    once, again = re.findall(r"extras=\(\); .*?esac", DOCKERFILE.read_text(), re.DOTALL)
+def test_dockerfile_asks_for_the_extras_that_are_measured() -> None:
+    once, again = re.findall(r"extras=\(\); .*?done", DOCKERFILE.read_text())
     assert once == again
-    asked = f'SERVICE={service} EXTRA="onnx analysis"; {once.replace(chr(92), "")}; echo "${{extras[@]}}"'
-    done = subprocess.run(["/bin/bash", "-euo", "pipefail", "-c", asked], capture_output=True, text=True, check=True)
-    given = set(PACKAGES[f"kaireon-{service}"].get("optional-dependencies", {}))
-    asked_for = given if "--all-extras" in done.stdout else set(done.stdout.split()) - {"--extra", "onnx", "analysis"}
-    assert asked_for == set(EXTRAS.get(service, ()))
-    assert ("--extra onnx --extra analysis" in done.stdout) == ("--all-extras" not in done.stdout)
+    for given, expected in (("", "--extra image"), ("onnx analysis", "--extra image --extra onnx --extra analysis")):
+        asked = ["/bin/bash", "-euo", "pipefail", "-c", f'EXTRA="{given}"; {once}; echo "${{extras[@]}}"']
+        done = subprocess.run(asked, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +113,7 @@ def test_image_holds_the_tier_and_nothing_of_seed_or_tests(service: str) -> None
     assert installed & KEPT_OUT == set()
     assert ("scikit-learn" in installed) == (service == "ml-worker")
     assert (installed >= BUS_CLIENTS) == (service in {"outbox-publisher", "stream"})
-    assert (installed >= STORE_CLIENTS) == ("stores" in EXTRAS.get(service, ()))
+    assert (installed >= STORE_CLIENTS) == (service in {"api", "worker", "cli", "outbox-publisher"})
 
 
 @pytest.mark.parametrize("service", SERVICES)
