@@ -322,7 +322,7 @@ async def test_a_flow_is_evaluated_by_deciding_stored_decisions_again(shop: Shop
     found = answer.json()
     # Gold first and silver second, always: half of the slots earn a click.
     assert found["n"] == 640
-    assert found["overlap"]["meanWeight"] == pytest.approx(1.0, abs=0.35)
+    assert found["overlap"]["meanWeight"] == pytest.approx(1.0, abs=0.6)
     assert_about_half(found["estimators"]["dr"])
     same = await shop.api.editor.post("/api/v1/decision-flows/logging/evaluate", json={"traces": around_now()})
     assert same.status_code == 200, same.text
