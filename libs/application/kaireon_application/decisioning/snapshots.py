@@ -129,12 +129,11 @@ class Snapshots:
             snapshot = await asyncio.shield(self._loading[tenant_id])
             if tenant_id not in self._stale:
                 return snapshot
-        task = self._loading.get(tenant_id)
-        if task is None or task.done():
+        if not self._is_loading(tenant_id):
             self._stale.discard(tenant_id)
-            task = self._loading[tenant_id] = asyncio.create_task(self._replace(tenant_id))
+            self._loading[tenant_id] = asyncio.create_task(self._replace(tenant_id))
         try:
-            return await asyncio.shield(task)
+            return await asyncio.shield(self._loading[tenant_id])
         except Unavailable:
             self._stale.add(tenant_id)
             raise

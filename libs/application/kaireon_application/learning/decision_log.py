@@ -82,10 +82,10 @@ def read_part(stored: bytes) -> LogPart:
     return _decode(_opened(stored))
 
 
-def may_name(stored: bytes, words: Iterable[str]) -> bool:
-    """Return whether any of these words stands anywhere in a part: quicker than reading it, and never wrongly no."""
+def read_part_naming(stored: bytes, words: Iterable[str]) -> LogPart | None:
+    """Return the part if any of these words stands anywhere in its bytes, else None: quicker than decoding it."""
     opened = _opened(stored)
-    return any(word.encode() in opened for word in words)
+    return _decode(opened) if any(word.encode() in opened for word in words) else None
 
 
 def _opened(stored: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from kaireon_application.learning.decision_log import may_name, read_part, stored_part
+from kaireon_application.learning.decision_log import read_part_naming, stored_part
 from kaireon_application.learning.logged_row import LogPart
 
 _T = TypeVar("_T")
@@ -16,10 +16,8 @@ _T = TypeVar("_T")
 
 def logged_rows(stored: bytes, customers: Collection[str]) -> list[dict[str, Any]]:
     """Return the rows of these customers in a part, under the names that an upload gives them."""
-    if not may_name(stored, customers):
-        return []
-    part = read_part(stored)
-    return [_row(part, place) for place in _places(part, customers)]
+    part = read_part_naming(stored, customers)
+    return [] if part is None else [_row(part, place) for place in _places(part, customers)]
 
 
 def without_customers(stored: bytes, customers: Collection[str]) -> tuple[bytes | None, int]:
@@ -27,11 +25,9 @@ def without_customers(stored: bytes, customers: Collection[str]) -> tuple[bytes 
 
     The part's first and last instant stay: rows do not keep theirs.
     """
-    if not may_name(stored, customers):
-        return stored, 0
-    part = read_part(stored)
-    gone = frozenset(_places(part, customers))
-    if not gone:
+    part = read_part_naming(stored, customers)
+    gone = frozenset(() if part is None else _places(part, customers))
+    if part is None or not gone:
         return stored, 0
     kept = [place for place in range(part.row_count) if place not in gone]
     return (stored_part(_chosen(part, kept)) if kept else None), len(gone)
