@@ -212,5 +212,39 @@ async def test_what_serves_waits_for_its_servers_and_says_that_it_is_not_ready(
 def test_what_ends_by_itself_says_that_postgres_is_away(arguments: list[str]) -> None:
     ended = run(*arguments, **SOUND)
     assert ended.returncode == 1, ended.stderr
-    assert "Postgres cannot be reached" in ended.stderr.splitlines()[-1]
-    assert "Traceback" not in ended.stderr
+    *before, told = ended.stderr.splitlines()
+    assert "Postgres cannot be reached" in told
+    assert not any("Traceback" in line for line in before)
+    assert arguments[0] != "kaireon_cli" or not before
+
+
+@pytest.mark.parametrize(
+    ("module", "port_name", "path"),
+    [
+        ("kaireon_api", "API_PORT", "/api/health"),
+        ("kaireon_ml_worker", "ML_WORKER_PORT", "/health"),
+        ("kaireon_mcp", "MCP_PORT", "/health"),
+    ],
+)
+async def test_a_connection_is_not_closed_before_its_client_would(module: str, port_name: str, path: str) -> None:
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module),
+        env={"PATH": os.environ["PATH"], **AWAY, port_name: str(port)},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(90):
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                break
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.1)
+        for pause_seconds in (0, 6):  # uvicorn's own time-out is five seconds
+            await asyncio.sleep(pause_seconds)
+            writer.write(f"HEAD {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 ")
+    process.terminate()
+    # Nobody waits for a connection that is idle.
+    await asyncio.wait_for(process.wait(), 15)
+    writer.close()

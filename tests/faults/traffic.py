@@ -139,8 +139,9 @@ class Traffic:
         self._attempts += 1
         try:
             answer = await self._client.post(f"/api/v1/{call.path}", json=call.body, headers=headers)
-        except httpx.TransportError:
+        except httpx.TransportError as error:
             failure = "cut"
+            print(f"{call.path} was cut: {error!r}")
         else:
             if answer.is_success:
                 self._streaks[client] += 1

@@ -12,6 +12,12 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
+# How long an HTTP server keeps an idle connection: longer than clients and balancers do (the clouds' up to 600 s), so
+# that it is they who close it. A server that closes first may do so while the next request is on its way, and cuts it.
+KEEP_ALIVE_SECONDS = 620
+# How long one that is asked to end goes on answering what it has begun; supervisors and Kubernetes give 30 s in all.
+DRAIN_SECONDS = 20
+
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.5
 # With the poll this keeps a process from outliving its supervisor by five seconds, whatever it is doing.

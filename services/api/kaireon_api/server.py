@@ -12,9 +12,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kaireon_api.app import Api
+from kaireon_runtime.lifecycle import DRAIN_SECONDS, KEEP_ALIVE_SECONDS
 
-# The supervisor and Kubernetes give 30 s in all.
-_GRACE_SECONDS = 20
 # uvicorn kills a worker that does not answer its supervisor for so long; importing counts.
 _START_SECONDS = 60
 _UNREADABLE = (
@@ -114,6 +113,7 @@ def server_config(app: object, *, host: str, port: int, workers: int = 1, is_fac
         server_header=False,
         proxy_headers=False,
         log_config=None,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_worker_healthcheck=_START_SECONDS,
     )

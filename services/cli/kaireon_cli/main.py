@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -76,6 +77,8 @@ def _local_stack() -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command, by default as the process was called; what is wrong is one line on stderr and exit code 1."""
+    # The pool of connections tells of each attempt; the command tells what came of them.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     try:
         build_app()(arguments)
     except KaireonError as error:

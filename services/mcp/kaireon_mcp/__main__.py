@@ -9,11 +9,9 @@ import uvicorn
 from kaireon_mcp.app import build_app
 from kaireon_mcp.settings import Settings, StdioSettings
 from kaireon_mcp.stdio import serve_stdio
-from kaireon_runtime.lifecycle import end_with_parent
+from kaireon_runtime.lifecycle import DRAIN_SECONDS, KEEP_ALIVE_SECONDS, end_with_parent
 from kaireon_runtime.logs import configure_logs
 from kaireon_runtime.settings import EXIT_BAD_SETTINGS, load
-
-_DRAIN_SECONDS = 20
 
 
 def main(arguments: list[str]) -> None:
@@ -34,7 +32,8 @@ def main(arguments: list[str]) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
     )
 
 

@@ -6,11 +6,9 @@ import uvicorn
 
 from kaireon_ml_worker.app import build_app
 from kaireon_ml_worker.settings import Settings
-from kaireon_runtime.lifecycle import end_with_parent
+from kaireon_runtime.lifecycle import DRAIN_SECONDS, KEEP_ALIVE_SECONDS, end_with_parent
 from kaireon_runtime.logs import configure_logs
 from kaireon_runtime.settings import load
-
-_DRAIN_SECONDS = 20
 
 
 def main() -> None:
@@ -25,7 +23,8 @@ def main() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
     )
 
 
