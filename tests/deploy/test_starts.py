@@ -233,18 +233,24 @@ async def test_a_connection_is_not_closed_before_its_client_would(module: str, p
         env={"PATH": os.environ["PATH"], **AWAY, port_name: str(port)},
         stderr=asyncio.subprocess.DEVNULL,
     )
-    async with asyncio.timeout(90):
-        while True:
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                break
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.1)
-        for pause_seconds in (0, 6):  # uvicorn's own time-out is five seconds
-            await asyncio.sleep(pause_seconds)
-            writer.write(f"HEAD {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 ")
-    process.terminate()
-    # Nobody waits for a connection that is idle.
-    await asyncio.wait_for(process.wait(), 15)
+    try:
+        async with asyncio.timeout(90):
+            reader, writer = await connected(port)
+            for pause_seconds in (0, 6):  # uvicorn's own time-out is five seconds
+                await asyncio.sleep(pause_seconds)
+                writer.write(f"HEAD {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 ")
+    finally:
+        process.terminate()
+        # Nobody waits for a connection that is idle.
+        await asyncio.wait_for(process.wait(), 15)
     writer.close()
+
+
+async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect as soon as somebody listens."""
+    while True:
+        try:
+            return await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.1)
