@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+import hypothesis
 import pytest
 import redis
 
@@ -22,6 +23,10 @@ CLONE = Path(__file__).parent.parent
 _SKIPS = Path(__file__).parent / "SKIPS"
 # Database 0 stays free for tests that look at a whole server.
 _TEST_REDIS_DATABASE = 1
+
+# A law says nothing about time: by itself Hypothesis fails one whose example takes 0.2 s, on a machine that does more.
+hypothesis.settings.register_profile("timeless", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("timeless")
 
 
 @pytest.fixture(scope="session")

@@ -128,7 +128,7 @@ def _more(config: dict[str, Any]) -> dict[str, Any]:
     return {key: 3 for key in config if key.startswith("max")}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     caps=st.lists(st.tuples(st.integers(0, len(CAPS) - 1), st.integers(1, 4)), min_size=1, max_size=4),
     override=st.sampled_from([None, "gold", "silver"]),

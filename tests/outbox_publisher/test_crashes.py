@@ -146,7 +146,7 @@ STEPS = st.sampled_from(
     fates=st.lists(st.lists(STEPS, max_size=25), min_size=1, max_size=3),
     claim=st.builds(ClaimLimits, events=st.integers(1, 12), lanes=st.integers(1, 8)),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_crashes_nothing_is_lost_or_overtaken_and_repeats_have_the_same_id(
     database_url: str, written: list[tuple[UUID, int]], fates: list[list[str]], claim: ClaimLimits
 ) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Any text that Postgres can hold.
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
 TRICKY = ("", "NULL", "null", '"', "\\", '\\"', "{", "}", "{a,b}", ",", " ", "\t\n", "é€😀", "'; DROP TABLE x; --")
-LAW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LAW = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 async def read(database: Database, sql: LiteralString, literal: str) -> object:

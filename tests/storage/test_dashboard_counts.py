@@ -140,7 +140,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, slice_rows=st.integers(1, 30))
 async def test_counted_at_any_time_is_as_counting_every_row(
     database: Database, steps: list[tuple[str, int, int, int]], slice_rows: int

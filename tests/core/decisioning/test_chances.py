@@ -141,7 +141,7 @@ def answer_of(method: str, categories: list[int], ranking: tuple[int, ...], limi
 arms = st.lists(st.tuples(st.one_of(st.just(0.0), st.floats(0.2, 200)), st.floats(0.2, 200)), min_size=3, max_size=4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     arms=arms,
     floor=st.sampled_from([0.0, 0.3]),
@@ -173,7 +173,7 @@ def test_a_panel_that_finds_its_mass_by_chance_is_halved_all_the_same() -> None:
     assert sum(orders) == pytest.approx(1.0, abs=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(arms=arms, data=st.data())
 def test_the_order_in_which_arms_are_listed_changes_nothing(
     arms: list[tuple[float, float]], data: st.DataObject

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaireon_core.decisioning.decide import Decisions, decide
@@ -16,8 +16,8 @@ from tests.core.decisioning import reference
 from tests.core.decisioning.cases import Case, compile_case, facts_of, outcome, request_of, run
 from tests.core.decisioning.worlds import cases
 
-_many = settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-_some = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_many = settings(max_examples=2000)
+_some = settings(max_examples=300)
 
 
 @_many

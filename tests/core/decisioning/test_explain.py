@@ -20,7 +20,7 @@ def _explain(case: Case, customer: dict[str, Any]) -> list[OfferExplanation]:
     return [explain_offer(flow, request_of(case), facts, at) for at in range(len(case["catalogue"]["offers"]))]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(case=cases())
 def test_law_an_explanation_agrees_with_the_decision(case: Case) -> None:
     customer = case["customers"][0]
@@ -38,7 +38,7 @@ def test_law_an_explanation_agrees_with_the_decision(case: Case) -> None:
             assert explained.score is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(case=cases())
 def test_law_what_blocks_an_offer_with_one_candidate_is_among_its_parts(case: Case) -> None:
     customer = case["customers"][0]

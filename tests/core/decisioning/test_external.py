@@ -20,9 +20,7 @@ from tests.core.decisioning.cases import Case, compile_case, facts_of, request_o
 from tests.core.decisioning.worlds import cases
 
 _MODELS = {"service": ExternalEndpoint(config=ExternalEndpointConfig(endpoint="https://ml.example.com"))}
-_QUIET = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+_QUIET = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def _compiled(case: Case) -> CompiledFlow:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from kaireon_core.decisioning.compile import CompiledFlow
 from kaireon_core.decisioning.decide import Decisions, Facts, decide
@@ -77,7 +77,7 @@ def _bytes_of(decisions: Decisions) -> list[object]:
     ]
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600)
 @given(case=cases())
 def test_law_shadows_change_no_byte_of_a_decision(case: Case) -> None:
     flow, shadowed = _decided(_with_shadows(case, *_KEYS))
@@ -86,7 +86,7 @@ def test_law_shadows_change_no_byte_of_a_decision(case: Case) -> None:
     assert (flow.reasons, flow.spans, flow.needs) == (plain.reasons, plain.spans, plain.needs)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(case=cases())
 def test_law_a_shadow_scores_what_was_scored_and_as_it_would_for_each_alone(case: Case) -> None:
     changed = _with_shadows(case, *_KEYS)

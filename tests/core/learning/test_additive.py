@@ -78,7 +78,7 @@ def table_of(customers: list[dict[str, Any]], offers: list[dict[str, Any]]) -> T
 
 
 @by_model
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(customers=CUSTOMERS, offers=OFFERS)
 def test_every_cell_has_the_bits_that_it_has_alone(
     name: str, customers: list[dict[str, Any]], offers: list[dict[str, Any]]
@@ -95,7 +95,7 @@ def test_every_cell_has_the_bits_that_it_has_alone(
 
 
 @by_model
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(customer=st.dictionaries(st.sampled_from(["income", "age", "segment", "owner"]), VALUE), offers=OFFERS)
 def test_base_and_contributions_add_up_to_the_raw_score(
     name: str, customer: dict[str, Any], offers: list[dict[str, Any]]

@@ -62,7 +62,7 @@ def test_a_copy_of_an_arm_gets_the_same_probability(arms: list[tuple[float, floa
     assert shares[-1] == shares[seed % len(arms)]
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(arms=st.lists(st.tuples(st.floats(0.3, 400.0), st.floats(0.3, 400.0)), min_size=2, max_size=4))
 def test_integral_agrees_with_a_fine_grid_of_quantiles(arms: list[tuple[float, float]]) -> None:
     """E[prod F_j(X_i)] over 200,001 midpoints of X_i's quantiles: monotone in [0, 1], so off by 2.5e-6 at most."""

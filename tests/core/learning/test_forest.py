@@ -114,7 +114,7 @@ def test_a_tree_too_deep_is_refused() -> None:
 LINES = TEXT.splitlines()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     place=st.integers(0, LINES.index("end of trees")),
     change=st.sampled_from(["drop", "cut", "negate", "grow", "double", "empty"]),

@@ -80,7 +80,7 @@ def table_of(customers: list[dict[str, Any]], offers: list[dict[str, Any]]) -> T
     return Table.of([CustomerFacts(customer, {}, {}, {}) for customer in customers], columns, len(offers))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(customers=st.lists(CUSTOMER, min_size=1, max_size=4), offers=st.lists(OFFER, min_size=1, max_size=4))
 def test_every_cell_scores_exactly_as_it_does_alone(
     customers: list[dict[str, Any]], offers: list[dict[str, Any]]
@@ -92,7 +92,7 @@ def test_every_cell_scores_exactly_as_it_does_alone(
             assert together[i, j] == MODEL.score(RowTable([{**customer, **offer, "surplus": [1]}])).values.item()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(customers=st.lists(CUSTOMER, min_size=1, max_size=4), offers=st.lists(OFFER, min_size=1, max_size=4))
 def test_a_bound_model_scores_as_the_free_one(customers: list[dict[str, Any]], offers: list[dict[str, Any]]) -> None:
     table, rows = table_of(customers, offers), np.arange(len(offers))[::-1]
@@ -103,7 +103,7 @@ def test_a_bound_model_scores_as_the_free_one(customers: list[dict[str, Any]], o
     assert MODEL.bound(table).score_rows(table, rows) == pytest.approx(free, abs=1e-11, rel=0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(customer=CUSTOMER, offer=OFFER)
 def test_base_and_contributions_add_up_to_the_raw_score(customer: dict[str, Any], offer: dict[str, Any]) -> None:
     table = table_of([{}, customer], [{}, offer])

@@ -51,7 +51,7 @@ def raw(table: LeafTable, rows: Floats, own: list[int]) -> Floats:
     return table.part(others).reached(rows[:, others]) @ candidates.T
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=ROWS, own=st.sets(st.integers(0, FEATURES - 1)), missing=st.sampled_from(sorted(TEXTS)))
 def test_leaves_say_what_the_trees_say(rows: list[list[float]], own: set[int], missing: float) -> None:
     matrix = np.array(rows)

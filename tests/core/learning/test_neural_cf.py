@@ -70,7 +70,7 @@ def test_a_row_scores_by_the_formula(user: str | None, item: str | None) -> None
     assert (parts["customerId"] == 0) == (user not in USERS)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(users=st.lists(IDS, min_size=1, max_size=5), items=st.lists(OFFERS, min_size=1, max_size=5))
 def test_a_flow_scores_with_the_bits_of_a_row(users: list[str | None], items: list[str | None]) -> None:
     columns = {"offer.key": Column.from_values(items), "offer.id": Column.from_values(["id"] * len(items))}

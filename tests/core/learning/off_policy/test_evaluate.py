@@ -29,7 +29,7 @@ def uniform_log(seed: int = 0, rows: int = 2_000, actions: int = 4, slots: int =
     return log_of(shown, np.full(rows, 1 / actions), rewards, actions, np.arange(rows) % slots)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), slots=st.integers(1, 3))
 def test_ips_and_snips_are_the_plain_sums(seed: int, slots: int) -> None:
     log = uniform_log(seed, slots=slots)
@@ -49,7 +49,7 @@ def test_ips_and_snips_are_the_plain_sums(seed: int, slots: int) -> None:
     assert found.ips.standard_error == pytest.approx(error, rel=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000))
 def test_a_table_is_the_dense_target_that_says_the_same_of_every_row(seed: int) -> None:
     log = uniform_log(seed, slots=3)
