@@ -50,13 +50,13 @@ async def test_running_job_shows_its_rate_and_what_is_left(api: Clients, databas
     await alter(
         database,
         job_id,
-        "status = 'running', processed = 50, total = 100, started_at = now() - interval '10 s',"
+        "status = 'running', processed = 5000, total = 10000, started_at = now() - interval '1000 s',"
         "leased_until = now() + interval '1 min'",
     )
     progress = (await api.viewer.get(f"/api/v1/jobs/{job_id}")).json()["progress"]
-    assert (progress["processed"], progress["total"]) == (50, 100)
-    assert progress["ratePerSecond"] == pytest.approx(5, rel=0.2)
-    assert progress["etaSeconds"] == pytest.approx(10, rel=0.2)
+    assert (progress["processed"], progress["total"]) == (5000, 10000)
+    assert progress["ratePerSecond"] == pytest.approx(5, rel=0.05)
+    assert progress["etaSeconds"] == pytest.approx(1000, rel=0.05)
 
 
 async def test_list_is_paged_and_filtered(api: Clients) -> None:
