@@ -16,15 +16,10 @@ from typing import IO
 import httpx
 import pytest
 
+from kaireon_testkit.native.ports import free_port
 from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant
 
 COMMAND = (sys.executable, "-m", "kaireon_api")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def environment(database_url: str, redis_url: str, **more: str) -> dict[str, str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -33,6 +32,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from kaireon_api.documentation import document_operations
 from kaireon_api.routes import OPERATIONS
 from kaireon_testkit.native.clones import cloned_database
+from kaireon_testkit.native.ports import free_port
 from kaireon_testkit.native.stack import Stack
 from kaireon_testkit.platform.tenant import TEST_PEPPER, create_tenant_at
 
@@ -67,9 +67,7 @@ def as_bytes(_context: schemathesis.SerializationContext, value: Any) -> bytes:
 @pytest.fixture(scope="module")
 def running(template_url: str, stack: Stack) -> Iterator[tuple[str, str]]:
     """A running API and its admin key."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with cloned_database(template_url) as database_url:
         tenant = asyncio.run(create_tenant_at(database_url))
         environment = {

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from kaireon_testkit.native.redis_servers import RedisServer
 from tests.api.shop import stock
 from tests.api.test_process import environment, started, until_ready
 from tests.faults.disk import limit_files
@@ -26,7 +27,6 @@ from tests.outbox_publisher.conftest import (
     start_publisher,
     tenant_id,
 )
-from tests.outbox_publisher.private_redis import PrivateRedis
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -132,7 +132,7 @@ async def _over(client: httpx.AsyncClient, status_url: str) -> dict[str, Any]:
 
 
 async def test_a_stream_that_cannot_be_kept_on_disk_takes_nothing_and_loses_nothing(
-    private_redis: PrivateRedis,
+    private_redis: RedisServer,
     outbox_table: OutboxTable,
     tenant_id: UUID,
     start_publisher: StartPublisher,

@@ -26,7 +26,7 @@ from kaireon_outbox_publisher.sinks.redis_stream import RedisStreamSink, connect
 from kaireon_testkit.native.aws import Gate, MotoServer
 from kaireon_testkit.native.kafka import Kafka
 from kaireon_testkit.native.pulsar import PulsarLite
-from tests.outbox_publisher.private_redis import PrivateRedis
+from kaireon_testkit.native.redis_servers import RedisServer
 
 boto3: Any = untyped_boto3
 pulsar: Any = untyped_pulsar
@@ -78,7 +78,7 @@ class RedisBus:
 
     too_large = 2_000_000
 
-    def __init__(self, server: PrivateRedis) -> None:
+    def __init__(self, server: RedisServer) -> None:
         self._server = server
         self.environment = {"EVENT_PUBLISHER": "redis", "REDIS_URL": server.url}
         self.bring_back()

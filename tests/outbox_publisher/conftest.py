@@ -23,9 +23,9 @@ from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
 from kaireon_testkit.native.aws import Gate, MotoServer
 from kaireon_testkit.native.kafka import KAFKAS, Kafka
 from kaireon_testkit.native.pulsar import PulsarLite
+from kaireon_testkit.native.redis_servers import RedisServer
 from tests.outbox_publisher.buses import Bus, EventBridgeBus, KafkaBus, KinesisBus, OpenBus, PulsarBus, RedisBus
 from tests.outbox_publisher.outbox_table import OutboxTable
-from tests.outbox_publisher.private_redis import PrivateRedis
 
 STREAM = "kaireon:events"
 DEADLINE_SECONDS = 30.0
@@ -123,9 +123,9 @@ def stream(redis_url: str, read_stream: ReadStream) -> StreamReader:
 
 
 @pytest.fixture
-def private_redis(tmp_path: Path) -> Iterator[PrivateRedis]:
+def private_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A server that is not running yet."""
-    server = PrivateRedis(tmp_path)
+    server = RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
     yield server
     server.kill()
 
@@ -188,7 +188,7 @@ def gate(moto: MotoServer, aws_credentials: None) -> Iterator[Gate]:
 def open_bus(
     request: pytest.FixtureRequest,
     start_kafka: Callable[[str], Kafka],
-    private_redis: PrivateRedis,
+    private_redis: RedisServer,
     tmp_path: Path,
 ) -> Iterator[OpenBus]:
     """Open an event bus by its name, on a real server or the nearest thing to it."""

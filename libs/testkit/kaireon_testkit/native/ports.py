@@ -10,6 +10,9 @@ import socket
 _FIRST, _LAST = 20_000, 32_000
 _TRIES = 200
 
+# The UDP sockets of the ports given out: they keep other processes, and this one, from being given the same.
+_reservations: list[socket.socket] = []
+
 
 class NoFreePort(Exception):
     """No TCP port between 20000 and 32000 is free on 127.0.0.1."""
@@ -29,9 +32,25 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def free_port() -> int:
-    """Return a port that is free on 127.0.0.1 now. Raises `NoFreePort`."""
+    """Return a TCP port that is free on 127.0.0.1, and is given to nobody else while this process lives.
+
+    Raises:
+        NoFreePort: None was found.
+    """
     for _ in range(_TRIES):
         port = _FIRST + secrets.randbelow(_LAST - _FIRST)
-        if is_free(port):
+        if _reserve(port) and is_free(port):
             return port
     raise NoFreePort
+
+
+def _reserve(port: int) -> bool:
+    """Take the UDP port of the same number, which no server here uses; the kernel gives it to one process."""
+    reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        reservation.bind(("127.0.0.1", port))
+    except OSError:
+        reservation.close()
+        return False
+    _reservations.append(reservation)
+    return True

@@ -35,9 +35,10 @@ class RedisServer:
         self._command = [_BINARY, *kind, *places, *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, and return once it answers."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+    def start(self, *more: str) -> None:
+        """Start it, this time with more arguments, and return once it answers."""
+        # As Python does, the server ignores the signal of a file that may not grow: it is told by an error.
+        self._process = subprocess.Popen([*self._command, *more], stdout=subprocess.DEVNULL, restore_signals=False)
         until(self._answers)
 
     def kill(self) -> None:
