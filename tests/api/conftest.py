@@ -13,13 +13,14 @@ import pytest
 from kaireon_api.app import Api, build_app, opened
 from kaireon_api.settings import Settings
 from kaireon_storage.postgres.database import Database
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant, create_tenant
 from tests.api.shop import Shop, stock
 from tests.worker.conftest import StartWorker, start_worker
 
 __all__ = ["StartWorker", "start_worker"]
 
-Eventually = Callable[[float, Callable[[], Awaitable[bool]]], Awaitable[None]]
+Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 
 _BASE_URL = "http://kaireon.test"
 
@@ -122,10 +123,10 @@ async def _shop_of(app: Api, tenant: Tenant, database: Database, stack: AsyncExi
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """Wait until something holds, or raise `TimeoutError` after so many seconds."""
+    """Wait until something holds, or raise `TimeoutError` after `PATIENCE_SECONDS`."""
 
-    async def wait(within_seconds: float, holds: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(within_seconds):
+    async def wait(holds: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 if await holds():
                     return

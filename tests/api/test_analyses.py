@@ -43,7 +43,7 @@ async def worker(api: Clients, start_worker: StartWorker, eventually: Eventually
     async def is_over() -> bool:
         return (await api.viewer.get(accepted["statusUrl"])).json()["status"] == "failed"
 
-    await eventually(60, is_over)
+    await eventually(is_over)
 
 
 async def answered(api: Clients, kind: str, **body: Any) -> dict[str, Any]:
@@ -217,7 +217,7 @@ async def test_an_analysis_may_be_asked_for_and_fetched_later(
     async def is_over() -> bool:
         return (await api.viewer.get(accepted["statusUrl"])).json()["status"] == "completed"
 
-    await eventually(60, is_over)
+    await eventually(is_over)
     job = (await api.viewer.get(accepted["statusUrl"])).json()
     assert (job["queue"], job["type"]) == ("batch-jobs", "analyze")
     assert job["result"] == await answered(api, "segments", schemaKey="people")

@@ -76,8 +76,8 @@ async def test_it_may_go_live_at_once(shop: Shop, second: Shop, eventually: Even
         assigned: dict[str, Any] = answer.json().get("experimentAssignment") or {}
         return answer.status_code == 200 and assigned.get("variant") in {"v3", "v4", "v5"}
 
-    await eventually(5, lambda: decides(shop))
-    await eventually(5, lambda: decides(second))
+    await eventually(lambda: decides(shop))
+    await eventually(lambda: decides(second))
     decision = await shop.recommend("c1", decisionFlowKey="f")
     trace = await shop.get(f"decision-traces/{decision['recommendationId']}")
     assert {frozenset(one["shadowScores"]) for one in trace["scoringResults"]} == {frozenset({"v6"})}

@@ -93,7 +93,7 @@ async def test_a_challenger_that_has_won_becomes_champion_and_decides(shop: Shop
         assert not any(one.get("degradedScoring") for one in results)
         return {one["decisions"][0]["propensity"] for one in results} == {0.8}
 
-    await eventually(5, everybody_gets_it)
+    await eventually(everybody_gets_it)
     assert await looked_at(shop, 2) == []
     audited = await shop.rows(
         "SELECT action, entity_name, user_id FROM audit_logs"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     import httpx
 
@@ -128,7 +130,7 @@ async def test_a_metric_is_seen_by_the_next_decision_of_any_process(shop: Shop, 
         "metric_condition", {"metric": "clicks", "operator": "gte", "value": 3}, scope="offer", scopeId="silver"
     )
     for one in (shop, second):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await shown(one) != ["bronze", "silver"]:
                 await asyncio.sleep(0.02)
 
@@ -191,6 +193,6 @@ async def test_a_metric_that_is_paused_or_changed_decides_at_once(shop: Shop) ->
     ):
         changed = await shop.api.editor.put(f"{PATH}/{metric['id']}", json=change)
         assert changed.status_code == 200
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(await shown(shop)) != count:
                 await asyncio.sleep(0.02)

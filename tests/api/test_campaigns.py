@@ -153,7 +153,7 @@ async def test_a_capped_run_goes_on_with_what_is_left_when_a_worker_is_lost(
     async def has_some() -> bool:
         return (await look(members, run))["progress"]["processed"] > 0
 
-    await eventually(60, has_some)
+    await eventually(has_some)
     first.kill()
     first.wait()
     start_worker()

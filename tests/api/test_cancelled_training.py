@@ -106,11 +106,11 @@ async def test_cancelling_ends_a_training_that_runs(
     await training.ask(**LONG[model_type])
     before = await training.model()
 
-    await eventually(60, training.has_begun)
+    await eventually(training.has_begun)
     assert training.job["status"] == "running"
     asked = await api.editor.post(f"{training.path}/cancel")
     assert (asked.status_code, asked.json()["statusUrl"]) == (202, training.path)
-    await eventually(60, training.is_over)
+    await eventually(training.is_over)
 
     job = training.job
     assert (job["status"], job["error"], job["result"]) == ("cancelled", None, None)
@@ -120,7 +120,7 @@ async def test_cancelling_ends_a_training_that_runs(
 
     # What did the work is free again, and the model may be trained anew.
     await training.ask(**LONG[model_type] | SHORT[model_type])
-    await eventually(60, training.is_over)
+    await eventually(training.is_over)
     job = training.job
     assert (job["status"], job["result"]["version"]) == ("completed", 1)
     assert job["progress"]["processed"] == job["progress"]["total"] > 0

@@ -173,7 +173,7 @@ async def until_over(shop: Shop, request: str, eventually: Eventually) -> dict[s
     async def over() -> bool:
         return (await shop.get(f"jobs/{request}"))["status"] in {"completed", "failed", "dead"}
 
-    await eventually(60, over)
+    await eventually(over)
     return await shop.get(f"jobs/{request}")
 
 
@@ -206,7 +206,7 @@ async def test_an_export_holds_everything_and_its_manifest_can_be_checked(
     shop: Shop, redis_url: str, start_worker: StartWorker, eventually: Eventually
 ) -> None:
     await stocked(shop)
-    await eventually(10, lambda: _is(bool(cached(redis_url, CUSTOMER))))
+    await eventually(lambda: _is(bool(cached(redis_url, CUSTOMER))))
     run = await shop.api.viewer.post("/api/v1/decide", json={"customerIds": [OTHER, CUSTOMER], "async": True})
     start_worker()
     await until_over(shop, run.json()["jobId"], eventually)

@@ -13,6 +13,7 @@ import pytest
 from kaireon_api.app import build_app, opened
 from kaireon_application.decisioning.dashboards import DashboardType
 from kaireon_testkit.native.replica import running_replica
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.api.conftest import client_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ async def test_every_type_has_the_fields_of_its_page(busy: Shop) -> None:
 async def test_days_are_the_tenants_and_none_is_left_out(busy: Shop) -> None:
     await busy.api.admin.put("/api/v1/tenant-settings", json={"timezone": "Pacific/Kiritimati"})
     today = (datetime.now(UTC) + timedelta(hours=14)).date()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (days := await look(busy, "daily_trend", 3))[-1]["day"] != today.isoformat():
             await asyncio.sleep(0.02)
     assert [day["day"] for day in days] == [(today - timedelta(days=back)).isoformat() for back in (2, 1, 0)]
@@ -191,7 +192,7 @@ async def test_a_replica_answers_a_dashboard(busy: Shop, settings: Settings, sta
         urls = replica.url_of(settings.database_url)
         built = build_app(settings.model_copy(update={"database_replica_urls": urls}))
         async with opened(built.services), client_of(built, busy.api.tenant.api_keys["viewer"]) as viewer:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while 'reads_total{server="replica"}' not in built.services.metrics.render().decode():
                     answer = await viewer.get("/api/v1/dashboard-data", params={"type": "summary"})
                     assert answer.json()["data"]["decisions"] == 5

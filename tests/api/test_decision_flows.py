@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.api.shop import flow_config
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ async def test_a_flow_that_is_not_active_does_not_decide(shop: Shop, status: str
 
     await shop.api.editor.put("/api/v1/decision-flows/mine", json={"status": status})
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await shop.recommend())["meta"]["decisionFlowKey"] != "older":
             await asyncio.sleep(0.02)
     named = await shop.api.viewer.post("/api/v1/recommend", json={"customerId": "c1", "decisionFlowKey": "mine"})
@@ -179,7 +180,7 @@ async def test_without_an_active_flow_a_decision_says_what_to_do(shop: Shop) -> 
     assert (await shop.recommend())["meta"]["decisionFlowKey"] == "base-nba-flow"
     await shop.api.editor.put("/api/v1/decision-flows/base-nba-flow", json={"status": "archived"})
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (answer := await shop.api.viewer.post("/api/v1/recommend", json={"customerId": "c1"})).status_code == 200:
             await asyncio.sleep(0.02)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
@@ -252,7 +253,7 @@ async def test_a_flow_reads_the_customers_row_with_the_types_of_its_columns(shop
         config = {"attribute": name, "operator": operator, "value": value}
         await shop.create("qualification-rules", name=name, ruleType="attribute_condition", config=config)
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await shop.recommend("known", channel="email", attributes={"age": 39}))["count"] != 0:
             await asyncio.sleep(0.02)
     known = await shop.recommend("known", channel="email")

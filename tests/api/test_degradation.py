@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from kaireon_api.app import build_app, opened
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.api.conftest import Clients, client_of
 from tests.api.gate import Gate
 from tests.api.shop import Shop, flow_config
@@ -85,7 +86,7 @@ async def test_decisions_go_on_without_redis(without_redis: tuple[Shop, Gate], f
     else:
         gate.speak()
     hits = await metric(shop, "kaireon_cache_hits_total")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await metric(shop, "kaireon_cache_hits_total") == hits:
             await shop.recommend(channel="web")
             await asyncio.sleep(0.02)
@@ -119,7 +120,7 @@ async def test_without_postgres_every_call_is_refused_in_time(
         await gate.shut()
     else:
         gate.silence()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         refused = await asyncio.gather(*(timed(ask(shop, 100 + number)) for number, ask in enumerate(asks * 10)))
 
     for answer, seconds in refused:
@@ -131,7 +132,7 @@ async def test_without_postgres_every_call_is_refused_in_time(
         await gate.open()
     else:
         gate.speak()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await decide(shop, 7)).status_code != 200:
             await asyncio.sleep(0.05)
     # Whether a silent server had stored something or not: the same key counts it once.

@@ -46,7 +46,7 @@ async def test_each_customer_is_decided_for_by_the_model_of_their_bucket(
     await two_models(shop)
     await shop.flow("contest", contest())
 
-    await eventually(5, lambda: has_heard(second, version=1))
+    await eventually(lambda: has_heard(second, version=1))
     for place, customer in enumerate(CUSTOMERS):
         decision = await (shop, second)[place % 2].recommend(customer)
         model = "low" if bucket_of("contest", customer) < 70 else "high"
@@ -66,7 +66,7 @@ async def test_an_assignment_holds_when_the_split_changes(shop: Shop, second: Sh
     await shop.api.editor.post("/api/v1/decision-flows/contest/publish", json={})
 
     after = {one: (await shop.recommend(one))["experimentAssignment"]["variant"] for one in CUSTOMERS}
-    await eventually(5, lambda: has_heard(second, version=2))
+    await eventually(lambda: has_heard(second, version=2))
     elsewhere = {one: (await second.recommend(one))["experimentAssignment"]["variant"] for one in CUSTOMERS}
 
     assert set(before.values()) == {"low", "high"}

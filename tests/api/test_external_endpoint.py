@@ -360,7 +360,7 @@ async def test_an_open_breaker_holds_in_every_process(
         body = {"customerId": "c0", "decisionFlowKey": "scored"}
         return (await second.api.viewer.post("/api/v1/recommend", json=body)).status_code == 200
 
-    await eventually(5, knows_the_flow)
+    await eventually(knows_the_flow)
     service.received.clear()
     service.answer = says("{}", "500 Internal Server Error")
     for place in range(6):
@@ -391,7 +391,7 @@ async def test_a_batch_run_calls_for_each_customer(
     async def is_over() -> bool:
         return (await shop.get(f"runs/{accepted['runId']}"))["status"] == "completed"
 
-    await eventually(60, is_over)
+    await eventually(is_over)
     answer = await shop.api.viewer.get(f"/api/v1/runs/{accepted['runId']}/results")
     results = [json.loads(line) for line in answer.text.splitlines()]
     assert [[item["score"] for item in one["decisions"]] for one in results] == [[0.9, 0.6, 0.3]] * 70

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from tests.api.shop import Shop
 
@@ -27,7 +29,7 @@ async def test_the_most_specific_route_decides(shop: Shop) -> None:
     await shop.create("flow-routes", decisionFlowId="anywhere", priority=100)
     await shop.create("flow-routes", decisionFlowId="by-channel", channelId="web")
     await shop.create("flow-routes", decisionFlowId="placed", channelId="web", placementId="hero")
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await decided_by(shop, channel="web", placement="hero") != "placed":
             await asyncio.sleep(0.02)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from tests.api.shop import Shop
 
@@ -172,7 +174,7 @@ async def test_a_suppression_ends_with_its_time_or_its_policy(shop: Shop) -> Non
     rows = (await shop.get("customers/c1/suppressions"))["data"]
     assert [row["isActive"] for row in rows] == [True, False]
     await shop.api.admin.put(f"/api/v1/contact-policies/{long['id']}", json={"status": "paused"})
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while any(row["isActive"] for row in (await shop.get("customers/c1/suppressions"))["data"]):
             await asyncio.sleep(0.02)
     assert (await shop.recommend(channel="web"))["count"] == 3

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 # Seconds: where other work goes on beside, a worker takes long to start.
-_PATIENCE = 90
 DECIDE = node("choose", "nba_decision", channel="email", limit=2)
 SEND = node("send", "channel_action", channelId="mail", fromDecision="choose", content={"subject": "Hi"})
 DECIDED_AND_SENT = graph(
@@ -48,7 +47,7 @@ async def until(shop: Shop, eventually: Eventually, status: str, count: int) -> 
         page = await shop.get("journeys/j/enrollments", status=status, limit=1)
         return page["pagination"]["total"] == count
 
-    await eventually(_PATIENCE, holds)
+    await eventually(holds)
     return await enrollments(shop)
 
 
@@ -107,7 +106,7 @@ async def test_a_wait_survives_its_worker_and_ends_by_time_or_event(
         found = (await shop.get("journeys/j/enrollments"))["data"]
         return [one["waitingFor"] for one in found] == ["app.opened"] * 3
 
-    await eventually(_PATIENCE, all_wait)
+    await eventually(all_wait)
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert await tick(shop) == {"dueEnrollments": 0, "endedEnrollments": 0}
@@ -142,7 +141,7 @@ async def test_a_worker_killed_amid_steps_loses_and_doubles_none(
             rows = await shop.rows("SELECT count(*) AS n FROM journey_steps WHERE tenant_id = %(tenant_id)s")
             return rows[0]["n"] >= count
 
-        await eventually(_PATIENCE, some_steps)
+        await eventually(some_steps)
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         worker = start_worker()

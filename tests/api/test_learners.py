@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from tests.api.shop import Shop
 
@@ -37,7 +39,7 @@ async def teach(shop: Shop, key: str, offer: str, outcome: str = "click") -> Non
 async def until_published(shop: Shop, flow: str) -> None:
     """Wait until an application has heard of a flow."""
     body = {"customerId": "nobody", "decisionFlowKey": flow}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await shop.api.viewer.post("/api/v1/recommend", json=body)).status_code != 200:
             await asyncio.sleep(0.05)
 

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import httpx
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.api.shop import created, flow_config, stock
 from tests.api.test_process import connected, environment, log, started, until_ready
 
@@ -81,7 +82,7 @@ async def prepared(client: httpx.AsyncClient) -> list[str]:
 
 async def until_known(client: httpx.AsyncClient) -> None:
     """Wait until a process has heard of the flow, and so of its models."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (
             await client.post("/api/v1/recommend", json={"customerId": "x", "decisionFlowKey": "f"})
         ).status_code != 200:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from kaireon_testkit.platform.tenant import Tenant
 from tests.api.shop import stock
 from tests.api.test_process import connected, environment, started, until_ready
@@ -55,7 +56,7 @@ async def _ask_for_everything(client: httpx.AsyncClient) -> None:
 
 async def _run_to_its_end(client: httpx.AsyncClient) -> None:
     run = await client.post("/api/v1/decide", json={"customers": [{"customerId": CUSTOMER}], "async": True})
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await client.get(f"/api/v1/runs/{run.json()['runId']}")).json()["status"] in {"queued", "running"}:
             await asyncio.sleep(0.1)
 

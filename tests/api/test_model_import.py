@@ -342,7 +342,7 @@ async def test_another_process_scores_with_it_at_once(shop: Shop, second: Shop, 
         assert scores_of(answer.json()) == {key: score(3, priority) for key, priority in PRIORITIES.items()}
         return True
 
-    await eventually(10, scores)
+    await eventually(scores)
 
 
 async def test_a_graph_belongs_to_its_tenant(shop: Shop, other_shop: Shop) -> None:

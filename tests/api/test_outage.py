@@ -77,12 +77,12 @@ async def test_a_postgres_that_refuses_is_503_until_it_is_back(
     assert (await client.get(PATH)).status_code == 200
 
     await gate.shut()
-    await eventually(5, is_refused(client))
+    await eventually(is_refused(client))
     for path in (PATH, "/api/ready"):
         await refused_in_time(client, path)
 
     await gate.open()
-    await eventually(20, is_served(client))
+    await eventually(is_served(client))
 
 
 async def test_a_postgres_that_is_silent_is_503_until_it_speaks(
@@ -96,4 +96,4 @@ async def test_a_postgres_that_is_silent_is_503_until_it_speaks(
         await refused_in_time(client, path)
 
     gate.speak()
-    await eventually(20, is_served(client))
+    await eventually(is_served(client))

@@ -6,6 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from tests.api.shop import Shop
 
@@ -21,7 +23,7 @@ async def shown(shop: Shop, **body: Any) -> list[str]:
 async def test_an_outcome_is_seen_by_the_next_decision_of_any_process(shop: Shop, second: Shop) -> None:
     await shop.policy("outcome_based", BANNED, scope="offer", scopeId="gold")
     for one in (shop, second):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await shown(one, limit=50) != ["gold", "silver", "bronze"]:
                 await asyncio.sleep(0.02)
 
@@ -81,7 +83,7 @@ async def test_a_ban_shows_whatever_came_first_the_outcome_or_the_policy(shop: S
         ({"status": "paused"}, []),
     ):
         await shop.api.admin.put(f"/api/v1/contact-policies/{policy['id']}", json=change)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await rows() != expected:
                 await asyncio.sleep(0.02)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.api.shop import flow_config
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ async def test_an_atomic_channel_is_filled_wholly_or_not(shop: Shop, places: dic
     exclude = ["silver", "bronze"]
     partial = await shop.recommend(placements=asked, excludeOffers=exclude)
     await shop.api.editor.put("/api/v1/channels/web", json={"couplingMode": "atomic"})
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (atomic := await shop.recommend(placements=asked, excludeOffers=exclude))["count"]:
             await asyncio.sleep(0.02)
     trace = await shop.get(f"decision-traces/{atomic['recommendationId']}")
@@ -108,7 +109,7 @@ async def test_an_atomic_channel_is_filled_wholly_or_not(shop: Shop, places: dic
     assert "channel_coupling" in [one["type"] for one in trace["rankingResults"]]
     assert again.json()["identical"] is True, again.text
     await shop.api.editor.put("/api/v1/decision-flows/placing", json={"couplingOverride": "partial"})
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while seen(await shop.recommend(placements=asked, excludeOffers=exclude)) != seen(partial):
             await asyncio.sleep(0.02)
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from kaireon_testkit.native.ports import free_port
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant
 
 COMMAND = (sys.executable, "-m", "kaireon_api")
@@ -56,7 +57,7 @@ async def until_ready(url: str) -> None:
 
 
 async def until_gone(pid: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             if not is_running(pid):
                 return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.api.shop import flow_config
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ async def test_a_score_node_follows_its_profiles_and_channel_models(shop: Shop) 
     assert {item["propensity"] for item in mail["decisions"]} == {0.5}
     # A profile may change: decisions follow it within a second.
     await shop.api.editor.put(f"{PATH}/emphasis", json={"weights": {"propensity": 1}})
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (after := await shop.recommend(channel="email"))["decisions"][0]["score"] != 0.5:
             await asyncio.sleep(0.02)
     assert [round(item["score"], 12) for item in after["decisions"]] == [0.5, 0.5, 0.5]

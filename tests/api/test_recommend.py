@@ -7,6 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     import httpx
 
@@ -319,7 +321,7 @@ async def test_a_viewer_decides_but_does_not_write(shop: Shop) -> None:
     assert await shop.counts() == before
 
 
-async def test_a_revoked_key_decides_nothing_within_a_second(shop: Shop, second: Shop) -> None:
+async def test_a_revoked_key_decides_nothing_in_any_process(shop: Shop, second: Shop) -> None:
     created = await shop.create("api-keys", name="short-lived", role="viewer")
     async with shop.api.with_key(created["key"]) as client, second.api.with_key(created["key"]) as elsewhere:
         for one in (client, elsewhere):
@@ -330,7 +332,7 @@ async def test_a_revoked_key_decides_nothing_within_a_second(shop: Shop, second:
 
 
 async def refused_soon(client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(1.5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await client.post("/api/v1/recommend", json={"customerId": "c1"})).status_code != 401:
             await asyncio.sleep(0.02)
 

@@ -174,11 +174,11 @@ async def test_every_tier_works_with_it(
         async def are_all_relayed() -> bool:
             return await client.xlen(STREAM) == expected
 
-        await eventually(30, are_all_relayed)
+        await eventually(are_all_relayed)
         # It heard of this one.
         await shop.recommend("c2", channel="web")
         expected = (await shop.counts())["outbox_events"]
-        await eventually(30, are_all_relayed)
+        await eventually(are_all_relayed)
         await client.aclose()
 
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from kaireon_application.platform.identity import new_ids
+from kaireon_testkit.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from tests.api.shop import Shop
@@ -135,7 +136,7 @@ async def test_what_a_key_named_may_be_gone_when_it_is_repeated(shop: Shop) -> N
     first = await shop.respond("k1", creativeId="gold-web", outcome="renewed")
     await shop.api.editor.delete("/api/v1/creatives/gold-web")
     await shop.api.editor.delete("/api/v1/outcome-types/renewed")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await shop.respond(str(uuid4()), creativeId="gold-web", outcome="renewed")).status_code != 400:
             await asyncio.sleep(0.02)
 

@@ -49,7 +49,7 @@ async def until(
     async def is_it() -> bool:
         return holds(await look(shop, run))
 
-    await eventually(60, is_it)
+    await eventually(is_it)
     return await look(shop, run)
 
 

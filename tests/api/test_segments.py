@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     import httpx
 
@@ -159,7 +161,7 @@ async def test_a_segment_follows_rows_definition_and_status_at_once(customers: S
     ):
         assert (await customers.api.editor.put(f"{PATH}/{adults['id']}", json=change)).status_code == 200
         for one in (customers, second):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while len(await shown(one, "c4")) != count:
                     await asyncio.sleep(0.02)
 
@@ -197,7 +199,7 @@ async def test_a_segment_without_its_schema_has_no_members(customers: Shop) -> N
 
     await customers.api.editor.delete("/api/v1/schemas/customers")
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(await shown(customers, "c1")) != 3:
             await asyncio.sleep(0.02)
     assert (await customers.get("segments/adults"))["customerCount"] is None

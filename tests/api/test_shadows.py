@@ -121,7 +121,7 @@ async def test_shadows_do_nothing_for_a_decision_without_trace(shop: Shop, event
         return await fallbacks(shop, "trees") == before
 
     assert await fallbacks(shop, "trees") == counted
-    await eventually(5, costs_nothing)
+    await eventually(costs_nothing)
 
 
 async def test_a_retired_shadow_is_skipped(shop: Shop, eventually: Eventually) -> None:
@@ -137,7 +137,7 @@ async def test_a_retired_shadow_is_skipped(shop: Shop, eventually: Eventually) -
 
     assert await shadows_are("candidate")
     await shop.api.admin.post(f"{MODELS}/candidate/promote", json={"toStatus": "archived"})
-    await eventually(5, shadows_are)
+    await eventually(shadows_are)
 
 
 async def test_a_shadow_that_nobody_could_mean_is_refused(shop: Shop) -> None:

@@ -71,7 +71,7 @@ async def until_alone(shop: Shop, eventually: Eventually) -> None:
     async def nobody_helps() -> bool:
         return await helper_count(shop) == 0
 
-    await eventually(60, nobody_helps)
+    await eventually(nobody_helps)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def share(shop: Shop, workers: list[subprocess.Popen[bytes]], eventually: Eventu
         async def both_have() -> bool:
             return await holders(shop, run) == len(workers)
 
-        await eventually(60, both_have)
+        await eventually(both_have)
         assert (await look(shop, run))["status"] == "running"
         return run
 

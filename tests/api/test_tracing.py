@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kaireon_testkit.native.collector import Collector, running_collector
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.api.shop import stock
 from tests.api.test_process import connected, environment, started, until_ready
 from tests.outbox_publisher.conftest import STREAM, StreamReader
@@ -38,7 +39,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 async def _until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not holds():
             await asyncio.sleep(0.05)
 

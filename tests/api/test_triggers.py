@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 # Seconds: where other work goes on beside, a worker takes long to start.
-_PATIENCE = 90
 PATH = "/api/v1/triggers"
 SECRET = "a-very-secret-text"
 INSTALLATION_SECRET = "the-secret-of-all"
@@ -74,7 +73,7 @@ async def settled(shop: Shop, eventually: Eventually, key: str, status: str, cou
     async def holds() -> bool:
         return sum(one["status"] == status for one in await firings(shop, key)) == count
 
-    await eventually(_PATIENCE, holds)
+    await eventually(holds)
     return await firings(shop, key)
 
 
@@ -158,7 +157,7 @@ async def test_a_webhook_is_signed_and_tried_again_until_it_is_taken(
     async def two_calls() -> bool:
         return receiver.calls >= 2
 
-    await eventually(_PATIENCE, two_calls)
+    await eventually(two_calls)
     receiver.answer = says(b"", "204 No Content")
     (fired,) = await settled(shop, eventually, "t", "completed", 1)
     assert (fired["result"], fired["actionType"]) == ({"status": 204}, "webhook")
@@ -225,7 +224,7 @@ async def test_actions_enrol_recommend_and_set_attributes_once(
         found = [one for key in ("enrol", "recommend", "set") for one in await firings(shop, key)]
         return any(one["status"] == "completed" for one in found)
 
-    await eventually(_PATIENCE, some_done)
+    await eventually(some_done)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     start_worker()
@@ -262,7 +261,7 @@ async def react_again(shop: Shop, eventually: Eventually) -> None:
         async def done(job_id: Any = copy["id"]) -> bool:
             return (await shop.get(f"jobs/{job_id}"))["status"] == "completed"
 
-        await eventually(_PATIENCE, done)
+        await eventually(done)
 
 
 async def test_responses_and_new_customers_fire_triggers_and_end_waits(
@@ -280,7 +279,7 @@ async def test_responses_and_new_customers_fire_triggers_and_end_waits(
         found = (await shop.get("journeys/j/enrollments"))["data"]
         return all(one["waitingFor"] for one in found)
 
-    await eventually(_PATIENCE, all_wait)
+    await eventually(all_wait)
     decision = await shop.recommend("c1", channel="email")
     body = {"recommendationId": decision["recommendationId"], "rank": 1}
     for key, outcome in (("k1", "accept"), ("k1", "accept"), ("k2", "dismiss")):
@@ -298,4 +297,4 @@ async def test_responses_and_new_customers_fire_triggers_and_end_waits(
     async def one_over() -> bool:
         return (await shop.get("journeys/j/enrollments", status="completed"))["pagination"]["total"] == 1
 
-    await eventually(_PATIENCE, one_over)
+    await eventually(one_over)

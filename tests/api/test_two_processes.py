@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import IO, TYPE_CHECKING, Any
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.api.shop import created, flow_config, stock
 from tests.api.test_process import connected, environment, log, started, until_ready
 
@@ -51,7 +52,7 @@ async def test_two_processes_fill_caps_exactly(
 async def until_published(client: httpx.AsyncClient) -> None:
     """Wait until a process has heard of the flow."""
     body = {"customerId": "nobody", "decisionFlowKey": "capped", "channel": "email", "limit": 1}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await client.post("/api/v1/recommend", json=body)).status_code != 200:
             await asyncio.sleep(0.05)
 

@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from kaireon_application.platform.job import Queue
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.api.shop import created, flow_config, stock
 from tests.api.test_process import connected, environment, log, started, until_gone, until_ready
 
@@ -45,7 +46,7 @@ async def open_shop(client: httpx.AsyncClient) -> None:
 async def start_run(client: httpx.AsyncClient, count: int, prefix: str = "c") -> str:
     ids = [f"{prefix}{number}" for number in range(count)]
     body = {"customerIds": ids, "decisionFlowKey": "all", "channel": "web", "limit": 1, "async": True}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (answer := await client.post("/api/v1/decide", json=body)).status_code != 202:
             await asyncio.sleep(0.05)
     return answer.json()["runId"]
@@ -78,7 +79,7 @@ async def customers_of(client: httpx.AsyncClient, run_id: str) -> list[str]:
 
 async def until_beside(pid: int, other_than: int = 0) -> psutil.Process:
     """Return the worker that is a child of an API process."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             found = [child for child in psutil.Process(pid).children(recursive=True) if is_worker(child)]
             if found and found[0].pid != other_than:

@@ -17,6 +17,7 @@ from kaireon_runtime.store_settings import CqlStore, DynamoDbStore
 from kaireon_storage.interactions.partitioned import PartitionedStore
 from kaireon_storage.postgres.interactions import PostgresInteractions
 from kaireon_storage.postgres.store_marks import PostgresStoreMarks
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.api.conftest import api, eventually, settings, shop
 from tests.api.gate import Gate
 from tests.api.test_history import WRONG, history, pages
@@ -53,7 +54,6 @@ __all__ = [
 ]
 
 pytestmark = pytest.mark.backends
-DEADLINE_SECONDS = 60
 
 
 @pytest.fixture(params=BACKENDS)
@@ -122,7 +122,7 @@ async def happened(shop: Shop, database: Database, eventually: Eventually) -> st
     async def is_settled() -> bool:
         return (await marks.backlog()).interactions == 0
 
-    await eventually(DEADLINE_SECONDS, is_settled)
+    await eventually(is_settled)
     return decisions[-1]
 
 
@@ -195,7 +195,7 @@ async def test_a_store_that_is_away_holds_up_nobody_and_catches_up(
     async def has_caught_up() -> bool:
         return len(await everything(store)) == 3
 
-    await eventually(DEADLINE_SECONDS, has_caught_up)
+    await eventually(has_caught_up)
 
 
 @pytest.mark.parametrize("tier", ["kaireon_api", "kaireon_outbox_publisher"])
@@ -218,7 +218,7 @@ async def test_a_tier_does_not_start_without_the_table(
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(DEADLINE_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         _, printed = await started.communicate()
     told_why = printed.decode()
 

@@ -14,6 +14,7 @@ from kaireon_runtime.settings import SearchBackend
 from kaireon_storage.search.feed import SearchFeed
 from kaireon_testkit.native.opensearch import NoOpenSearch, running_opensearch
 from kaireon_testkit.native.ports import free_port
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.api.conftest import api, app, other_shop, shop
 from tests.api.conftest import settings as api_settings
 from tests.api.search_contract import SearchContract, Settle, find
@@ -69,7 +70,7 @@ class TestOpenSearch(SearchContract):
 
     async def test_the_feed_of_the_application_follows(self, shop: Shop) -> None:
         await shop.create("offers", key="later", name="Something later", status="draft")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not await find(shop, "something"):
                 await asyncio.sleep(0.05)
 

@@ -103,7 +103,7 @@ async def test_events_are_relayed(
     async def all_came() -> bool:
         return len(stream.ids()) == 5
 
-    await eventually(30, all_came)
+    await eventually(all_came)
     assert set(await types(shop)) == {DECISION_MADE, INTERACTION_RECORDED}
 
 

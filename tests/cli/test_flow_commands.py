@@ -13,6 +13,7 @@ import pytest
 
 from kaireon_cli import connection
 from kaireon_cli.clone import Clone
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from kaireon_testkit.platform.tenant import Tenant
 from tests.api.shop import flow_config, stock
 from tests.api.test_process import environment, started, until_ready
@@ -72,7 +73,7 @@ async def api(database_url: str, redis_url: str, tenant: Tenant, tmp_path: Path)
 async def until_stocked(client: httpx.AsyncClient) -> None:
     """Wait until the process decides from the catalogue as it is now; it looks for changes twice a second."""
     body = {"customers": [{"customerId": "c1"}], "flow": flow_config({"type": "score"})}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             answer = await client.post("/api/v1/simulate", json=body)
             if answer.json()["reachableCustomers"]:

@@ -22,6 +22,7 @@ from kaireon_application.errors import Unavailable
 from kaireon_application.platform.scheduled_job import JobOutcome, ScheduleLease, run_alone
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.schedule_leases import PostgresScheduleLeases
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from kaireon_testkit.platform.tenant import TEST_PEPPER, create_tenant
 from tests.cron.test_cleanup import run_job
 
@@ -42,7 +43,7 @@ async def standing_still(database_url: str) -> AsyncGenerator[asyncio.subprocess
             env={**os.environ, "DATABASE_URL": database_url},
             stdout=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not await _is_leased(database_url):
                 await asyncio.sleep(0.02)
         process.send_signal(signal.SIGSTOP)

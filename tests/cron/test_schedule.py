@@ -19,6 +19,7 @@ from kaireon_cron.schedule import BadSchedule, Schedule, ScheduledJob, read_sche
 from kaireon_cron.scheduler import Clock, Scheduler, next_due
 from kaireon_runtime.logs import logger
 from kaireon_storage.scheduled_jobs import JOBS
+from kaireon_testkit.patience import PATIENCE_SECONDS
 
 PRODUCT_TABLE = {
     "cleanup": ("cleanup", "30 4 * * *", True),
@@ -29,7 +30,6 @@ PRODUCT_TABLE = {
     "scheduled-retrains": ("scheduledRetrains", "0 2 * * *", True),
     "outbox-reaper": ("outboxReaper", "*/2 * * * *", False),
 }
-DEADLINE_SECONDS = 30.0
 
 
 def test_the_schedule_is_the_product_s() -> None:
@@ -115,7 +115,7 @@ async def _running(
 
 
 async def _eventually(probe: Callable[[], Awaitable[bool] | bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not probe():
         assert time.monotonic() < deadline, "it did not happen in time"
         await asyncio.sleep(0.05)

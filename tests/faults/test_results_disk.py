@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import LiteralString
 
 import psycopg
@@ -45,11 +45,7 @@ def database_url(disk: FullDisk) -> Iterator[str]:
 @pytest.fixture
 def eventually() -> Eventually:
     """What `tests.api` waits with, with more patience."""
-
-    async def wait(_: float, holds: Callable[[], Awaitable[bool]]) -> None:
-        await holds_eventually(holds)
-
-    return wait
+    return holds_eventually
 
 
 # So many bytes in so many rows that are nobody's: more than a segment of the log.

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from kaireon_api.app import Api
 from kaireon_testkit.native.ports import free_port
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant
 from tests.api.shop import Shop
 from tests.mcp.conftest import COMMAND, StartMcp, connected, error_of, over_stdio, served, told, until_answered
@@ -184,7 +185,7 @@ async def test_a_call_in_flight_is_answered_before_the_end(app: Api, shop: Shop)
 
 async def until_closed(port: int) -> None:
     """Wait until a port takes no connections any more."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -40,6 +40,7 @@ from kaireon_storage.postgres.model_versions import PostgresModelVersions
 from kaireon_storage.postgres.schema_tables import PostgresSchemaRows, PostgresSchemas
 from kaireon_testkit.native.clones import cloned_database
 from kaireon_testkit.native.ports import free_port
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from kaireon_testkit.platform.tenant import Tenant, create_tenant
 from kaireon_worker.queues.retrain import retrain_handlers
 from kaireon_worker.settings import Settings
@@ -148,7 +149,7 @@ def start_ml_worker(database_url: str) -> Iterator[StartMlWorker]:
 
 
 def _wait_until_healthy(running: Process) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             if httpx.get(f"{running.url}/health").is_success:

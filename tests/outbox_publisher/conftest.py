@@ -24,11 +24,11 @@ from kaireon_testkit.native.aws import Gate, MotoServer
 from kaireon_testkit.native.kafka import KAFKAS, Kafka
 from kaireon_testkit.native.pulsar import PulsarLite
 from kaireon_testkit.native.redis_servers import RedisServer
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.outbox_publisher.buses import Bus, EventBridgeBus, KafkaBus, KinesisBus, OpenBus, PulsarBus, RedisBus
 from tests.outbox_publisher.outbox_table import OutboxTable
 
 STREAM = "kaireon:events"
-DEADLINE_SECONDS = 30.0
 
 StartPublisher = Callable[..., "subprocess.Popen[bytes]"]
 ReadStream = Callable[[str], "StreamReader"]
@@ -255,7 +255,7 @@ def eventually() -> Eventually:
     """Wait until a function, asynchronous or not, returns something true; fail after a deadline."""
 
     async def wait(probe: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             value = probe()
             if inspect.isawaitable(value):

@@ -25,6 +25,7 @@ from kaireon_application.platform.outbox import (
 from kaireon_application.platform.outbox_relay import RelayLimits, RelayOutbox
 from kaireon_storage.postgres.database import Database
 from kaireon_storage.postgres.outbox import PostgresOutbox
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.outbox_publisher.outbox_table import OutboxTable
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ async def _relay_all(
 
 async def _publisher(database: Database, fate: Fate, kept: list[OutboxEvent], claim: ClaimLimits) -> None:
     """Relay until nothing waits; whoever crashed is started again, with nothing remembered."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         outbox = FatefulOutbox(PostgresOutbox(database), fate)
         relay = RelayOutbox(outbox, FatefulSink(fate, kept), RelayLimits(claim=claim), time.monotonic)

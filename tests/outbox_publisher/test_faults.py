@@ -10,6 +10,8 @@ from uuid import UUID
 
 import pytest
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     import subprocess
 
@@ -86,7 +88,7 @@ async def _freeze_after(
     statement: str, publisher: subprocess.Popen[bytes], outbox_table: OutboxTable, tenant_id: UUID
 ) -> None:
     """Freeze it while it holds lanes and has done nothing since this statement; keep it in work until then."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             publisher.send_signal(signal.SIGSTOP)
             # What it had sent is done by now.

@@ -18,6 +18,7 @@ from kaireon_application.platform.outbox import ClaimLimits, EventSink, OutboxEv
 from kaireon_application.platform.outbox_relay import RelayLimits, RelayOutbox
 from kaireon_outbox_publisher.sinks.envelope import envelope_of
 from kaireon_storage.postgres.outbox import PostgresOutbox
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.outbox_publisher.buses import first_ids_by_key
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def event(key: str, *, id: UUID | None = None, payload: bytes = b"{}") -> Outbox
 
 async def publish_when_reachable(sink: EventSink, events: Sequence[OutboxEvent]) -> None:
     """Publish what is not kept yet until everything is: connections from before may fail once more."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     kept: set[UUID] = set()
     while waiting := [given for given in events if given.id not in kept]:
         assert time.monotonic() < deadline, "the sink does not recover"
@@ -154,7 +155,7 @@ async def test_under_a_relay_nothing_is_lost_or_overtaken_while_the_bus_goes_and
 
 async def relay_everything(relay: RelayOutbox, outbox_table: OutboxTable) -> None:
     """Relay until nothing waits."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while "pending" in await outbox_table.statuses():
         assert time.monotonic() < deadline, "the relay does not finish"
         try:

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from kaireon_testkit.platform.tenant import Tenant
 from perf.k6.comparison import Load, Script, Shape
 from perf.k6.run import FOLDER, Floor, K6Failed, Target, measure
@@ -43,7 +44,7 @@ async def target(database_url: str, redis_url: str, tenant: Tenant, tmp_path: Pa
 
 async def _until(client: httpx.AsyncClient, count: int) -> None:
     """Wait until the API decides with what was just written."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             answer = await client.post("/api/v1/recommend", json={"customerId": "c0", "channel": "mail"})
             if answer.json().get("count") == count:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kaireon_runtime.lifecycle import stop_on_signal
+from kaireon_testkit.patience import PATIENCE_SECONDS
 
 STUBBORN = """
 import os, signal, sys, time
@@ -24,6 +25,7 @@ time.sleep(60)
 """
 SUPERVISOR = """
 import subprocess, sys
+from kaireon_testkit.patience import PATIENCE_SECONDS
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1], "none", sys.argv[2]])
 child.wait()
 """
@@ -37,7 +39,7 @@ def is_running(pid: int) -> bool:
 
 
 def until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while is_running(pid):
         assert time.monotonic() < deadline, "it outlives its supervisor"
         time.sleep(0.05)
@@ -63,5 +65,5 @@ def test_a_child_of_somebody_who_is_gone_already_ends() -> None:
 async def test_a_signal_sets_the_event(number: signal.Signals) -> None:
     with stop_on_signal() as stop:
         os.kill(os.getpid(), number)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await stop.wait()

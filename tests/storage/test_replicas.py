@@ -17,6 +17,7 @@ from kaireon_storage.postgres.database import Connection, Database
 from kaireon_storage.postgres.replicas import PrimaryMarks, ReadDatabase
 from kaireon_testkit.native.ports import free_port
 from kaireon_testkit.native.replica import Replica, running_replica
+from kaireon_testkit.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -53,7 +54,7 @@ async def reading(database: Database, urls: Sequence[str], metrics: Metrics) -> 
 
 
 async def until_read_from(reads: ReadDatabase, tenant_id: UUID, *, replica: bool) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await reads.read(tenant_id, is_replica) is not replica:
             await asyncio.sleep(0.02)
 
@@ -125,7 +126,10 @@ async def test_a_replica_that_cannot_say_how_far_it_is_is_not_read(
 
 async def until_refused(url: str) -> None:
     """Wait until the replica has replayed that nobody may ask it."""
-    async with asyncio.timeout(20), await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
+    ):
         await connection.execute("SET ROLE kaireon_system")
         while True:
             try:

@@ -10,6 +10,7 @@ import time
 import psutil
 
 from kaireon_application.platform.job import JobStatus
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.worker.conftest import PROCESS, JobOwner
 
 _SUPERVISOR = """
@@ -36,7 +37,7 @@ async def test_worker_ends_soon_after_its_supervisor_was_killed(
         supervisor.kill()
         supervisor.wait()
         supervisor.stdout.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.05)  # noqa: ASYNC251 - nobody else is waiting here

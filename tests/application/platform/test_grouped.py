@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kaireon_application.errors import Unavailable
 from kaireon_application.platform.grouped import Grouped
+from kaireon_testkit.patience import PATIENCE_SECONDS
 
 Item = tuple[str, str, int]
 ITEMS = st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from("xyz"), st.integers(0, 9)), max_size=40)
@@ -179,7 +180,7 @@ async def test_when_everybody_has_given_up_the_next_is_served() -> None:
     for _ in range(10):
         await asyncio.sleep(0)  # the runs end while nobody is left
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await grouped(("A", "x", 9)) == 9
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from kaireon_application.platform.probation import Probation
+from kaireon_testkit.patience import PATIENCE_SECONDS
 
 FOR_EVER = 1000.0
 AT_ONCE = 0.01
@@ -79,7 +80,7 @@ async def test_what_runs_for_long_holds_up_nobody() -> None:
     """Neither a suspect that has stood its time, nor what ran when a suspect came."""
     probation = Probation(AT_ONCE)
     places = [await asked(probation, is_suspect=is_suspect) for is_suspect in (False, True, True, False)]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not all(place.has_begun for place in places):
             await asyncio.sleep(AT_ONCE)
     for place in places:

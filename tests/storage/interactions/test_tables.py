@@ -20,6 +20,7 @@ from kaireon_storage.interactions.ddl import cql_script, dynamodb_commands
 from kaireon_storage.interactions.dynamodb import DynamoDbTable
 from kaireon_storage.interactions.partitioned import PartitionedStore
 from kaireon_testkit.native.ports import free_port
+from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.storage.interactions.conftest import BACKENDS, opened, table_of
 from tests.storage.interactions.records import TENANT, full, record
 
@@ -50,7 +51,7 @@ async def test_what_has_had_its_time_is_neither_written_nor_read(store: Partitio
 
     await store.write([old, young, ending, forever])
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(await store.page(TENANT, "c1", EVERYTHING)) == 3:
             await asyncio.sleep(0.2)
     found = await store.page(TENANT, "c1", EVERYTHING)
