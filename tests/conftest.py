@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,13 @@ _TEST_REDIS_DATABASE = 1
 # A law says nothing about time: by itself Hypothesis fails one whose example takes 0.2 s, on a machine that does more.
 hypothesis.settings.register_profile("timeless", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("timeless")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse tests of the same id: of those, xdist runs one."""
+    twice = [node_id for node_id, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if twice:
+        raise pytest.UsageError(f"several tests are called {twice[0]}")
 
 
 @pytest.fixture(scope="session")

