@@ -119,6 +119,16 @@ async def test_every_problem_of_a_body_is_listed(api: Clients) -> None:
     }
 
 
+@pytest.mark.parametrize("query", ["status=null", "status=NULL", "status=active&status=null", "limit=null"])
+async def test_the_text_null_is_no_value_of_a_parameter(api: Clients, query: str) -> None:
+    answer = await api.viewer.get(f"{OFFERS}?{query}")
+
+    assert answer.status_code == 400
+    assert [detail["path"] for detail in answer.json()["error"]["details"]] == [f"query.{query.partition('=')[0]}"]
+    # An event may be called so.
+    assert (await api.viewer.get("/api/v1/triggers?eventType=null")).status_code == 200
+
+
 async def test_a_body_in_pieces_is_held_to_the_limit(api: Clients) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(20):

@@ -11,7 +11,7 @@ import msgspec
 
 from kaireon_api.wire_rules import MAX_DEPTH, wire_problems
 from kaireon_application.errors import InvalidInput
-from kaireon_core.problems import problem_in, problems_of
+from kaireon_core.problems import Problem, problem_in, problems_of
 
 _MAX_PROBLEMS = 100
 
@@ -63,12 +63,16 @@ def decode_query(raw: bytes) -> dict[str, str]:
 
 def decode_parameters(query: Mapping[str, str], declared: Any) -> Any:
     """Return the parameters as their type, ignoring unknown ones. Raises `InvalidInput` with every problem."""
-    names = {field.encode_name for field in msgspec.structs.fields(declared)}
-    known = {name: value for name, value in query.items() if name in names}
+    given = [field for field in msgspec.structs.fields(declared) if field.encode_name in query]
+    known = {field.encode_name: query[field.encode_name] for field in given}
     try:
-        return msgspec.convert(known, declared, strict=False)
+        parameters = msgspec.convert(known, declared, strict=False)
     except msgspec.ValidationError:
         raise InvalidInput.of(problems_of(known, declared, "query", strict=False)) from None
+    # The text `null` is no number and no name of a state; msgspec takes it for a parameter that is not given.
+    if nulls := [field.encode_name for field in given if getattr(parameters, field.name) is None]:
+        raise InvalidInput.of(Problem(path=f"query.{name}", message="must not be null") for name in nulls)
+    return parameters
 
 
 def _without_subject(message: str) -> str:
