@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import pytest
 from kaireon_api.app import Api, build_app, opened
 from kaireon_api.settings import Settings
 from kaireon_storage.postgres.database import Database
-from kaireon_testkit.patience import PATIENCE_SECONDS
+from kaireon_testkit import patience
 from kaireon_testkit.platform.tenant import TEST_PEPPER, Tenant, create_tenant
 from tests.api.shop import Shop, stock
 from tests.worker.conftest import StartWorker, start_worker
@@ -124,12 +123,4 @@ async def _shop_of(app: Api, tenant: Tenant, database: Database, stack: AsyncExi
 @pytest.fixture
 def eventually() -> Eventually:
     """Wait until something holds, or raise `TimeoutError` after `PATIENCE_SECONDS`."""
-
-    async def wait(holds: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                if await holds():
-                    return
-                await asyncio.sleep(0.02)
-
-    return wait
+    return patience.eventually

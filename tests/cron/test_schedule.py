@@ -6,8 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from kaireon_cron.schedule import BadSchedule, Schedule, ScheduledJob, read_sche
 from kaireon_cron.scheduler import Clock, Scheduler, next_due
 from kaireon_runtime.logs import logger
 from kaireon_storage.scheduled_jobs import JOBS
-from kaireon_testkit.patience import PATIENCE_SECONDS
+from kaireon_testkit.patience import eventually
 
 PRODUCT_TABLE = {
     "cleanup": ("cleanup", "30 4 * * *", True),
@@ -114,37 +113,30 @@ async def _running(
         await running
 
 
-async def _eventually(probe: Callable[[], Awaitable[bool] | bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not probe():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.05)
-
-
 async def test_a_run_that_takes_longer_than_its_interval_is_never_joined_by_another(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     async with _running(journal, "time.sleep(1.5)"):
-        await _eventually(lambda: journal.lines().count("end") >= 2)
+        await eventually(lambda: journal.lines().count("end") >= 2)
     assert journal.lines()[:4] == ["start", "end", "start", "end"]
 
 
 async def test_a_job_that_crashes_is_started_again_when_it_is_due(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     async with _running(journal, "sys.exit(3)"):
-        await _eventually(lambda: journal.lines().count("start") >= 2)
+        await eventually(lambda: journal.lines().count("start") >= 2)
 
 
 async def test_a_run_past_its_deadline_is_ended(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     async with _running(journal, "time.sleep(600)", deadline_seconds=1):
-        await _eventually(lambda: journal.lines().count("start") >= 2)
+        await eventually(lambda: journal.lines().count("start") >= 2)
     assert "end" not in journal.lines()
 
 
 async def test_stopping_the_scheduler_ends_the_run_in_hand(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     async with _running(journal, "time.sleep(600)"):
-        await _eventually(lambda: "start" in journal.lines())
+        await eventually(lambda: "start" in journal.lines())
     assert journal.lines() == ["start"]
 
 
@@ -191,7 +183,7 @@ def test_a_clock_that_is_set_repeats_no_run_and_stops_none(
 async def test_a_scheduler_goes_on_when_its_clock_is_set(tmp_path: Path, step: timedelta) -> None:
     journal, offset = Journal(tmp_path / "journal"), [timedelta()]
     async with _running(journal, "", clock=lambda: datetime.now(UTC) + offset[0]):
-        await _eventually(lambda: journal.lines().count("end") >= 2)
+        await eventually(lambda: journal.lines().count("end") >= 2)
         before = journal.lines().count("start")
         offset[0] = step
-        await _eventually(lambda: journal.lines().count("start") >= before + 3)
+        await eventually(lambda: journal.lines().count("start") >= before + 3)

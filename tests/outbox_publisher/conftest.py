@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import inspect
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +17,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from kaireon_application.platform.outbox import OutboxEvent, SinkUnavailable
+from kaireon_testkit import patience
 from kaireon_testkit.native.aws import Gate, MotoServer
 from kaireon_testkit.native.kafka import KAFKAS, Kafka
 from kaireon_testkit.native.pulsar import PulsarLite
 from kaireon_testkit.native.redis_servers import RedisServer
-from kaireon_testkit.patience import PATIENCE_SECONDS
 from tests.outbox_publisher.buses import Bus, EventBridgeBus, KafkaBus, KinesisBus, OpenBus, PulsarBus, RedisBus
 from tests.outbox_publisher.outbox_table import OutboxTable
 
@@ -253,16 +250,4 @@ async def start_publisher(database_url: str, redis_url: str) -> AsyncIterator[St
 @pytest.fixture
 def eventually() -> Eventually:
     """Wait until a function, asynchronous or not, returns something true; fail after a deadline."""
-
-    async def wait(probe: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            value = probe()
-            if inspect.isawaitable(value):
-                value = await value
-            if value:
-                return value
-            assert time.monotonic() < deadline, "it did not happen in time"
-            await asyncio.sleep(0.05)
-
-    return wait
+    return patience.eventually

@@ -21,11 +21,10 @@ from kaireon_runtime.lifecycle import end_with_parent
 signal.signal(signal.SIGTERM, signal.SIG_IGN if sys.argv[2] == "stubborn" else signal.SIG_DFL)
 end_with_parent(int(sys.argv[1]) if sys.argv[1] != "none" else os.getppid())
 print(os.getpid(), flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 SUPERVISOR = """
 import subprocess, sys
-from kaireon_testkit.patience import PATIENCE_SECONDS
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1], "none", sys.argv[2]])
 child.wait()
 """

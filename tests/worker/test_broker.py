@@ -15,8 +15,7 @@ from kaireon_application.platform.jobs import Jobs, JobSummons, NewJob
 from kaireon_storage.broker.address import parse_broker_url
 from kaireon_storage.broker.announcer import BrokerAnnouncer
 from kaireon_storage.postgres.jobs import PostgresJobBook
-from kaireon_testkit.native.ports import free_port
-from kaireon_testkit.native.redis_servers import RedisServer, running
+from kaireon_testkit.native.redis_servers import RedisServer, redis_cluster
 from tests.worker.conftest import JobOwner, StartWorker
 
 _MINE = {"master_name": "mine", "sentinel_kwargs": {"protocol": 2}}
@@ -94,9 +93,7 @@ def run_worker(**environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_cluster_broker_is_refused_in_one_line(database_url: str, tmp_path: Path) -> None:
-    # By itself it would take a bus port in the kernel's ephemeral range, where others' connections are.
-    node = RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-    with running(node):
+    with redis_cluster(tmp_path, 1) as [node]:
         ended = run_worker(DATABASE_URL=database_url, CELERY_BROKER_URL=node.url)
     assert ended.returncode == 2
     assert len(ended.stderr.strip().splitlines()) == 1

@@ -31,7 +31,7 @@ async def test_worker_ends_soon_after_its_supervisor_was_killed(
     assert supervisor.stdout is not None
     worker = psutil.Process(int(supervisor.stdout.readline()))
     try:
-        job_id = await owner.enqueue("block", seconds=60)
+        job_id = await owner.enqueue("block", seconds=600)
         await owner.until(job_id, lambda record: record.status == JobStatus.RUNNING)
     finally:
         supervisor.kill()

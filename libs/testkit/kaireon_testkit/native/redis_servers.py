@@ -75,6 +75,7 @@ def running(*servers: RedisServer) -> Generator[None]:
 @contextmanager
 def redis_cluster(folder: Path, node_count: int = 3) -> Generator[list[RedisServer]]:
     """Start a Cluster of primaries with all slots; its URL is `cluster_url` of them."""
+    # By themselves they would take ports in the kernel's ephemeral range, where others' connections are.
     buses = [free_port() for _ in range(node_count)]
     common = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port")
     nodes = [RedisServer(folder / f"node{number}", *common, str(bus)) for number, bus in enumerate(buses)]
