@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from kaireon_application.platform.jobs import JobQuery, NewJob
     from kaireon_storage.postgres.database import Connection, Database
 
+# As long as Postgres bears with an idle transaction under a lease; longer than a live worker takes for one.
+_GRACE_SECONDS = 15.0
+
 
 async def hold_lease(connection: Connection, run: JobRun) -> None:
     """Own the job until this transaction ends: nobody can take it over, and what is written here is written once.
@@ -161,7 +164,8 @@ class PostgresDueJobs:
         self._sql = queries("jobs")
 
     async def take_due(self, busy_queues: tuple[str, ...], terms: AnnouncementTerms) -> tuple[JobSummons, ...]:
-        """Mark due jobs as announced now and return them."""
+        """Mark due jobs as announced now and return them; a lapsed one that a worker stands still with is freed."""
+        await self.end_lapsed_holders()
         async with self._database.system_transaction() as connection:
             rows = [
                 row
@@ -174,6 +178,17 @@ class PostgresDueJobs:
                 )
             ]
         return tuple(JobSummons(queue=row["queue"], tenant_id=row["tenant_id"], job_id=row["id"]) for row in rows)
+
+    async def end_lapsed_holders(self, grace_seconds: float = _GRACE_SECONDS) -> int:
+        """End the sessions that hold leases which lapsed so long ago; needs the workers' own login. Return how many."""
+        async with self._database.system_transaction() as connection:
+            found = self._sql.find_lapsed_holders(connection, grace_seconds=grace_seconds)
+            xids = [row["xid"] async for row in found]
+            if not xids:
+                return 0
+            await self._sql.resume_login_role(connection)
+            ended = self._sql.end_holders(connection, xids=xids, grace_seconds=grace_seconds)
+            return len([row async for row in ended])
 
     async def forget_announcement(self, summons: tuple[JobSummons, ...]) -> None:
         """Make jobs look unannounced."""

@@ -119,6 +119,26 @@ SELECT id, set_config('idle_in_transaction_session_timeout', '15s', true) FROM j
 WHERE tenant_id = :tenant_id AND id = :id AND lease_token = :lease_token AND status = 'running'
 FOR UPDATE;
 
+-- name: find_lapsed_holders(grace_seconds)
+-- The transactions, if they still run, that hold leases (of jobs, of helpers) which lapsed so long ago: the one that
+-- locked a row last is its xmax. System role: it serves every tenant.
+SELECT xmax::text AS xid FROM jobs
+WHERE status = 'running' AND kaireon_has_come(leased_until + make_interval(secs => :grace_seconds)) AND xmax::text <> '0'
+UNION
+SELECT xmax::text FROM decision_run_helpers
+WHERE kaireon_has_come(leased_until + make_interval(secs => :grace_seconds)) AND xmax::text <> '0';
+
+-- name: resume_login_role^
+-- Nobody else may see and end the sessions of the login.
+SELECT set_config('role', 'none', true);
+
+-- name: end_holders(xids, grace_seconds)
+-- End the sessions of these transactions that have waited for their worker for so long. One whose worker stopped half way
+-- through a message is not idle: no time-out of Postgres ends it.
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xid::text = ANY(:xids::text[])
+    AND wait_event_type = 'Client' AND state_change < clock_timestamp() - make_interval(secs => :grace_seconds);
+
 -- name: take_due_jobs(busy_queues, queued_again_seconds, lapsed_again_seconds, batch_count)
 -- Mark jobs that somebody should look at as announced now. System role: it serves every tenant.
 UPDATE jobs SET announced_at = clock_timestamp()
